@@ -1,0 +1,5 @@
+"""`python -m healthmon` is the same as `healthmon`."""
+
+from healthmon.cli import main
+
+main()

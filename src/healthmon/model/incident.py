@@ -1,0 +1,215 @@
+"""What people are told: incidents, impact, notices, the ledger of pages not sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from healthmon.model.alert import AlertKey, Effect
+
+
+class IncidentKind(StrEnum):
+    INCIDENT = "incident"
+    EARLY_WARNING = "early_warning"
+    BLIND = "blind"
+
+
+class IncidentState(StrEnum):
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    MITIGATED = "mitigated"
+    RESOLVED = "resolved"
+
+
+class ServiceState(StrEnum):
+    OK = "ok"
+    AT_RISK = "at_risk"
+    DEGRADED = "degraded"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The most likely cause. confidence 0..1; alternatives are target ids, best first."""
+
+    target: str
+    check: str
+    reason: str
+    confidence: float
+    alternatives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One alert inside an incident. `behind`: the root that explains it, so it pages nobody by itself."""
+
+    key: AlertKey
+    effect: Effect
+    since: float
+    reason: str = ""
+    cleared_at: float | None = None
+    behind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Further single failures that lose the service for the area (`left`), and how many by design (`of`)."""
+
+    left: int
+    of: int
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ImpactLine:
+    """One area that is losing one service."""
+
+    area: str
+    service: str
+    state: ServiceState
+    since: float
+    paths: Paths
+    fallback_text: str | None = None
+    fallback_proven_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a timeline. `what` is a constant word, `text` is for people, `by` a person, role or `healthmon`."""
+
+    at: float
+    what: str
+    text: str
+    by: str = "healthmon"
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A clinical-impact incident, known by its members, never by its root."""
+
+    id: str
+    kind: IncidentKind
+    state: IncidentState
+    severity: int
+    impact_level: int
+    urgency: int
+    title: str
+    plain_text: str
+    root: Root | None
+    members: tuple[Member, ...]
+    impact: tuple[ImpactLine, ...]
+    impact_known: str  # full, partial, none
+    opened_at: float
+    first_evidence_at: float
+    team: str | None = None
+    owner: str | None = None
+    acknowledged_at: float | None = None
+    mitigated_at: float | None = None
+    resolved_at: float | None = None
+    first_human_report_at: float | None = None
+    merged_into: str | None = None
+    worst_severity: int = 5  # the worst it ever was: who was told of that must hear of the end
+    timeline: tuple[Entry, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Not resolved and not merged away; a mitigated incident is still open to its members."""
+        return self.state is not IncidentState.RESOLVED
+
+
+class Why(StrEnum):
+    """Why somebody is told."""
+
+    OPENED = "opened"
+    WORSE = "worse"
+    NEW_AREA = "new_area"
+    ESCALATED = "escalated"
+    MITIGATED = "mitigated"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """After `after_s` without an owner, tell these channels."""
+
+    after_s: float
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    id: str
+    steps: tuple[Step, ...]
+    severities: tuple[int, ...] = (1, 2, 3)
+    teams: tuple[str, ...] = ()  # empty: every team
+
+
+class NoticeResult(StrEnum):
+    QUEUED = "queued"
+    SENT = "sent"
+    RETRYING = "retrying"
+    ACKNOWLEDGED = "acknowledged"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message to one channel about one incident. `key` is the told-log and idempotency key.
+
+    `body` is the incident as JSON at the time of writing; `repeat` marks a second sending after a kill.
+    """
+
+    key: str
+    incident: str
+    step: int
+    channel: str
+    to: str
+    why: Why
+    due: float
+    subject: str
+    text: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+    result: NoticeResult = NoticeResult.QUEUED
+    at: float | None = None  # when the result was known
+    attempts: int = 0
+    detail: str = ""
+    repeat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One page that was not sent, and why: shadow mode, behind a root, presence, severity not woken."""
+
+    at: float
+    incident: str
+    key: str  # the notice key or alert key that would have paged
+    who: str
+    cause: str  # shadow, behind_root, out_of_hours, clean_stop, single_device, no_policy, ...
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A person acts on an incident: ack, unack, own, note, mitigate, resolve, reopen, merge, split."""
+
+    action: str
+    incident: str
+    by: str
+    text: str = ""
+    into: str | None = None
+    members: tuple[str, ...] = ()
+    reason: str = ""
+    impact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Please probe this now; the answer is an ordinary reading, no answer by the deadline means unknown."""
+
+    target: str
+    check: str
+    vantage: str
+    deadline: float

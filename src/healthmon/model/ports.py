@@ -1,0 +1,139 @@
+"""Ports: what the layers ask of each other. One to four methods each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from healthmon.model.incident import Command, Incident, LedgerRow, Notice
+from healthmon.model.plan import Job
+from healthmon.model.sample import Query, Reading, Row, Series, Written
+from healthmon.model.view import View
+
+
+class Clock(Protocol):
+    """The only source of time. `now` for stamps (Unix s), `mono` for durations (s)."""
+
+    def now(self) -> float: ...
+
+    def mono(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One network address that the safety block has admitted. family is socket.AF_INET or AF_INET6."""
+
+    family: int
+    ip: str
+    port: int
+
+
+class Sight(Protocol):
+    """What a probe may use: who looks, the clock, the one way to an address, and a transcript."""
+
+    vantage: str
+    clock: Clock
+
+    async def resolve(self, host: str, port: int) -> Sequence[Address]:
+        """Resolve, apply the safety block and the rates. Raises NotAllowed, OSError; every connection goes here."""
+        ...
+
+    def trace(self, line: str) -> None:
+        """Add a line to the debug transcript of `healthmon probe` (cheap when nobody reads it)."""
+        ...
+
+
+class Probe(Protocol):
+    """Ask one target one question. May raise: the runner turns exceptions into readings."""
+
+    async def probe(self, job: Job, sight: Sight) -> Reading: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Not now; try again, not before `after_s` if given."""
+
+    detail: str
+    after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Never with this content to this address; a person must look."""
+
+    detail: str
+
+
+class Notifier(Protocol):
+    """One channel. At least once: the key travels with the message so that the receiver can drop a repeat."""
+
+    async def send(self, notice: Notice) -> Sent | Retry | Dead: ...
+
+
+class Store(Protocol):
+    """Time series. `write` returns when the rows are durable; raises StoreDown when they may not be."""
+
+    async def write(self, rows: Sequence[Row]) -> Written: ...
+
+    async def query(self, query: Query) -> list[Series]: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One MQTT message."""
+
+    topic: str
+    payload: bytes
+
+
+class Bus(Protocol):
+    """An MQTT connection that is up; losing it raises TransportDown from any method."""
+
+    async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None: ...
+
+    async def subscribe(self, topic: str, *, qos: int = 0) -> None: ...
+
+    def messages(self) -> AsyncIterator[Message]: ...
+
+
+#: Opens one connection; the caller reconnects with backoff.
+Connect = Callable[[], AbstractAsyncContextManager[Bus]]
+
+
+class Queries(Protocol):
+    """What surfaces may read."""
+
+    def view(self) -> View: ...
+
+    async def changed(self, version: int, timeout_s: float) -> View:
+        """The first view newer than `version`, or the present one after `timeout_s`."""
+        ...
+
+    async def series(self, query: Query) -> list[Series]: ...
+
+    async def notices(self, incident: str) -> Sequence[Notice]: ...
+
+    async def ledger(self, limit: int, before: float | None = None) -> Sequence[LedgerRow]: ...
+
+
+class Commands(Protocol):
+    """What surfaces may do. Raises NotFound, Conflict, NotAllowed."""
+
+    async def act(self, command: Command) -> Incident: ...
+
+    async def probing(self, *, resume: bool, by: str) -> None: ...
+
+    async def acknowledge_by_token(self, token: str, by: str) -> Incident: ...
+
+    async def incident_for_token(self, token: str) -> Incident: ...

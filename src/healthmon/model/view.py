@@ -1,0 +1,85 @@
+"""What surfaces read: one immutable snapshot of everything that is known now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from healthmon.model.alert import Alert
+from healthmon.model.incident import Incident, LedgerRow, Paths, ServiceState
+from healthmon.model.sample import Outcome, Reading
+from healthmon.model.topology import Estate
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """All vantage points together. `since` is when this outcome began, `last_at` the newest reading (Unix s)."""
+
+    target: str
+    outcome: Outcome
+    reason: str
+    since: float
+    last_at: float | None
+    explained_by: str | None = None  # the root it is behind, if any
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """One area x one service. `proven_at`: newest ok reading from that area itself, None if never."""
+
+    area: str
+    service: str
+    state: ServiceState
+    since: float
+    paths: Paths
+    causes: tuple[str, ...] = ()
+    proven_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStatus:
+    """One agent of the fleet. state: up, silent, stopped (clean), never (expected, never heard)."""
+
+    agent: str
+    target: str | None
+    state: str
+    last_at: float | None
+    epoch: str | None = None
+    seq: int = 0
+    skew_s: float = 0.0
+    gaps: int = 0
+    dropped: int = 0
+    cloned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """healthmon itself. `engine_tick_age_s` growing means that the engine is stuck; counters are monotone."""
+
+    status: str  # ok, degraded, failing
+    started_at: float
+    engine_tick_age_s: float
+    store_ok: bool
+    store_queue: int
+    broker_ok: bool
+    mode: str  # shadow or live
+    probing: bool = True
+    config_ok: bool = True
+    counters: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A consistent snapshot; `version` rises with every change, so that a page can tell stale from fresh."""
+
+    version: int
+    at: float
+    estate: Estate
+    targets: Mapping[str, TargetStatus]
+    services: Mapping[tuple[str, str], ServiceStatus]
+    incidents: tuple[Incident, ...]  # open first, newest first, then the recent resolved ones
+    alerts: tuple[Alert, ...]
+    latest: Mapping[tuple[str, str, str], Reading]  # (target, check, vantage)
+    agents: Mapping[str, AgentStatus]
+    health: Health
+    ledger: tuple[LedgerRow, ...] = ()

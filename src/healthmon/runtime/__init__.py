@@ -1,0 +1,1 @@
+"""Rank 1: async building blocks that know nothing of monitoring."""

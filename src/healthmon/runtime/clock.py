@@ -1,0 +1,68 @@
+"""The only place that reads a wall clock."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+
+
+class SystemClock:
+    """Real time. `now` is the wall clock (may step), `mono` never goes back."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def mono(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class ManualClock:
+    """Time that a test moves: `advance` wakes the sleepers in order, without any real waiting."""
+
+    def __init__(self, start: float = 1_800_000_000.0) -> None:
+        self._now = start
+        self._mono = 0.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+
+    def now(self) -> float:
+        return self._now
+
+    def mono(self) -> float:
+        return self._mono
+
+    def step_wall(self, seconds: float) -> None:
+        """Move the wall clock only, as an NTP step does."""
+        self._now += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._mono + max(0.0, seconds), next(self._order), waiter))
+        await waiter
+
+    async def advance(self, seconds: float) -> None:
+        """Move both clocks; whoever wakes runs before later sleepers wake."""
+        end = self._mono + seconds
+        while self._sleepers and self._sleepers[0][0] <= end:
+            due, _, waiter = heapq.heappop(self._sleepers)
+            self._set(max(due, self._mono))
+            if not waiter.done():
+                waiter.set_result(None)
+            await settle()
+        self._set(end)
+        await settle()
+
+    def _set(self, mono: float) -> None:
+        self._now += mono - self._mono
+        self._mono = mono
+
+
+async def settle(turns: int = 20) -> None:
+    """Let every task that can run do so."""
+    for _ in range(turns):
+        await asyncio.sleep(0)

@@ -1,0 +1,78 @@
+"""One TaskGroup per process; connections restart with backoff, units restart and give up loudly."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from healthmon.model.ports import Clock
+from healthmon.runtime.backoff import Backoff
+
+log = logging.getLogger(__name__)
+
+
+def spawn(group: asyncio.TaskGroup, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Start named work in a group; nothing else in healthmon creates tasks."""
+    return group.create_task(work, name=name)
+
+
+async def keep(
+    name: str,
+    connect: Callable[[], Awaitable[None]],
+    *,
+    clock: Clock,
+    recoverable: tuple[type[BaseException], ...],
+    backoff: Backoff | None = None,
+    first_delay_s: float = 0.0,
+) -> None:
+    """Run `connect` for ever: when it returns or raises a recoverable error, wait and run it again.
+
+    Says once that it was lost and once that it came back; other exceptions pass up.
+    """
+    backoff = backoff or Backoff()
+    down = False
+    if first_delay_s:
+        await clock.sleep(first_delay_s)
+    while True:
+        began = clock.mono()
+        try:
+            await connect()
+        except recoverable as error:
+            if not down:
+                log.warning("connection lost", extra={"connection": name, "error": str(error)})
+            down = True
+        if clock.mono() - began > 10.0:
+            backoff.reset()
+            down = False
+        await clock.sleep(backoff.next_s())
+
+
+class Unit:
+    """A supervised piece of the server: restarted when it crashes; `crashes` holds the moments (monotonic s)."""
+
+    def __init__(self, name: str, run: Callable[[], Awaitable[None]], *, clock: Clock) -> None:
+        self.name = name
+        self.crashes: list[float] = []
+        self._run = run
+        self._clock = clock
+        self._backoff = Backoff(first_s=0.2, cap_s=10.0)
+
+    async def supervise(self, on_crash: Callable[[Unit, BaseException], None] | None = None) -> None:
+        """Run until it returns by itself; after a crash, tell `on_crash`, wait and run again."""
+        while True:
+            try:
+                await self._run()
+                return
+            except Exception as error:  # boundary: one unit's crash must not take the others down
+                self.crashes.append(self._clock.mono())
+                log.exception("unit crashed", extra={"unit": self.name})
+                if on_crash:
+                    on_crash(self, error)
+            await self._clock.sleep(self._backoff.next_s())
+
+    def crashes_within(self, seconds: float) -> int:
+        """How often it crashed in the last `seconds`."""
+        since = self._clock.mono() - seconds
+        return sum(1 for at in self.crashes if at >= since)

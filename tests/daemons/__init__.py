@@ -1,0 +1,1 @@
+"""Real daemons on loopback, started by tests and ended with them."""

@@ -1,0 +1,92 @@
+"""Start a daemon, wait until it answers, end it: the one way tests run real servers."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def need(binary: str) -> str:
+    """The full path of a program, or a skip that names it."""
+    found = shutil.which(binary) or shutil.which(binary, path="/usr/sbin:/sbin:/usr/local/sbin")
+    if not found:
+        pytest.skip(f"{binary} is not installed")
+    return found
+
+
+def listens(port: int, host: str = "127.0.0.1") -> Callable[[], bool]:
+    """A readiness test: something accepts TCP on this port."""
+
+    def ready() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=0.2):
+            return True
+        return False
+
+    return ready
+
+
+class Daemon:
+    """One child process with its output in a file; `kill9` and `start` again for crash tests."""
+
+    def __init__(self, argv: Sequence[str], *, ready: Callable[[], bool], log: Path, timeout_s: float = 20.0) -> None:
+        self.argv = list(argv)
+        self.ready = ready
+        self.log = log
+        self.timeout_s = timeout_s
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start and wait until ready; the log is shown when it is not."""
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(self.argv, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + self.timeout_s
+        while not self.ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"{self.argv[0]} did not start:\n{self.log.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.02)
+
+    def kill9(self) -> None:
+        """End it as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it politely, then surely."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(5)
+        self.process = None
+
+
+@contextlib.contextmanager
+def running(daemon: Daemon) -> Iterator[Daemon]:
+    """Start, yield, stop."""
+    daemon.start()
+    try:
+        yield daemon
+    finally:
+        daemon.stop()
