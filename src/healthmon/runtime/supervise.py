@@ -76,3 +76,14 @@ class Unit:
         """How often it crashed in the last `seconds`."""
         since = self._clock.mono() - seconds
         return sum(1 for at in self.crashes if at >= since)
+
+
+_detached: set[asyncio.Task[Any]] = set()
+
+
+def detach(name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Start short work that belongs to no group (a protocol callback); its reference is kept until it ends."""
+    task = asyncio.get_running_loop().create_task(work, name=name)
+    _detached.add(task)
+    task.add_done_callback(_detached.discard)
+    return task
