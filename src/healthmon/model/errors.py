@@ -20,7 +20,11 @@ class TransportDown(HealthmonError):
 
 
 class MalformedBatch(HealthmonError):
-    """The payload is not a batch; retrying cannot help. Keep it aside and count it."""
+    """The payload is not a batch; retrying cannot help. Keep it aside and count it by `reason` (one word)."""
+
+    def __init__(self, reason: str = "malformed", detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
 
 
 class StoreDown(HealthmonError):

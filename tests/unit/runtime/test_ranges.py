@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ def held(of: ranges.Ranges) -> set[int]:
 
 def assert_normal(of: ranges.Ranges) -> None:
     assert all(low <= high for low, high in of)
-    assert all(left[1] + 1 < right[0] for left, right in zip(of, of[1:], strict=False))
+    assert all(left[1] + 1 < right[0] for left, right in pairwise(of))
 
 
 @given(numbers)
