@@ -112,6 +112,7 @@ class Incident:
     first_human_report_at: float | None = None
     merged_into: str | None = None
     worst_severity: int = 5  # the worst it ever was: who was told of that must hear of the end
+    episode: int = 1  # one more each time it comes back after it was mitigated
     timeline: tuple[Entry, ...] = ()
 
     @property
@@ -160,6 +161,7 @@ class Notice:
     """One message to one channel about one incident. `key` is the told-log and idempotency key.
 
     `body` is the incident as JSON at the time of writing; `repeat` marks a second sending after a kill.
+    `severity`, `areas` (not available or slow) and `episode` are what the reader was told of.
     """
 
     key: str
@@ -177,6 +179,9 @@ class Notice:
     attempts: int = 0
     detail: str = ""
     repeat: bool = False
+    severity: int = 5
+    areas: tuple[str, ...] = ()
+    episode: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ Ranges = tuple[tuple[int, int], ...]
 class Epoch:
     """What was fixed when an agent's epoch was first heard, and what arrived since.
 
-    skew_s: server clock minus agent clock, fixed; received: inclusive seq ranges seen; durable: in store and journal.
+    skew_s: server clock minus agent clock, fixed; received: inclusive seq ranges seen; durable: in store and journal;
+    clock: (from seq, skew s, sent minus mono), one more entry for each jump of the agent's wall clock.
     """
 
     agent: str
@@ -27,6 +28,7 @@ class Epoch:
     received: Ranges = ()
     durable: Ranges = ()
     declared_dropped: Ranges = ()
+    clock: tuple[tuple[int, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +68,4 @@ class Restored:
     notices: Mapping[str, Notice] = field(default_factory=dict)
     epochs: Mapping[tuple[str, str], Epoch] = field(default_factory=dict)
     presence: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    ledgered: frozenset[str] = frozenset()  # keys of ledger rows already written for open incidents
