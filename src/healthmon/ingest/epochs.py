@@ -1,0 +1,108 @@
+"""What is known of one agent's epoch: which numbers came, which are durable, and how its clock is off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from healthmon.model.journal import Epoch
+from healthmon.model.sample import Batch
+from healthmon.runtime import ranges
+from healthmon.runtime.ranges import Ranges
+
+#: A clock nearer than this to ours is left alone: the network and the queues cost as much.
+SKEW_TOLERANCE_S = 2.0
+#: A jump of the sender's wall clock against its own monotonic clock that starts a new clock segment.
+CLOCK_STEP_S = 30.0
+#: A clock that jumps more often than this within one epoch is beyond repair; the last correction stays.
+MAX_CLOCK_SEGMENTS = 64
+
+
+@dataclass(slots=True)
+class Track:
+    """The live state of one (agent, epoch). `store` and `journal` are the two halves of durable."""
+
+    agent: str
+    epoch: str
+    first_at: float
+    last_at: float
+    clock: list[tuple[int, float, float]] = field(default_factory=list)  # (from seq, skew s, sent - mono), by seq
+    received: Ranges = ()
+    store: Ranges = ()
+    journal: Ranges = ()
+    dropped: Ranges = ()
+
+    @classmethod
+    def first_heard(cls, batch: Batch, received_at: float) -> Track:
+        """An epoch nobody has seen before: its skew is fixed here."""
+        skew_s = skew_of(batch.sent, received_at)
+        return cls(
+            batch.agent, batch.epoch, received_at, received_at, clock=[(0, skew_s, batch.sent - batch.mono)]
+        )
+
+    @classmethod
+    def restored(cls, epoch: Epoch) -> Track:
+        """What the journal holds: whatever it received is journaled, only `durable` is surely in the store."""
+        return cls(
+            epoch.agent,
+            epoch.epoch,
+            epoch.first_at,
+            epoch.last_at,
+            clock=list(epoch.clock) or [(0, epoch.skew_s, 0.0)],
+            received=epoch.received,
+            store=epoch.durable,
+            journal=epoch.received,
+            dropped=epoch.declared_dropped,
+        )
+
+    def frozen(self) -> Epoch:
+        """The journal's form."""
+        return Epoch(
+            self.agent,
+            self.epoch,
+            self.clock[-1][1],
+            self.first_at,
+            self.last_at,
+            received=self.received,
+            durable=self.durable(),
+            declared_dropped=self.dropped,
+            clock=tuple(self.clock),
+        )
+
+    def durable(self) -> Ranges:
+        """In the store and in the journal: what the agent may delete."""
+        return ranges.intersect(self.store, self.journal)
+
+    def gaps(self) -> Ranges:
+        """Numbers between the lowest and the highest received that neither came nor were declared as dropped."""
+        if not self.received:
+            return ()
+        known = ranges.merge(self.received, self.dropped)
+        return ranges.gaps(known, self.received[-1][1], start=self.received[0][0])
+
+    def skew_for(self, seq: int) -> float:
+        """Seconds to add to the times of this batch; the same for every redelivery."""
+        return next(skew_s for start, skew_s, _ in reversed(self.clock) if start <= seq)
+
+    def note_clock(self, batch: Batch, received_at: float) -> bool:
+        """Start a new segment when the sender's wall clock has jumped; True when it has.
+
+        A message that merely waited in a queue looks late too, but its wall clock and its monotonic clock agree.
+        """
+        start, skew_s, reference = self.clock[-1]
+        if not batch.live or (self.received and batch.seq <= self.received[-1][1]):
+            return False
+        off_by_s = abs(received_at - batch.sent - skew_s)
+        if off_by_s <= SKEW_TOLERANCE_S:  # a suspended laptop shifts the two clocks, yet tells the right time
+            self.clock[-1] = (start, skew_s, batch.sent - batch.mono)
+            return False
+        moved = bool(reference) and abs(batch.sent - batch.mono - reference) > SKEW_TOLERANCE_S
+        if not moved or off_by_s <= CLOCK_STEP_S or len(self.clock) >= MAX_CLOCK_SEGMENTS:
+            return False
+        self.clock.append((batch.seq, skew_of(batch.sent, received_at), batch.sent - batch.mono))
+        return True
+
+
+def skew_of(sent: float, received_at: float) -> float:
+    """Server clock minus agent clock in seconds, 0 when they agree well enough."""
+    offset = received_at - sent
+    return offset if abs(offset) > SKEW_TOLERANCE_S else 0.0

@@ -1,0 +1,110 @@
+"""Keeps patient data out: only declared data passes, and what looks like a person's identifier is dropped."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from healthmon.ingest.identifiers import scrub, suspicious
+from healthmon.ingest.rows import RESERVED_TAGS
+from healthmon.model.sample import Family, Reading, Sample
+
+__all__ = ["PatientDataGuard", "scrub", "suspicious"]
+
+MAX_SAMPLES = 2_000
+MAX_LABEL_CHARS = 120
+MAX_STRING_CHARS = 200
+_CONTROL = dict.fromkeys((*range(32), 127, *range(128, 160), 0x2028, 0x2029), " ")
+_SEEN_LIMIT = 20_000
+
+
+class PatientDataGuard:
+    """Admits readings. `counts` is monotone, by reason or by the pattern's name; no refused value is kept."""
+
+    def __init__(self, families: Mapping[str, Family]) -> None:
+        for family in families.values():
+            clash = RESERVED_TAGS & family.labels
+            if clash:
+                raise ValueError(f"family {family.name}: labels {sorted(clash)} are names of inventory tags")
+        self.counts: Counter[str] = Counter()
+        self._families = families
+        self._clean: set[str] = set()
+
+    def admit(self, reading: Reading) -> Reading:
+        """The reading without anything undeclared, suspicious or unstorable; its outcome always stays."""
+        samples = reading.samples
+        if len(samples) > MAX_SAMPLES:
+            self.counts["samples_refused_too_many"] += len(samples) - MAX_SAMPLES
+            samples = samples[:MAX_SAMPLES]
+        kept = tuple(sample for sample in map(self._sample, samples) if sample is not None)
+        return replace(reading, samples=kept, detail=self._detail(reading))
+
+    def _detail(self, reading: Reading) -> str:
+        if not reading.detail:
+            return ""
+        pattern = suspicious(reading.detail)
+        if pattern:
+            self.counts[f"patient_data_{pattern}"] += 1
+            return str(reading.reason or "")
+        return reading.detail.translate(_CONTROL)[:MAX_STRING_CHARS]
+
+    def _sample(self, sample: Sample) -> Sample | None:
+        refused = self._undeclared(sample) or self._bad_labels(sample)
+        if refused:
+            self.counts[f"samples_refused_{refused}"] += 1
+            return None
+        value = sample.value
+        if isinstance(value, bool):
+            return sample
+        if isinstance(value, str):
+            return self._text(sample, value)
+        try:
+            number = float(value)
+        except (OverflowError, TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            self.counts["samples_refused_not_finite"] += 1
+            return None
+        return sample if type(value) is float else replace(sample, value=number)
+
+    def _undeclared(self, sample: Sample) -> str | None:
+        family = self._families.get(sample.family)
+        if family is None:
+            return "undeclared_family"
+        if sample.field not in family.fields:
+            return "undeclared_field"
+        return None if family.labels.issuperset(sample.labels) else "undeclared_label"
+
+    def _bad_labels(self, sample: Sample) -> str | None:
+        for text in sample.labels.values():
+            if text in self._clean:
+                continue
+            if len(text) > MAX_LABEL_CHARS:
+                return "label_too_long"
+            if text != text.translate(_CONTROL):
+                return "label_control_character"
+            pattern = suspicious(text)
+            if pattern:
+                self.counts[f"patient_data_{pattern}"] += 1
+                return "patient_data"
+            self._remember(text)
+        return None
+
+    def _text(self, sample: Sample, text: str) -> Sample | None:
+        if text in self._clean:
+            return sample
+        pattern = suspicious(text)
+        if pattern:
+            self.counts[f"patient_data_{pattern}"] += 1
+            self.counts["samples_refused_patient_data"] += 1
+            return None
+        clean = text.translate(_CONTROL)[:MAX_STRING_CHARS]
+        self._remember(clean)
+        return sample if clean == text else replace(sample, value=clean)
+
+    def _remember(self, text: str) -> None:
+        if len(self._clean) >= _SEEN_LIMIT:
+            self._clean.clear()
+        self._clean.add(text)

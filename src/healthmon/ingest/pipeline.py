@@ -1,0 +1,236 @@
+"""Decides what of a batch is admitted: identity, duplicates, clock skew, declared data only. Pure, no I/O."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from healthmon.ingest.epochs import SKEW_TOLERANCE_S, Track
+from healthmon.ingest.guard import PatientDataGuard
+from healthmon.ingest.rows import RowMaker
+from healthmon.model.journal import Epoch, Ranges
+from healthmon.model.sample import Batch, Family, Reading, Row
+from healthmon.model.topology import Estate
+from healthmon.runtime import ranges
+
+POLLER = "poller"
+#: Two epochs of one agent heard by turns within this time mean that its disk image was cloned.
+CLONE_WINDOW_S = 60.0
+MAX_EPOCHS_PER_AGENT = 16
+MAX_RANGES = 4096
+MAX_SEQ = (1 << 63) - 1
+#: A reading this far ahead of us after the skew is corrected would be kept long after everything else.
+FUTURE_S = 300.0
+
+Declared = Callable[[str, str, str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What may go on. `readings` are skew-corrected and guarded; `new` False: the engine has them already.
+
+    `rows` is empty only when the store has this batch; a batch that the store may lack is written again.
+    `key` names the batch for the store's queue.
+    """
+
+    batch: Batch
+    readings: tuple[Reading, ...]
+    rows: tuple[Row, ...]
+    new: bool
+    epoch: Epoch
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return (self.batch.agent, self.batch.epoch, self.batch.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing of the batch goes on; `reason` is a constant word, `detail` says more."""
+
+    reason: str
+    detail: str = ""
+
+
+class Pipeline:
+    """One per server. `epochs` is what the journal restored; `declared` may widen which checks exist."""
+
+    def __init__(
+        self,
+        *,
+        estate: Estate,
+        families: Mapping[str, Family],
+        epochs: Mapping[tuple[str, str], Epoch],
+        declared: Declared | None = None,
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        self._guard = PatientDataGuard(families)
+        self._tracks = {key: Track.restored(epoch) for key, epoch in epochs.items()}
+        self._current: dict[str, tuple[str, str, float]] = {}  # agent -> newest epoch, the one before, when it changed
+        self._cloned: dict[str, float] = {}
+        self._declared = declared
+        self.reload(estate)
+
+    def reload(self, estate: Estate) -> None:
+        """Take a new site model; nothing that was received is forgotten."""
+        self._estate = estate
+        self._rows = RowMaker(estate)
+        self._checks = {id: frozenset(check.id for check in target.checks) for id, target in estate.targets.items()}
+
+    def admit(
+        self, batch: Batch, *, topic_agent: str, received_at: float, backlog: bool = False
+    ) -> Admitted | Refused:
+        """Judge one batch. `backlog`: it may have waited in the broker while nobody listened."""
+        track = self._tracks.get((batch.agent, batch.epoch))
+        refused = self._refuse(batch, topic_agent, track) or self._unsettled(batch, track, received_at, backlog=backlog)
+        if refused:
+            self.counters[f"batches_refused_{refused.reason}"] += 1
+            return refused
+        track = track or self._first_heard(batch, received_at)
+        new = self._receive(track, batch, received_at)
+        readings = tuple(self._readings(batch, track.skew_for(batch.seq), received_at))
+        stored = ranges.contains(track.store, batch.seq)
+        rows = () if stored else self._rows.rows_of(readings)
+        self.counters["batches_admitted" if new else "batches_repeated"] += 1
+        if new:
+            self.counters["readings_admitted"] += len(readings)
+        return Admitted(batch, readings, rows, new, track.frozen())
+
+    def store_has(self, agent: str, epoch: str, seq: int) -> None:
+        """The store made this batch durable."""
+        track = self._tracks.get((agent, epoch))
+        if track:
+            track.store = ranges.add(track.store, seq)
+
+    def journal_has(self, agent: str, epoch: str, seq: int) -> None:
+        """The engine's journal made this batch durable."""
+        track = self._tracks.get((agent, epoch))
+        if track:
+            track.journal = ranges.add(track.journal, seq)
+
+    def ack(self, agent: str, epoch: str) -> tuple[int, Ranges]:
+        """(upto, ranges) of what is durable in both; (0, ()) for an epoch never heard."""
+        track = self._tracks.get((agent, epoch))
+        durable = track.durable() if track else ()
+        return ranges.contiguous_upto(durable), durable
+
+    def epoch(self, agent: str, epoch: str) -> Epoch | None:
+        """What is known of one epoch now."""
+        track = self._tracks.get((agent, epoch))
+        return track.frozen() if track else None
+
+    def epochs(self) -> dict[tuple[str, str], Epoch]:
+        """Every epoch that is remembered, for the journal and for status pages."""
+        return {key: track.frozen() for key, track in self._tracks.items()}
+
+    def gaps(self, agent: str, epoch: str) -> Ranges:
+        """Gaps found: numbers that never came though later ones did, and that nobody declared as dropped."""
+        track = self._tracks.get((agent, epoch))
+        return track.gaps() if track else ()
+
+    def cloned(self, now: float) -> frozenset[str]:
+        """Agents whose two epochs were heard by turns in the last minute."""
+        return frozenset(agent for agent, at in self._cloned.items() if now - at <= CLONE_WINDOW_S)
+
+    def rejected(self) -> dict[str, int]:
+        """Counts by reason for `healthmon_ingest_rejected_total`."""
+        prefixes = ("batches_refused_", "readings_refused_", "samples_refused_")
+        return {name: count for name, count in self._all_counts().items() if name.startswith(prefixes)}
+
+    def counts(self) -> dict[str, int]:
+        """Every counter, the guard's included; all monotone."""
+        return self._all_counts()
+
+    def _all_counts(self) -> dict[str, int]:
+        return dict(self.counters + self._guard.counts)
+
+    def _refuse(self, batch: Batch, topic_agent: str, track: Track | None) -> Refused | None:
+        if batch.agent != topic_agent:
+            return Refused("foreign", f"{topic_agent} published a batch of {batch.agent}")
+        if batch.agent != POLLER and batch.agent not in self._estate.agents:
+            return Refused("unknown_agent", batch.agent)
+        if not 1 <= batch.seq <= MAX_SEQ or any(not 1 <= low <= high <= MAX_SEQ for low, high in batch.dropped):
+            return Refused("bad_sequence", f"seq {batch.seq}")
+        if track and len(track.received) >= MAX_RANGES and not ranges.contains(track.received, batch.seq):
+            return Refused("too_many_gaps", f"{len(track.received)} ranges")
+        return None
+
+    def _unsettled(
+        self, batch: Batch, track: Track | None, received_at: float, *, backlog: bool
+    ) -> Refused | None:
+        """A first message that waited in the broker would fix a wrong skew; the agent sends it again."""
+        if track is None and backlog and received_at - batch.sent > SKEW_TOLERANCE_S:
+            return Refused("skew_unsettled", "first message of an epoch out of a backlog")
+        return None
+
+    def _first_heard(self, batch: Batch, received_at: float) -> Track:
+        mine = sorted(
+            (track.last_at, key) for key, track in self._tracks.items() if track.agent == batch.agent
+        )
+        for _, key in mine[: max(0, len(mine) + 1 - MAX_EPOCHS_PER_AGENT)]:
+            del self._tracks[key]
+            self.counters["epochs_forgotten"] += 1
+        track = Track.first_heard(batch, received_at)
+        self._tracks[(batch.agent, batch.epoch)] = track
+        if track.skew_for(batch.seq):
+            self.counters["clocks_corrected"] += 1
+        return track
+
+    def _receive(self, track: Track, batch: Batch, received_at: float) -> bool:
+        if track.note_clock(batch, received_at):
+            self.counters["clock_steps"] += 1
+        before = track.received
+        track.received = ranges.add(before, batch.seq)
+        if batch.dropped:
+            track.dropped = ranges.subtract(ranges.merge(track.dropped, batch.dropped), track.received)[-MAX_RANGES:]
+        track.last_at = max(track.last_at, received_at)
+        if batch.live:
+            self._note_turn(batch, received_at)
+        return track.received is not before
+
+    def _note_turn(self, batch: Batch, at: float) -> None:
+        """A new spool changes the epoch once; only two living spools go back to an epoch left behind."""
+        newest, previous, changed_at = self._current.get(batch.agent, (batch.epoch, "", at))
+        if batch.epoch != newest:
+            if batch.epoch == previous and at - changed_at <= CLONE_WINDOW_S:
+                if batch.agent not in self.cloned(at):
+                    self.counters["agents_cloned"] += 1
+                self._cloned[batch.agent] = at
+            newest, previous, changed_at = batch.epoch, newest, at
+        self._current[batch.agent] = (newest, previous, changed_at)
+
+    def _readings(self, batch: Batch, skew_s: float, received_at: float) -> Iterable[Reading]:
+        for reading in batch.readings:
+            reason = self._refuse_reading(batch, reading, skew_s, received_at)
+            if reason:
+                self.counters[f"readings_refused_{reason}"] += 1
+                continue
+            guarded = self._guard.admit(reading)
+            yield replace(guarded, started=guarded.started + skew_s) if skew_s else guarded
+
+    def _refuse_reading(self, batch: Batch, reading: Reading, skew_s: float, received_at: float) -> str | None:
+        if reading.vantage != batch.agent:
+            return "foreign_vantage"
+        if not self._is_declared(reading):
+            return "undeclared_target"
+        if not 0.0 < reading.started + skew_s <= received_at + FUTURE_S or not 0.0 <= reading.took < 86_400.0:
+            return "bad_time"
+        return None
+
+    def _is_declared(self, reading: Reading) -> bool:
+        checks = self._checks.get(reading.target)
+        if checks is None:
+            return False
+        if reading.check in checks:
+            return True
+        host = self._estate.vantage_target(reading.vantage)
+        if host and host.id == reading.target:  # role packs give an agent's own host more checks than the file says
+            return is_check_id(reading.check)
+        return bool(self._declared and self._declared(reading.target, reading.check, reading.vantage))
+
+
+def is_check_id(text: str) -> bool:
+    """The id form of the site model: `[a-z0-9][a-z0-9_-]{0,62}`."""
+    plain = text.replace("_", "").replace("-", "")
+    return 1 <= len(text) <= 63 and plain.isascii() and plain.isalnum() and plain == plain.lower() and text[0].isalnum()
