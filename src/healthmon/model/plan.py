@@ -80,4 +80,5 @@ class Plan:
     spool_max_bytes: int = 256 * 1024 * 1024
     stop_file: str | None = None
     fleet_size: int = 1
+    target: str | None = None  # the host it runs on: the subject of readings about the agent itself
     v: int = 1

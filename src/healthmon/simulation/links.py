@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from healthmon.runtime.supervise import detach, spawn
 
@@ -126,7 +127,7 @@ class UdpRelay(asyncio.DatagramProtocol):
         self._returns: dict[tuple[str, int], asyncio.DatagramTransport] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
+        transport = cast(asyncio.DatagramTransport, transport)  # 3.11: the concrete class is not a subclass
         self._near = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 Oid = tuple[int, ...]
 #: A value, or a function of the seconds since start (counters move).
@@ -26,7 +26,7 @@ class SnmpAgent(asyncio.DatagramProtocol):
         self._started = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
+        transport = cast(asyncio.DatagramTransport, transport)  # 3.11: the concrete class is not a subclass
         self._transport = transport
         self._started = asyncio.get_running_loop().time()
 

@@ -1,0 +1,37 @@
+# Two commands on a fresh machine: `make demo` shows the whole system at work, `make test` passes the tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+
+.PHONY: demo test test-all check bench boards docs clean
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("healthmon needs Python 3.11 or newer; try: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $(READY)
+
+demo: $(READY)          ## a simulated hospital, a fault, an incident, a page: needs no answer and no root
+	$(BIN)/healthmon demo
+
+test: $(READY)          ## every test that this machine can run; what was skipped is listed
+	$(BIN)/python -m pytest -rs $(ARGS)
+
+test-all: $(READY)      ## Debian, root: installs the daemons, a skip is a failure except those in tests/optional.txt
+	$(BIN)/python tools/test_all.py $(BIN)/python $(ARGS)
+
+check: $(READY)         ## style, types, layers
+	$(BIN)/ruff check src tests tools benchmarks
+	$(BIN)/ruff format --check src tests tools benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)         ## measured beside the peers, in one run
+	$(BIN)/python -m benchmarks
+
+docs: $(READY)          ## write again what is generated: config and API reference, boards
+	$(BIN)/python tools/generate.py
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,161 @@
+"""The agent and the poller: run jobs, spool readings, publish them. One class, since they differ in their jobs only.
+
+A ward PC runs this: it imports what its jobs need and neither pydantic nor the configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+from healthmon.collectors import COLLECTORS, load_collector
+from healthmon.model.incident import Ask
+from healthmon.model.plan import Plan
+from healthmon.model.ports import Clock, Probe
+from healthmon.model.sample import Family, Outcome, Reading, Sample
+from healthmon.probes import load_probe
+from healthmon.probes.guard import Guard
+from healthmon.probes.runner import Runner
+from healthmon.runtime.queue import BoundedQueue, FullPolicy
+from healthmon.runtime.supervise import spawn
+from healthmon.transport import mqtt
+from healthmon.transport.publisher import Publisher
+from healthmon.transport.spool import Spool
+
+log = logging.getLogger(__name__)
+
+#: What an agent says of itself.
+FAMILIES = {
+    "agent": Family(
+        "agent",
+        frozenset(
+            {
+                "spool_bytes",
+                "spool_batches",
+                "spool_dropped_readings_total",
+                "buffer_dropped_readings_total",
+                "late_runs_total",
+                "resident_bytes",
+                "cpu_seconds_total",
+            }
+        ),
+    )
+}
+SELF_EVERY_S = 15.0
+FLUSH_EVERY_S = 1.0
+
+
+def load(kind: str) -> Probe:
+    """The probe or collector of this kind."""
+    return load_collector(kind) if kind in COLLECTORS else load_probe(kind)
+
+
+class AgentRuntime:
+    """Everything one agent runs. `run` returns when it is cancelled, with the spool flushed."""
+
+    def __init__(self, plan: Plan, *, clock: Clock) -> None:
+        self.plan = plan
+        self._clock = clock
+        self.guard = Guard(plan.safety, clock, stop_file=Path(plan.stop_file) if plan.stop_file else None)
+        self.spool = Spool(Path(plan.spool_path), agent=plan.agent, max_bytes=plan.spool_max_bytes, clock=clock)
+        self.runner = Runner(vantage=plan.agent, guard=self.guard, clock=clock, probes=load, on_reading=self._take)
+        self.publisher = Publisher(
+            spool=self.spool,
+            connect=mqtt.connector(plan.broker, client_id=f"healthmon-{plan.site}-{plan.agent}"),
+            site=plan.site,
+            agent=plan.agent,
+            clock=clock,
+            on_ask=self._asked,
+            fleet_size=plan.fleet_size,
+        )
+        self._buffer: BoundedQueue[Reading] = BoundedQueue(
+            name="readings before the spool", limit=20_000, policy=FullPolicy.DROP_OLDEST
+        )
+        self._outcomes: dict[tuple[str, str], Outcome] = {}
+        self._urgent = asyncio.Event()
+
+    async def run(self) -> None:
+        """Probe, spool and publish until cancelled; then what is left is spooled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                spawn(group, f"{self.plan.agent} publisher", self.publisher.run())
+                spawn(group, f"{self.plan.agent} spooling", self._spool_for_ever())
+                spawn(group, f"{self.plan.agent} self", self._report_self())
+                spawn(group, f"{self.plan.agent} runner", self.runner.run(self.plan.jobs))
+        finally:
+            await self._spool_buffer()
+            self.spool.close()
+
+    def _take(self, reading: Reading) -> None:
+        """A change of outcome goes out at once, the rest within a second."""
+        self._buffer.offer(reading)
+        key = (reading.target, reading.check)
+        if reading.outcome is not Outcome.OK or self._outcomes.get(key) is not reading.outcome:
+            self._urgent.set()
+        self._outcomes[key] = reading.outcome
+
+    async def _spool_for_ever(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(FLUSH_EVERY_S):
+                    await self._urgent.wait()
+            except TimeoutError:
+                pass
+            self._urgent.clear()
+            await self._spool_buffer()
+
+    async def _spool_buffer(self) -> None:
+        while len(self._buffer):
+            await self.spool.append(await self._buffer.take(200))
+            self.publisher.wake()
+
+    async def _asked(self, ask: Ask) -> None:
+        await self.runner.ask(ask.target, ask.check)
+
+    async def _report_self(self) -> None:
+        if self.plan.target is None:
+            return
+        while True:
+            self._take(self._self_reading(self.plan.target))
+            await self._clock.sleep(SELF_EVERY_S)
+
+    def _self_reading(self, target: str) -> Reading:
+        spool = self.spool.stats()
+        times = os.times()
+        values = {
+            "spool_bytes": float(spool.bytes),
+            "spool_batches": float(spool.batches),
+            "spool_dropped_readings_total": float(spool.dropped_readings),
+            "buffer_dropped_readings_total": float(self._buffer.dropped),
+            "late_runs_total": float(self.runner.stats().late),
+            "cpu_seconds_total": times.user + times.system,
+        } | _resident()
+        samples = tuple(Sample("agent", name, value) for name, value in values.items())
+        return Reading(target, "agent", self.plan.agent, self._clock.now(), 0.0, Outcome.OK, samples=samples)
+
+
+def _resident() -> dict[str, float]:
+    """Resident set of this process in bytes."""
+    import psutil
+
+    return {"resident_bytes": float(psutil.Process().memory_info().rss)}
+
+
+def read_plan(path: Path) -> Plan:
+    """The resolved file of `healthmon check --resolve`; raises ConfigError in words."""
+    import msgspec
+
+    from healthmon.model.errors import ConfigError
+
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Plan)
+    except OSError as error:
+        raise ConfigError(
+            [f"{path}: {error.strerror}; make it with `healthmon check --resolve AGENT -o FILE`"]
+        ) from error
+    except msgspec.MsgspecError as error:
+        raise ConfigError(
+            [f"{path}: not a resolved agent file ({error}); make it with `healthmon check --resolve AGENT -o FILE`"]
+        ) from error

@@ -1,0 +1,227 @@
+"""The demo: a simulated hospital on loopback beside an ordinary `healthmon up` that does not know it is one.
+
+The child process is given a site file and nothing else; the demo cuts links, and reads the public API as any
+user would. What it prints is what the API said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from healthmon.app.agent import AgentRuntime
+from healthmon.app.roles import known_broker
+from healthmon.config import SiteConfig, load, plan_for
+from healthmon.model.errors import HealthmonError
+from healthmon.model.plan import Broker, Plan
+from healthmon.model.ports import Clock
+from healthmon.runtime.supervise import spawn
+from healthmon.simulation.hospital import DEVICES, PCS, Hospital, open_hospital, site_file, ward_way
+
+Say = Callable[[str], None]
+FIRST_INCIDENT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """fault: a device id whose link is cut, or `random`; keep_s: how long the board stays open afterwards."""
+
+    fault: str = "sw-ward7"
+    keep_s: float = 120.0
+    listen: str = "127.0.0.1:8470"
+    store: Any = "embedded"
+    folder: Path | None = None
+
+
+class Api:
+    """The public API as a user reads it: GET over loopback."""
+
+    def __init__(self, url: str, session: Any) -> None:
+        self.url = url
+        self._session = session
+
+    async def get(self, path: str) -> Any:
+        """The JSON answer of `/api/v1/<path>`."""
+        async with self._session.get(f"{self.url}/api/v1/{path}") as response:
+            return await response.json()
+
+    async def incidents(self) -> list[dict[str, Any]]:
+        """All incidents, newest first."""
+        return list((await self.get("incidents"))["items"])
+
+
+async def run_demo(options: DemoOptions, *, clock: Clock, say: Say) -> int:
+    """Run the whole story; 0 when the first incident came within a minute and recovered, else 1."""
+    with tempfile.TemporaryDirectory(prefix="healthmon-demo-") as temporary:
+        folder = options.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        hospital = await open_hospital()
+        try:
+            config = write_site(hospital, folder, options)
+            say(
+                f"simulated hospital: {len(DEVICES)} devices and {len(PCS)} ward PCs on loopback ({hospital.net}.0.0/16)"
+            )
+            async with child_up(config) as url:
+                return await _story(hospital, load(config), url, options, clock=clock, say=say)
+        finally:
+            await hospital.stop()
+
+
+def write_site(hospital: Hospital, folder: Path, options: DemoOptions) -> Path:
+    """The site file of the simulated hospital."""
+    import yaml
+
+    path = folder / "healthmon.yaml"
+    site = site_file(
+        hospital,
+        listen=options.listen,
+        data_dir=str(folder / "data"),
+        inbox=str(folder / "inbox.jsonl"),
+        store=options.store,
+    )
+    path.write_text(yaml.safe_dump(site, sort_keys=False, allow_unicode=True))
+    return path
+
+
+@contextlib.asynccontextmanager
+async def child_up(config: Path) -> AsyncIterator[str]:
+    """`healthmon up -c CONFIG` as a process of its own; yields the board's URL once it says that it is up."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "healthmon", "up", "-c", str(config), "--json", stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), 60)
+        if not line:
+            raise HealthmonError("`healthmon up` ended before it was up; its message is above")
+        yield str(json.loads(line)["url"])
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(process.wait(), 15)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+async def _story(
+    hospital: Hospital, site: SiteConfig, url: str, options: DemoOptions, *, clock: Clock, say: Say
+) -> int:
+    import aiohttp
+
+    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
+        api = Api(url, session)
+        agents = [
+            spawn(group, f"ward agent {plan.agent}", AgentRuntime(plan, clock=clock).run())
+            for plan in await ward_plans(hospital, site)
+        ]
+        try:
+            await _all_green(api, clock)
+            say(f"system up: board at {url}/")
+            code = await _faults(hospital, api, options, clock=clock, say=say)
+            if options.keep_s:
+                say(f"the board stays open for {options.keep_s:.0f} s: {url}/   (Ctrl-C ends the demo)")
+                await clock.sleep(options.keep_s)
+            return code
+        finally:
+            for agent in agents:
+                agent.cancel()
+
+
+async def ward_plans(hospital: Hospital, site: SiteConfig) -> list[Plan]:
+    """Plans of the ward agents, with broker and patient record reached over the ward's own links."""
+    broker = known_broker(site)
+    plans = []
+    host, port = broker.url.removeprefix("mqtt://").split(":")
+    ehr = hospital.addresses["ehr-web"]
+    for pc, _, via in PCS:
+        near = await ward_way(hospital, pc, to=(host, int(port)), via=via, last=None)
+        record = await ward_way(hospital, pc, to=hospital.ehr_behind, via=via, last="ehr-web")
+        plan = plan_for(site, pc, broker=Broker(f"mqtt://{near[0]}:{near[1]}", broker.username, broker.password))
+        jobs = tuple(
+            replace(job, address=job.address.replace(f"{ehr}:8080", f"{record[0]}:{record[1]}")) for job in plan.jobs
+        )
+        plans.append(replace(plan, jobs=jobs))
+    return plans
+
+
+async def _all_green(api: Api, clock: Clock) -> None:
+    """Wait until every checked target has answered once."""
+    for _ in range(60):
+        targets = (await api.get("targets?limit=500"))["items"]
+        watched = [target for target in targets if target["checks"]]
+        if watched and all(target["outcome"] == "ok" for target in watched):
+            return
+        await clock.sleep(0.5)
+    bad = [f"{t['id']} {t['outcome']} {t['reason']}" for t in watched if t["outcome"] != "ok"]
+    raise HealthmonError("the simulated hospital did not come up in 30 s: " + ", ".join(bad[:8]))
+
+
+async def _faults(hospital: Hospital, api: Api, options: DemoOptions, *, clock: Clock, say: Say) -> int:
+    device = options.fault if options.fault != "random" else random.choice(DEVICES).id
+    say(f"fault: the link of {device} is cut")
+    hospital.links[device].sever()
+    raised = await _wait_incident(api, clock, known=set(), say=say)
+    hospital.links[device].mend()
+    if raised is None:
+        say(f"no incident within {FIRST_INCIDENT_S:.0f} s")
+        return 1
+    say(f"repair: the link of {device} is back")
+    await _wait_mitigated(api, clock, raised, say=say)
+    say("fault: the patient record answers slowly (4 s)")
+    hospital.ehr.mood.delay_s = 4.0
+    slow = await _wait_incident(api, clock, known={raised}, say=say)
+    hospital.ehr.mood.delay_s = 0.02
+    say("repair: the patient record is quick again")
+    if slow is None or not await _wait_mitigated(api, clock, slow, say=say):
+        return 1
+    return 0
+
+
+async def _wait_incident(api: Api, clock: Clock, *, known: set[str], say: Say) -> str | None:
+    began = clock.mono()
+    while clock.mono() - began < FIRST_INCIDENT_S:
+        for incident in await api.incidents():
+            if incident["id"] not in known and incident["state"] in ("open", "acknowledged"):
+                say(f"incident after {clock.mono() - began:.1f} s: " + describe(incident))
+                return str(incident["id"])
+        await clock.sleep(0.25)
+    return None
+
+
+async def _wait_mitigated(api: Api, clock: Clock, incident_id: str, *, say: Say) -> bool:
+    began = clock.mono()
+    while clock.mono() - began < FIRST_INCIDENT_S:
+        incident = await api.get(f"incidents/{incident_id}")
+        if incident["state"] in ("mitigated", "resolved"):
+            say(f"recovered after {clock.mono() - began:.1f} s: {incident['plain_text']}")
+            return True
+        await clock.sleep(0.25)
+    return False
+
+
+def describe(incident: dict[str, Any]) -> str:
+    """An incident in some lines of terminal text."""
+    root = incident["root"]
+    lines = [f"severity {incident['severity']}  {incident['title']}", f"    {incident['plain_text']}"]
+    if root:
+        lines.append(f"    root: {root['target']} ({root['reason']})")
+    for line in incident["impact"][:12]:
+        lines.append(f"    {line['area']:12} {line['service']:10} {line['state']}")
+    behind = len(incident["suppressed"])
+    lines.append(
+        f"    {len(incident['members'])} symptoms, {behind} of them behind the root and not paged by themselves"
+    )
+    for notice in incident["notices"]:
+        lines.append(f"    page to {notice['channel']}: {notice['result']}")
+    return "\n".join(lines)

@@ -1,0 +1,107 @@
+"""Start and stop the roles: server with broker and web, poller, agents, or all of them at once (`up`)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable
+
+from healthmon.app.agent import AgentRuntime
+from healthmon.app.private import write_private
+from healthmon.app.server import Server
+from healthmon.app.surface import Surface
+from healthmon.app.webapp import application
+from healthmon.config import SiteConfig, plan_for, poller_plan
+from healthmon.model.errors import ConfigError
+from healthmon.model.plan import Broker, Plan
+from healthmon.model.ports import Clock
+from healthmon.runtime.supervise import spawn
+from healthmon.transport.embedded import EmbeddedBroker
+
+#: Called with the board's URL when everything listens.
+Ready = Callable[[str], None]
+BROKER_FILE = "broker.json"
+
+
+@contextlib.asynccontextmanager
+async def broker_of(site: SiteConfig, *, clock: Clock) -> AsyncIterator[Broker]:
+    """The configured broker, or the embedded one, started here and described in `broker.json` for other roles."""
+    if site.broker is not None:
+        yield site.broker
+        return
+    async with EmbeddedBroker(site.data_dir / "broker", clock=clock) as embedded:
+        write_private(site.data_dir / BROKER_FILE, json.dumps(_broker_json(embedded.broker)))
+        yield embedded.broker
+
+
+def known_broker(site: SiteConfig) -> Broker:
+    """For a poller or agent beside a server: the configured broker, or the one the server has started."""
+    if site.broker is not None:
+        return site.broker
+    path = site.data_dir / BROKER_FILE
+    try:
+        return Broker(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(
+            [f"{path}: no embedded broker is described here ({error}); start `healthmon server` first"]
+        ) from error
+
+
+def _broker_json(broker: Broker) -> dict[str, str | None]:
+    return {"url": broker.url, "username": broker.username, "password": broker.password, "ca_file": broker.ca_file}
+
+
+async def run_server(
+    site: SiteConfig, *, clock: Clock, ready: Ready, poller: bool = False, agents: Iterable[str] = ()
+) -> None:
+    """Broker, server and web; with `poller` and `agents` it is `healthmon up`. Runs until cancelled."""
+    site.data_dir.mkdir(parents=True, exist_ok=True)
+    async with broker_of(site, clock=clock) as broker:
+        server = Server(site, clock=clock, broker=broker)
+        plans = [poller_plan(site, broker=broker)] if poller else []
+        plans += [plan_for(site, agent, broker=broker) for agent in agents]
+        async with asyncio.TaskGroup() as group:
+            spawn(group, "server", server.run())
+            async with web_of(server) as url:
+                for plan in plans:
+                    spawn(group, plan.agent, AgentRuntime(plan, clock=clock).run())
+                await server.inbox.wait_connected()
+                ready(url)
+                await asyncio.Event().wait()
+
+
+@contextlib.asynccontextmanager
+async def web_of(server: Server) -> AsyncIterator[str]:
+    """API, exporter and board; the URL they listen on."""
+    from aiohttp import web
+
+    config = server.site.web
+    runner = web.AppRunner(application(server, Surface(server)), access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    context = None
+    if config.tls_cert_file and config.tls_key_file:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(config.tls_cert_file, config.tls_key_file)
+    try:
+        site = web.TCPSite(runner, config.host, config.port, ssl_context=context)
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigError([f"web.listen {config.host}:{config.port}: {error.strerror}"]) from error
+        port = runner.addresses[0][1]
+        yield f"{'https' if context else 'http'}://{config.host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def run_poller(site: SiteConfig, *, clock: Clock) -> None:
+    """The poller alone."""
+    site.data_dir.mkdir(parents=True, exist_ok=True)
+    await AgentRuntime(poller_plan(site, broker=known_broker(site)), clock=clock).run()
+
+
+async def run_agent(plan: Plan, *, clock: Clock) -> None:
+    """One agent alone."""
+    await AgentRuntime(plan, clock=clock).run()

@@ -1,0 +1,22 @@
+"""The web application of a server: which token, which prober, which guard against patient data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from healthmon.app.private import token_of
+from healthmon.app.server import Server
+from healthmon.app.surface import Surface
+from healthmon.ingest.guard import suspicious
+from healthmon.web import WebSettings, make_app
+
+
+def application(server: Server, surface: Surface) -> Any:
+    """The aiohttp application for this server."""
+    config = server.site.web
+    settings = WebSettings(
+        token=token_of(config.token_file),
+        anonymous=config.anonymous,
+        trusted_proxies=config.trusted_proxies,
+    )
+    return make_app(surface, surface, settings=settings, scrub=suspicious)

@@ -1,0 +1,44 @@
+"""`healthmon check`: a summary of what the configuration describes, and its warnings."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from healthmon.config import plan_for, plan_to_json, poller_plan
+from healthmon.model.errors import ConfigError
+from healthmon.model.plan import Broker
+
+
+def report(site: Any, *, as_json: bool) -> str:
+    """What was found, then what to look at."""
+    estate = site.estate
+    counts = {
+        "areas": len(estate.areas),
+        "services": len(estate.services),
+        "targets": len(estate.targets),
+        "checks": sum(len(target.checks) for target in estate.targets.values()),
+        "agents": len(estate.agents),
+        "rules": len(site.rules),
+        "channels": len(site.channels),
+    }
+    if as_json:
+        return json.dumps({"ok": True, "counts": counts, "warnings": list(site.warnings), "mode": site.alerting.mode})
+    summary = ", ".join(f"{number} {name}" for name, number in counts.items())
+    lines = [f"ok: {estate.organisation.name}: {summary}; alerting is {site.alerting.mode}"]
+    return "\n".join(lines + [f"warning: {warning}" for warning in site.warnings])
+
+
+def resolved(site: Any, agent: str) -> str:
+    """The resolved file of one agent; it holds the broker's credentials."""
+    if site.broker is None:
+        from healthmon.app.roles import known_broker
+
+        broker: Broker = known_broker(site)
+    else:
+        broker = site.broker
+    if agent == "poller":
+        return plan_to_json(poller_plan(site, broker=broker))
+    if agent not in site.estate.agents:
+        raise ConfigError([f"--resolve {agent}: no such agent (allowed: {', '.join(sorted(site.estate.agents))})"])
+    return plan_to_json(plan_for(site, agent, broker=broker))

@@ -1,0 +1,356 @@
+"""All commands but `agent`. Errors are one clear line; exit 0 ok, 1 bad, 2 usage or config, 3 unreachable."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import date
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from healthmon import __version__
+from healthmon.cli.logs import set_up_logs
+from healthmon.cli.thin_agent import until_signal
+from healthmon.model.errors import ConfigError, Conflict, HealthmonError, NotAllowed, NotFound
+from healthmon.runtime.clock import SystemClock
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Which ward is about to lose which clinical service, and why. First: `healthmon demo` or `healthmon up`.",
+)
+
+Result = TypeVar("Result")
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("-c", "--config", help="file or folder; default $HEALTHMON_CONFIG, ./healthmon.yaml, /etc/healthmon/"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="machine-readable output")]
+VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="log at INFO")]
+
+
+def fail(error: HealthmonError) -> typer.Exit:
+    """Say what is wrong on stderr; the exit that fits."""
+    typer.echo(str(error), err=True)
+    if isinstance(error, ConfigError):
+        return typer.Exit(2)
+    return typer.Exit(1 if isinstance(error, (Conflict, NotAllowed, NotFound)) else 3)
+
+
+def clear_errors(command: Callable[..., Result]) -> Callable[..., Result]:
+    """No traceback reaches a user."""
+
+    @wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> Result:
+        try:
+            return command(*args, **kwargs)
+        except HealthmonError as error:
+            raise fail(error) from None
+        except BaseExceptionGroup as group:
+            known, rest = group.split(HealthmonError)
+            if rest or not known:
+                raise
+            raise fail(_first(known)) from None
+
+    return guarded
+
+
+def _first(group: BaseExceptionGroup[Any]) -> HealthmonError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def find_config(given: Path | None) -> Path | None:
+    """The configuration by the documented order; None when there is none."""
+    if given:
+        return given
+    named = os.environ.get("HEALTHMON_CONFIG")
+    if named:
+        return Path(named)
+    places = (Path("healthmon.yaml"), Path("/etc/healthmon/healthmon.yaml"))
+    return next((place for place in places if place.exists()), None)
+
+
+def need_config(given: Path | None) -> Any:
+    """The loaded site; a clear error when there is none."""
+    from healthmon.config import load
+
+    path = find_config(given)
+    if path is None:
+        raise ConfigError(["no configuration found: pass -c FILE, set HEALTHMON_CONFIG, or make ./healthmon.yaml"])
+    return load(path, env=os.environ, today=today())
+
+
+def today() -> date:
+    """The date that bank holidays are counted around."""
+    return date.fromtimestamp(SystemClock().now())
+
+
+def start(work: Coroutine[Any, Any, Any]) -> None:
+    """Run a role until a signal ends it."""
+    asyncio.run(until_signal(work))
+
+
+def levels(verbose: bool) -> None:
+    set_up_logs(logging.INFO if verbose else logging.WARNING)
+
+
+@app.command()
+@clear_errors
+def up(
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+    verbose: VerboseOption = False,
+    agent: Annotated[list[str] | None, typer.Option(help="also run this declared agent here (default: local)")] = None,
+) -> None:
+    """Server, poller and local agent on the embedded broker and store.
+
+    Example: healthmon up -c healthmon.yaml. Without a configuration it watches this host and its resolver only.
+    """
+    from healthmon.app.roles import run_server
+    from healthmon.config import default_site
+
+    levels(verbose)
+    path = find_config(config)
+    site = need_config(path) if path else default_site(today=today())
+    local = agent if agent is not None else [a for a in ("local",) if a in site.estate.agents]
+
+    def ready(url: str) -> None:
+        if json_:
+            print(json.dumps({"url": url, "pid": os.getpid()}), flush=True)
+            return
+        typer.echo(f"system up: board at {url}/   token in {site.web.token_file}")
+        if not path:
+            typer.echo("no configuration: watching this host and its resolver only.")
+            typer.echo("next: copy configs/minimal.yaml to ./healthmon.yaml, then `healthmon check` and `healthmon up`")
+
+    start(run_server(site, clock=SystemClock(), ready=ready, poller=True, agents=local))
+
+
+@app.command()
+@clear_errors
+def server(config: ConfigOption = None, json_: JsonOption = False, verbose: VerboseOption = False) -> None:
+    """The server alone, with the embedded broker if configured. Example: healthmon server -c site.yaml"""
+    from healthmon.app.roles import run_server
+
+    levels(verbose)
+    site = need_config(config)
+
+    def ready(url: str) -> None:
+        print(json.dumps({"url": url, "pid": os.getpid()}) if json_ else f"server up: {url}/", flush=True)
+
+    start(run_server(site, clock=SystemClock(), ready=ready))
+
+
+@app.command()
+@clear_errors
+def poller(config: ConfigOption = None, verbose: VerboseOption = False) -> None:
+    """The poller alone: probes every target that names it. Example: healthmon poller -c site.yaml"""
+    from healthmon.app.roles import run_poller
+
+    levels(verbose)
+    start(run_poller(need_config(config), clock=SystemClock()))
+
+
+@app.command()
+def agent() -> None:
+    """One agent from its resolved file. Example: healthmon agent -c agent.json"""
+    from healthmon.cli.thin_agent import run
+
+    raise typer.Exit(run(["--help"]))
+
+
+@app.command()
+@clear_errors
+def watchdog(config: ConfigOption = None, verbose: VerboseOption = False) -> None:
+    """Pages by its own channel when the server is silent, frozen or stuck. Run it on another machine.
+
+    Example: healthmon watchdog -c site.yaml (section notify.watch).
+    """
+    from healthmon.app.watching import watch
+
+    levels(verbose)
+    start(watch(need_config(config), clock=SystemClock()))
+
+
+@app.command()
+@clear_errors
+def demo(
+    store: Annotated[str, typer.Option(help="embedded or influxdb")] = "embedded",
+    store_url: Annotated[str | None, typer.Option(help="a running InfluxDB instead of one started here")] = None,
+    minutes: Annotated[float, typer.Option(help="how long the board stays open after the story")] = 2.0,
+    fault: Annotated[str, typer.Option(help="device whose link is cut, or `random`")] = "sw-ward7",
+    port: Annotated[int, typer.Option(help="port of the board; 0 takes a free one")] = 8470,
+    verbose: VerboseOption = False,
+) -> None:
+    """A simulated hospital on loopback with real sockets: a fault, an incident, a page, recovery.
+
+    Example: healthmon demo --fault random --minutes 1
+    """
+    from healthmon.app.demo import DemoOptions, run_demo
+    from healthmon.app.demo_store import demo_store
+
+    levels(verbose)
+    code = 0
+
+    async def story() -> None:
+        nonlocal code
+        async with demo_store(store, store_url) as store_config:
+            options = DemoOptions(fault=fault, keep_s=minutes * 60.0, listen=f"127.0.0.1:{port}", store=store_config)
+            code = await run_demo(options, clock=SystemClock(), say=lambda line: typer.echo(line))
+
+    start(story())
+    raise typer.Exit(code)
+
+
+@app.command()
+@clear_errors
+def check(
+    config: ConfigOption = None,
+    resolve: Annotated[str | None, typer.Option(help="write the resolved file of this agent")] = None,
+    output: Annotated[Path | None, typer.Option("-o", help="where to write it (default: stdout)")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Validate configuration, packs, rules and references; touch nothing.
+
+    Example: healthmon check -c healthmon.yaml; healthmon check --resolve pc-w7-01 -o agent.json
+    """
+    from healthmon.cli.checking import report, resolved
+
+    site = need_config(config)
+    if resolve is not None:
+        text = resolved(site, resolve)
+        if output:
+            from healthmon.app.private import write_private
+
+            write_private(output, text)
+        else:
+            typer.echo(text)
+        return
+    typer.echo(report(site, as_json=json_))
+
+
+@app.command()
+@clear_errors
+def schema() -> None:
+    """JSON Schema of the configuration, for editors. Example: healthmon schema > healthmon.schema.json"""
+    from healthmon.config import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@app.command()
+def version(json_: JsonOption = False) -> None:
+    """The build. Example: healthmon version --json"""
+    build = {"version": __version__, "python": sys.version.split()[0], "platform": sys.platform}
+    typer.echo(
+        json.dumps(build) if json_ else f"healthmon {build['version']} (Python {build['python']}, {build['platform']})"
+    )
+
+
+@app.command()
+@clear_errors
+def probe(
+    kind: Annotated[str, typer.Argument(help="icmp, http, tcp, tls, snmp ...")],
+    target: Annotated[str, typer.Argument(help="address, URL, or the id of a configured target")],
+    pack: Annotated[str | None, typer.Option(help="probe pack, e.g. if-mib")] = None,
+    param: Annotated[list[str] | None, typer.Option("--param", "-p", help="k=v, repeated")] = None,
+    timeout: Annotated[float, typer.Option(help="seconds")] = 5.0,
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """One probe now, with the debug transcript. The safety block of the configuration holds here too.
+
+    Example: healthmon probe http https://ehr.example -p path=/health
+    """
+    from healthmon.cli.probing import probe_once
+
+    path = find_config(config)
+    site = need_config(path) if path else None
+    text, ok = asyncio.run(
+        probe_once(site, kind, target, pack=pack, params=param or [], timeout_s=timeout, as_json=json_)
+    )
+    typer.echo(text)
+    raise typer.Exit(0 if ok else 1)
+
+
+@app.command("stop-probing")
+@clear_errors
+def stop_probing(
+    resume: Annotated[bool, typer.Option("--resume", help="start probing again")] = False,
+    config: ConfigOption = None,
+    url: Annotated[str | None, typer.Option(help="the server's URL; default: from the configuration")] = None,
+) -> None:
+    """The stop button: no probe leaves this site until `--resume`. Example: healthmon stop-probing"""
+    from healthmon.cli.client import Client
+
+    client = Client.of(need_config(config), url)
+    client.post("probing/resume" if resume else "probing/stop", {"by": person()})
+    typer.echo("probing goes on" if resume else "probing is stopped; `healthmon stop-probing --resume` starts it again")
+
+
+def person() -> str:
+    """Who acts: the login name."""
+    import getpass
+
+    return getpass.getuser()
+
+
+@app.command()
+@clear_errors
+def agents(config: ConfigOption = None, url: str | None = None, json_: JsonOption = False) -> None:
+    """The fleet: who is up, silent or stopped. Example: healthmon agents --json"""
+    from healthmon.cli.client import Client
+    from healthmon.cli.tables import table
+
+    items = Client.of(need_config(config), url).items("agents")
+    if json_:
+        typer.echo(json.dumps(items))
+        return
+    rows = [[a["agent"], a["state"], a["last_at"] or "never", a["target"] or ""] for a in items]
+    typer.echo(table(["agent", "state", "last heard", "target"], rows))
+
+
+@app.command()
+@clear_errors
+def incidents(
+    action: Annotated[
+        str, typer.Argument(help="list, show, ack, unack, own, note, mitigate, resolve, reopen, merge, split")
+    ] = "list",
+    incident: Annotated[str | None, typer.Argument(metavar="ID")] = None,
+    by: Annotated[str | None, typer.Option(help="who acts (default: login name)")] = None,
+    text: Annotated[str, typer.Option(help="note text")] = "",
+    reason: Annotated[str, typer.Option(help="why it is resolved")] = "",
+    impact: Annotated[str, typer.Option(help="clinical impact in a line")] = "",
+    into: Annotated[str | None, typer.Option(help="merge: the incident that stays")] = None,
+    member: Annotated[list[str] | None, typer.Option(help="split: a member, repeated")] = None,
+    config: ConfigOption = None,
+    url: Annotated[str | None, typer.Option(help="the server's URL; default: from the configuration")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """List, show and act on incidents through the server's API.
+
+    Example: healthmon incidents ack inc-0123456789 --by "Duty engineer"
+    """
+    from healthmon.cli.client import Client
+    from healthmon.cli.incidents import act, listing, shown
+
+    client = Client.of(need_config(config), url)
+    if action == "list":
+        typer.echo(listing(client, as_json=json_))
+        return
+    if incident is None:
+        raise ConfigError([f"incidents {action}: which one? `healthmon incidents list` shows the ids"])
+    if action == "show":
+        typer.echo(shown(client, incident, as_json=json_))
+        return
+    body = {"by": by or person(), "text": text, "note": text, "reason": reason, "impact": impact, "into": into}
+    typer.echo(act(client, incident, action, body | {"members": member or []}, as_json=json_))

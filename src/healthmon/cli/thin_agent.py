@@ -1,0 +1,55 @@
+"""`healthmon agent`: standard library only around the agent itself."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from healthmon.cli.logs import set_up_logs
+from healthmon.model.errors import ConfigError, HealthmonError
+from healthmon.runtime.clock import SystemClock
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one agent until SIGTERM; the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="healthmon agent",
+        description="Run one agent from its resolved file.",
+        epilog="example: healthmon check --resolve pc-w7-01 -o agent.json && healthmon agent -c agent.json",
+    )
+    parser.add_argument("-c", "--config", required=True, type=Path, help="the file `check --resolve` wrote")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log at INFO")
+    options = parser.parse_args(arguments)
+    set_up_logs(logging.INFO if options.verbose else logging.WARNING)
+    try:
+        from healthmon.app.agent import AgentRuntime, read_plan
+
+        plan = read_plan(options.config)
+        asyncio.run(until_signal(AgentRuntime(plan, clock=SystemClock()).run()))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except HealthmonError as error:
+        print(error, file=sys.stderr)
+        return 3
+    return 0
+
+
+async def until_signal(work: object) -> None:
+    """Await `work`; SIGTERM and SIGINT cancel it, and that is a clean end."""
+    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, task.cancel)
+        except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt by itself
+            pass
+    try:
+        await task
+    except asyncio.CancelledError:
+        pass

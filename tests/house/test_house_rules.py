@@ -1,0 +1,85 @@
+"""The rules of the house: one clock, packs are data, tasks have one maker, the agent stays thin."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "healthmon"
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+WALL_CLOCK = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("datetime", "utcnow"), ("date", "today")}
+TASK_MAKERS = {"create_task", "ensure_future"}
+
+
+def calls(path: Path) -> Iterator[tuple[ast.Call, str, str]]:
+    """Calls of the form `owner.name(...)` in a module."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = node.func.value
+            name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+            yield node, name, node.func.attr
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_only_the_clock_reads_the_wall_clock(path: Path) -> None:
+    if path == SOURCE / "runtime" / "clock.py":
+        return
+    found = [f"{path.name}:{call.lineno}" for call, owner, name in calls(path) if (owner, name) in WALL_CLOCK]
+    assert not found, f"take a Clock or `now` instead: {found}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_only_supervise_makes_tasks(path: Path) -> None:
+    if path == SOURCE / "runtime" / "supervise.py":
+        return
+    found = [f"{path.name}:{call.lineno}" for call, _, name in calls(path) if name in TASK_MAKERS]
+    assert not found, f"use runtime.supervise.spawn or detach: {found}"
+
+
+@pytest.mark.parametrize("folder", ["probes", "collectors", "alerting"])
+def test_packs_are_data_with_a_readme(folder: str) -> None:
+    files = [path for path in (ROOT / folder).rglob("*") if path.is_file()]
+    assert (ROOT / folder / "README.md").exists()
+    assert not [path for path in files if path.suffix == ".py"]
+    assert len(files) > 1
+
+
+HEAVY = (
+    "pydantic",
+    "yaml",
+    "aiohttp",
+    "pysnmp",
+    "gufo",
+    "influxdb_client",
+    "jinja2",
+    "typer",
+    "rich",
+    "healthmon.config",
+)
+
+
+def test_the_agent_imports_only_what_it_runs() -> None:
+    code = (
+        "import json, sys; import healthmon.cli.thin_agent, healthmon.app.agent as agent;"
+        "[agent.load(kind) for kind in ('host_cpu', 'host_memory', 'http', 'tcp')];"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    loaded = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    assert "healthmon.probes.http" in loaded
+    assert not [name for name in loaded if name.startswith(HEAVY)]
+
+
+def test_layers_are_kept() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    if not linter.exists():
+        pytest.skip("import-linter is not installed (it comes with the dev extra)")
+    result = subprocess.run([str(linter), "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout

@@ -1,0 +1,54 @@
+"""`make test-all`: install the daemons without starting them, then run every test with skips forbidden."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGES = (
+    "snmpd snmp mosquitto influxdb victoria-metrics prometheus prometheus-alertmanager prometheus-node-exporter "
+    "nginx-light nftables iproute2 fping chromium fonts-dejavu-core"
+).split()
+BINARIES = "snmpd mosquitto influxd victoria-metrics prometheus promtool nginx nft ip chromium".split()
+POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def missing() -> list[str]:
+    """Programs that are not installed."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    return [name for name in BINARIES if not shutil.which(name, path=path)]
+
+
+def install() -> None:
+    """apt-get install with a policy that starts nothing; the policy is removed again."""
+    own_policy = not POLICY.exists()
+    if own_policy:
+        POLICY.write_text("#!/bin/sh\nexit 101\n")
+        POLICY.chmod(0o755)
+    try:
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "-qq", "update"], check=True, env=environment, stdout=subprocess.DEVNULL)
+        command = ["apt-get", "-qq", "install", "-y", "--no-install-recommends", *PACKAGES]
+        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    finally:
+        if own_policy:
+            POLICY.unlink()
+
+
+def main() -> int:
+    """The exit code of the tests."""
+    if missing():
+        if os.geteuid() != 0 or not shutil.which("apt-get"):
+            print(f"missing: {', '.join(missing())}; run as root on Debian, or install them", file=sys.stderr)
+            return 2
+        install()
+    python, *arguments = sys.argv[1:]
+    environment = os.environ | {"HEALTHMON_TEST_ALL": "1"}
+    return subprocess.run([python, "-m", "pytest", "-rs", *arguments], env=environment).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
