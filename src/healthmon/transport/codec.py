@@ -89,6 +89,15 @@ class _WireAsk(msgspec.Struct):
     deadline: float
 
 
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker publishes for us when the connection ends without a goodbye."""
+
+    topic: str
+    payload: bytes
+    retain: bool = True
+
+
 class State(msgspec.Struct, frozen=True):
     """The retained presence hint. state: up, stopped (clean), lost (the broker's word, by last will)."""
 
@@ -130,9 +139,7 @@ def decode(payload: bytes, *, max_bytes: int = MAX_PAYLOAD_BYTES) -> Batch:
     if wire.v not in ACCEPTED_VERSIONS:
         raise MalformedBatch("version", str(wire.v))
     _refuse_nonsense(wire)
-    return Batch(
-        wire.agent, wire.epoch, wire.seq, wire.sent, wire.mono, wire.live, wire.readings, wire.dropped, wire.v
-    )
+    return Batch(wire.agent, wire.epoch, wire.seq, wire.sent, wire.mono, wire.live, wire.readings, wire.dropped, wire.v)
 
 
 def _refuse_version(payload: bytes, *, is_json: bool) -> None:

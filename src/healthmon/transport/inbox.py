@@ -1,0 +1,135 @@
+"""The server's end of the bus: batches and presence in, acknowledgements and asks out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from healthmon.model.errors import TransportDown
+from healthmon.model.incident import Ask
+from healthmon.model.ports import Bus, Clock, Connect, Message
+from healthmon.runtime.backoff import Backoff
+from healthmon.runtime.queue import BoundedQueue, FullPolicy
+from healthmon.runtime.supervise import keep, spawn
+from healthmon.transport import codec, topics
+from healthmon.transport.codec import Ack
+
+log = logging.getLogger(__name__)
+
+Handle = Callable[[str, str, bytes], Awaitable[None]]
+BACKLOG = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class InboxStats:
+    """connected now; handled by kind; refused: backlog full, the agent's spool will send it again."""
+
+    connected: bool
+    connections: int
+    backlog: int
+    handled: int
+    refused: int
+    oversize: int
+    foreign: int  # not one of our topics
+    failures: int  # the handler raised
+    answers_lost: int  # acks and asks while the broker was away
+
+
+class Inbox:
+    """Takes every agent's messages in a persistent session and hands (kind, agent, payload) to `handle`, in order."""
+
+    def __init__(
+        self,
+        *,
+        connect: Connect,
+        site: str,
+        handle: Handle,
+        clock: Clock,
+        max_bytes: int = codec.MAX_PAYLOAD_BYTES,
+        kinds: tuple[str, ...] = ("batch", "state", "lp"),
+    ) -> None:
+        self._connect = connect
+        self._site = site
+        self._handle = handle
+        self._clock = clock
+        self._max_bytes = max_bytes
+        self._kinds = kinds
+        self._bus: Bus | None = None
+        self._counts: Counter[str] = Counter()
+        self._backlog = BoundedQueue[Message](name="inbox", limit=BACKLOG, policy=FullPolicy.REFUSE)
+        self.connected = asyncio.Event()
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        backoff = Backoff(first_s=0.2, cap_s=5.0)
+        async with asyncio.TaskGroup() as group:
+            spawn(group, "inbox-worker", self._work())
+            await keep("inbox", self._session, clock=self._clock, recoverable=(TransportDown,), backoff=backoff)
+
+    async def send_ack(self, agent: str, ack: Ack) -> None:
+        """Tell an agent what is durable. May get lost: the agent sends again what it does not hear of."""
+        await self._answer(topics.ack(self._site, agent), codec.encode_ack(ack))
+
+    async def send_ask(self, agent: str, ask: Ask) -> None:
+        """Ask an agent to probe now. May get lost: no answer by the deadline means unknown."""
+        await self._answer(topics.ask(self._site, agent), codec.encode_ask(ask))
+
+    def stats(self) -> InboxStats:
+        """Counters since the start."""
+        count = self._counts
+        return InboxStats(
+            connected=self._bus is not None,
+            connections=count["connections"],
+            backlog=len(self._backlog),
+            handled=count["handled"],
+            refused=self._backlog.refused,
+            oversize=count["oversize"],
+            foreign=count["foreign"],
+            failures=count["failures"],
+            answers_lost=count["answers_lost"],
+        )
+
+    async def _answer(self, topic: str, payload: bytes) -> None:
+        try:
+            if self._bus is None:
+                raise TransportDown("not connected")
+            await self._bus.publish(topic, payload, qos=0)
+        except TransportDown:
+            self._counts["answers_lost"] += 1
+
+    async def _session(self) -> None:
+        async with self._connect() as bus:
+            for kind in self._kinds:
+                await bus.subscribe(topics.every(self._site, kind), qos=1)
+            self._bus = bus
+            self._counts["connections"] += 1
+            self.connected.set()
+            log.info("inbox connected", extra={"site": self._site})
+            try:
+                async for message in bus.messages():
+                    self._backlog.offer(message)
+            finally:
+                self._bus = None
+                self.connected.clear()
+
+    async def _work(self) -> None:
+        while True:
+            for message in await self._backlog.take(64):
+                await self._hand_over(message)
+
+    async def _hand_over(self, message: Message) -> None:
+        topic = topics.parse(message.topic)
+        if topic is None or topic.site != self._site:
+            self._counts["foreign"] += 1
+        elif len(message.payload) > self._max_bytes:
+            self._counts["oversize"] += 1
+        else:
+            try:
+                await self._handle(topic.kind, topic.agent, message.payload)
+                self._counts["handled"] += 1
+            except Exception:  # boundary: one message must not stop the ingest
+                self._counts["failures"] += 1
+                log.exception("message not handled", extra={"kind": topic.kind, "agent": topic.agent})

@@ -1,0 +1,181 @@
+"""The Bus port over aiomqtt: MQTT 3.1.1, one connection at a time, every loss is TransportDown."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import aiomqtt
+
+from healthmon.model.errors import ConfigError, TransportDown
+from healthmon.model.plan import Broker
+from healthmon.model.ports import Bus, Connect, Message
+from healthmon.runtime.supervise import spawn
+from healthmon.transport.codec import Will
+from healthmon.transport.sideloop import in_side_thread
+
+IN_FLIGHT = 64  # publishes that wait for their PUBACK at once
+KEEPALIVE_S = 20
+ANSWER_S = 30.0  # a broker cluster that loses a node was seen to stall for 18.5 s
+Result = TypeVar("Result")
+_PORTS = {"mqtt": 1883, "tcp": 1883, "mqtts": 8883, "ssl": 8883}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A broker URL taken apart."""
+
+    host: str
+    port: int
+    tls: bool
+
+
+def endpoint(url: str) -> Endpoint:
+    """Read mqtt://host[:port] or mqtts://host[:port]; raises ConfigError."""
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ConfigError([f"broker url {url!r} is not mqtt://host[:port] or mqtts://host[:port]"])
+    return Endpoint(parts.hostname, parts.port or _PORTS[parts.scheme], parts.scheme in ("mqtts", "ssl"))
+
+
+class MqttBus:
+    """An open connection. `lost` is set at most once, with what the client library said."""
+
+    def __init__(self, client: aiomqtt.Client, *, in_flight: int = IN_FLIGHT) -> None:
+        self._client = client
+        self._slots = asyncio.Semaphore(in_flight)
+        self._incoming: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._waiting: set[asyncio.Timeout] = set()
+        self._lost: str | None = None
+
+    async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
+        """Return when the broker has it (QoS 1: after its PUBACK)."""
+        async with self._slots:
+            await self._until_lost(self._client.publish(topic, payload, qos=qos, retain=retain))
+
+    async def subscribe(self, topic: str, *, qos: int = 0) -> None:
+        """Return when the broker has agreed; a refusal is TransportDown too."""
+        codes = await self._until_lost(self._client.subscribe(topic, qos=qos))
+        if any(getattr(code, "value", code) >= 0x80 for code in codes or ()):
+            raise TransportDown(f"the broker refused the subscription to {topic}")
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Everything that arrives, in order; ends only by TransportDown."""
+        while True:
+            message = await self._incoming.get()
+            if message is None:
+                self._incoming.put_nowait(None)
+                raise TransportDown(self._lost or "connection lost")
+            yield message
+
+    async def pump(self) -> None:
+        """Move arrivals into a queue without a limit: one with a limit would lose what is acknowledged already."""
+        try:
+            async for message in self._client.messages:
+                payload = message.payload if isinstance(message.payload, bytes) else str(message.payload).encode()
+                self._incoming.put_nowait(Message(str(message.topic), payload))
+        except (aiomqtt.MqttError, OSError) as error:
+            self._lose(str(error))
+
+    def _lose(self, why: str) -> None:
+        """Wake everyone who waits for an answer that cannot come any more."""
+        self._lost = self._lost or why
+        self._incoming.put_nowait(None)
+        for scope in self._waiting:
+            scope.reschedule(0.0)
+
+    async def _until_lost(self, call: Coroutine[Any, Any, Result]) -> Result:
+        """Await the client's call, or TransportDown as soon as the connection is gone."""
+        if self._lost is not None:
+            call.close()
+            raise TransportDown(self._lost)
+        try:
+            async with asyncio.timeout(None) as scope:
+                self._waiting.add(scope)
+                try:
+                    return await call
+                finally:
+                    self._waiting.discard(scope)
+        except TimeoutError:
+            raise TransportDown(self._lost or "connection lost") from None
+        except (aiomqtt.MqttError, OSError, ValueError) as error:
+            raise TransportDown(str(error)) from None
+
+
+def connector(
+    broker: Broker, *, client_id: str, clean: bool = True, will: Will | Callable[[], Will] | None = None
+) -> Connect:
+    """A function that opens one connection to this broker; the caller reconnects with backoff."""
+    where = endpoint(broker.url)
+
+    def connect() -> AbstractAsyncContextManager[Bus]:
+        def opened() -> AbstractAsyncContextManager[Bus]:
+            testament = will() if callable(will) else will
+            return _open(broker, where, client_id=client_id, clean=clean, will=testament)
+
+        return in_side_thread(opened) if _needs_side_loop() else opened()
+
+    return connect
+
+
+def _needs_side_loop() -> bool:
+    """paho registers its socket with add_reader, which the proactor loop of Windows does not have."""
+    return sys.platform == "win32" and type(asyncio.get_running_loop()).__name__ == "ProactorEventLoop"
+
+
+@asynccontextmanager
+async def _open(
+    broker: Broker, where: Endpoint, *, client_id: str, clean: bool, will: Will | None
+) -> AsyncIterator[Bus]:
+    client = _client(broker, where, client_id=client_id, clean=clean, will=will)
+    try:
+        await client.__aenter__()
+    except (aiomqtt.MqttError, OSError, ValueError) as error:
+        raise TransportDown(f"{where.host}:{where.port}: {error}") from None
+    bus = MqttBus(client)
+    failure: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            pump = spawn(group, f"mqtt-pump {client_id}", bus.pump())
+            try:
+                yield bus
+            except Exception as error:  # boundary: a task group would wrap the caller's own error
+                failure = error
+            pump.cancel()
+    finally:
+        await _goodbye(client)
+    if failure is not None:
+        raise failure
+
+
+async def _goodbye(client: aiomqtt.Client) -> None:
+    """Say DISCONNECT if the connection still stands; nobody can use an error here."""
+    try:
+        await client.__aexit__(None, None, None)
+    except (aiomqtt.MqttError, OSError, ValueError):
+        pass
+
+
+def _client(broker: Broker, where: Endpoint, *, client_id: str, clean: bool, will: Will | None) -> aiomqtt.Client:
+    client = aiomqtt.Client(
+        where.host,
+        where.port,
+        username=broker.username,
+        password=broker.password,
+        identifier=client_id,
+        protocol=aiomqtt.ProtocolVersion.V311,
+        clean_session=clean,
+        will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=will.retain) if will else None,
+        keepalive=KEEPALIVE_S,
+        timeout=ANSWER_S,
+        max_inflight_messages=IN_FLIGHT,
+        tls_context=ssl.create_default_context(cafile=broker.ca_file) if where.tls else None,
+    )
+    client.pending_calls_threshold = 4 * IN_FLIGHT  # it warns above; our own limit is below
+    return client

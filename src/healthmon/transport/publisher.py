@@ -1,0 +1,266 @@
+"""Drains the spool: live first and newest first, catch-up at a measured pace, again what is not acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from healthmon.model.errors import MalformedBatch, TransportDown
+from healthmon.model.incident import Ask
+from healthmon.model.ports import Bus, Clock, Connect, Message
+from healthmon.runtime.ranges import Ranges, contains, merge
+from healthmon.runtime.supervise import keep, spawn
+from healthmon.transport import codec, topics
+from healthmon.transport.codec import Ack, State, Will
+from healthmon.transport.shelf import Pending
+from healthmon.transport.spool import Spool
+
+log = logging.getLogger(__name__)
+
+LIVE_AT_ONCE = 16
+WINDOW = 128  # catch-up batches that may wait for an acknowledgement
+REMEMBERED = 4096  # batches whose last sending we remember
+LONGEST_RESEND_S = 600.0
+FLEET_CATCH_UP_HZ = 2000.0  # what all agents together may send a server that comes back
+GOODBYE_S = 2.0
+IDLE_S = 1.0
+WINDOW_FULL_S = 0.25
+
+
+def last_will(site: str, agent: str, spool: Spool) -> Callable[[], Will]:
+    """What the broker shall say of us when we vanish; made anew at each connection, as the epoch may change."""
+
+    def make() -> Will:
+        return Will(topics.state(site, agent), codec.encode_state(State(agent=agent, state="lost", epoch=spool.epoch)))
+
+    return make
+
+
+def reconnect_spread_s(fleet_size: int) -> float:
+    """Over how many seconds a fleet's reconnects are spread (CONTRACT section 4)."""
+    return min(60.0, fleet_size / 100.0)
+
+
+@dataclass(slots=True)
+class _Sending:
+    """When a batch may be sent again (monotonic s), how often it was sent, what it declared as dropped."""
+
+    again_at: float
+    times: int
+    late: bool
+    declared: Ranges = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherStats:
+    """connected now; sent counts PUBACKs, acked counts batches deleted from the spool."""
+
+    connected: bool
+    connections: int
+    sent_live: int
+    sent_catch_up: int
+    acked: int
+    waiting: int
+    malformed: int
+
+
+class Publisher:
+    """One agent's connection to the server; `connect` should carry the will made by `last_will`."""
+
+    def __init__(
+        self,
+        *,
+        spool: Spool,
+        connect: Connect,
+        site: str,
+        agent: str,
+        clock: Clock,
+        on_ask: Callable[[Ask], None] | None = None,
+        fleet_size: int = 1,
+        resend_s: float = 30.0,
+        catch_up_hz: float | None = None,
+    ) -> None:
+        self._spool = spool
+        self._connect = connect
+        self._site = site
+        self._agent = agent
+        self._clock = clock
+        self._on_ask = on_ask
+        self._spread_s = reconnect_spread_s(fleet_size)
+        self._resend_s = resend_s
+        self._catch_up_hz = catch_up_hz or max(1.0, min(200.0, FLEET_CATCH_UP_HZ / max(1, fleet_size)))
+        self._sendings: dict[tuple[str, int], _Sending] = {}
+        self._live = asyncio.Event()
+        self._said = ""  # the spool state that the retained message tells
+        self._counts: Counter[str] = Counter()
+        self.connected = asyncio.Event()
+
+    async def run(self) -> None:
+        """Stay connected until cancelled; a cancellation sends what is fresh and says goodbye, within seconds."""
+        await keep("publisher", self._session, clock=self._clock, recoverable=(TransportDown,))
+
+    def wake(self) -> None:
+        """Call after an append."""
+        self._live.set()
+
+    def stats(self) -> PublisherStats:
+        """Counters since the start."""
+        count = self._counts
+        return PublisherStats(
+            connected=self.connected.is_set(),
+            connections=count["connections"],
+            sent_live=count["live"],
+            sent_catch_up=count["catch_up"],
+            acked=count["acked"],
+            waiting=len(self._sendings),
+            malformed=count["malformed"],
+        )
+
+    async def _session(self) -> None:
+        if self._counts["connections"]:
+            await self._clock.sleep(random.uniform(0.0, self._spread_s))
+        async with self._connect() as bus:
+            self._counts["connections"] += 1
+            try:
+                await self._serve(bus)
+            except asyncio.CancelledError:
+                await self._part(bus)
+                raise
+            finally:
+                self.connected.clear()
+
+    async def _serve(self, bus: Bus) -> None:
+        lost: BaseException | None = None
+        try:
+            await self._greet(bus)
+            async with asyncio.TaskGroup() as group:
+                spawn(group, "publisher-listen", self._listen(bus))
+                spawn(group, "publisher-live", self._send_live(bus))
+                spawn(group, "publisher-catch-up", self._send_late(bus))
+        except* TransportDown as downs:
+            lost = _first(downs)
+        if lost is not None:
+            raise TransportDown(str(lost))
+
+    async def _greet(self, bus: Bus) -> None:
+        await bus.subscribe(topics.ack(self._site, self._agent), qos=0)
+        await bus.subscribe(topics.ask(self._site, self._agent), qos=0)
+        await self._say(bus, "up")
+        self.connected.set()
+        log.info("publisher connected", extra={"agent": self._agent})
+
+    async def _say(self, bus: Bus, word: str) -> None:
+        """Publish the retained state."""
+        stats = self._spool.stats()
+        self._said = stats.state
+        spool = {"state": stats.state, "bytes": stats.bytes, "dropped_readings": stats.dropped_readings}
+        state = State(agent=self._agent, state=word, epoch=stats.epoch, at=self._clock.now(), spool=spool)
+        await bus.publish(topics.state(self._site, self._agent), codec.encode_state(state), qos=1, retain=True)
+
+    async def _part(self, bus: Bus) -> None:
+        """Send what is fresh and say that the stop is meant."""
+        try:
+            async with asyncio.timeout(GOODBYE_S):
+                if fresh := self._spool.fresh(LIVE_AT_ONCE):
+                    await self._send(bus, fresh)
+                await self._say(bus, "stopped")
+        except (TransportDown, TimeoutError, ExceptionGroup):
+            log.info("no goodbye to the broker", extra={"agent": self._agent})
+
+    async def _listen(self, bus: Bus) -> None:
+        async for message in bus.messages():
+            try:
+                await self._hear(message)
+            except MalformedBatch as error:
+                self._counts["malformed"] += 1
+                log.warning("malformed answer from the server", extra={"topic": message.topic, "error": str(error)})
+
+    async def _hear(self, message: Message) -> None:
+        topic = topics.parse(message.topic)
+        if topic is None:
+            return
+        if topic.kind == "ack":
+            await self._acknowledged(codec.decode_ack(message.payload))
+        elif topic.kind == "ask" and self._on_ask:
+            self._on_ask(codec.decode_ask(message.payload))
+
+    async def _acknowledged(self, ack: Ack) -> None:
+        self._counts["acked"] += await self._spool.acknowledge(ack)
+        durable = merge(ack.ranges, ((1, ack.upto),))
+        for name in [n for n in self._sendings if n[0] == ack.epoch and contains(durable, n[1])]:
+            sending = self._sendings.pop(name)
+            if sending.declared:
+                await self._spool.declared(ack.epoch, sending.declared)
+
+    async def _send_live(self, bus: Bus) -> None:
+        while True:
+            while fresh := self._spool.fresh(LIVE_AT_ONCE):
+                await self._send(bus, fresh)
+            self._live.clear()
+            await self._live.wait()
+
+    async def _send_late(self, bus: Bus) -> None:
+        while True:
+            now = self._clock.mono()
+            waiting = [name for name, sending in self._sendings.items() if sending.again_at > now]
+            if self._spool.state != self._said:
+                await self._say(bus, "up")
+            if self._spool.batches <= len(waiting):
+                await self._clock.sleep(IDLE_S)
+                continue
+            room = WINDOW - sum(1 for name in waiting if self._sendings[name].late)
+            batches = await self._spool.stored(min(room, LIVE_AT_ONCE), waiting) if room > 0 else []
+            if batches:
+                await self._send(bus, batches)
+            await self._clock.sleep(len(batches) / self._catch_up_hz if batches else WINDOW_FULL_S)
+
+    async def _send(self, bus: Bus, batches: Sequence[Pending]) -> None:
+        if len(batches) == 1:
+            await self._send_one(bus, batches[0])
+            return
+        async with asyncio.TaskGroup() as group:
+            for batch in batches:
+                spawn(group, f"publish {batch.seq}", self._send_one(bus, batch))
+
+    async def _send_one(self, bus: Bus, batch: Pending) -> None:
+        name = (batch.epoch, batch.seq)
+        declared = self._spool.dropped(batch.epoch)
+        self._remember(name, late=not batch.live, declared=declared)
+        payload = codec.envelop(
+            batch.body,
+            agent=self._agent,
+            epoch=batch.epoch,
+            seq=batch.seq,
+            sent=self._clock.now(),
+            mono=self._clock.mono(),
+            live=batch.live,
+            dropped=declared,
+        )
+        try:
+            await bus.publish(topics.batch(self._site, self._agent), payload, qos=1)
+        except TransportDown:
+            self._sendings.pop(name, None)  # nobody has it: it may go at once when we are back
+            raise
+        self._spool.sent([batch])
+        self._counts["live" if batch.live else "catch_up"] += 1
+
+    def _remember(self, name: tuple[str, int], *, late: bool, declared: Ranges) -> None:
+        """Each further sending of the same batch waits twice as long, so that one the server refuses blocks nobody."""
+        before = self._sendings.pop(name, None)
+        times = before.times if before else 0
+        wait_s = min(LONGEST_RESEND_S, self._resend_s * 2.0**times)
+        while len(self._sendings) >= REMEMBERED:
+            del self._sendings[next(iter(self._sendings))]
+        self._sendings[name] = _Sending(self._clock.mono() + wait_s, times + 1, late, declared)
+
+
+def _first(group: BaseExceptionGroup[TransportDown]) -> BaseException:
+    """The first error of a group of groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
