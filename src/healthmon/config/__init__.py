@@ -1,0 +1,32 @@
+"""Rank 3: what a hospital wrote, parsed whole and checked before anything live is touched."""
+
+from healthmon.config.loading import default_site, load
+from healthmon.config.packs import stock_root
+from healthmon.config.plans import plan_for, plan_to_json, poller_plan
+from healthmon.config.schema import json_schema
+from healthmon.config.site import (
+    AlertingConfig,
+    ChannelConfig,
+    PlannedChange,
+    SiteConfig,
+    StoreConfig,
+    WatchConfig,
+    WebConfig,
+)
+
+__all__ = [
+    "AlertingConfig",
+    "ChannelConfig",
+    "PlannedChange",
+    "SiteConfig",
+    "StoreConfig",
+    "WatchConfig",
+    "WebConfig",
+    "default_site",
+    "json_schema",
+    "load",
+    "plan_for",
+    "plan_to_json",
+    "poller_plan",
+    "stock_root",
+]

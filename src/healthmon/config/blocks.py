@@ -1,0 +1,257 @@
+"""The blocks beside the inventory: broker, store, safety, channels, web and the rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from healthmon.config.checks import beside, read_params, read_secret
+from healthmon.config.kinds import channel_kind, channel_names
+from healthmon.config.packs import Packs
+from healthmon.config.problems import Problems, allowed, did_you_mean
+from healthmon.config.site import (
+    AlertingConfig,
+    ChannelConfig,
+    Person,
+    PlannedChange,
+    Rota,
+    StoreConfig,
+    Tls,
+    User,
+    WatchConfig,
+    WebConfig,
+)
+from healthmon.config.written import Written
+from healthmon.config.yamlnodes import DataPath
+from healthmon.model.plan import Broker, MedicalAllow, MedicalNetwork, Rates, Safety
+
+
+def data_dir_of(written: Written, env: Mapping[str, str]) -> Path:
+    """As written, else $HEALTHMON_DATA_DIR, else /var/lib/healthmon for root and the user's state folder for others."""
+    if written.data_dir is not None:
+        return beside(written.document, ("data_dir",), written.data_dir)
+    if env.get("HEALTHMON_DATA_DIR"):
+        return Path(env["HEALTHMON_DATA_DIR"])
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path("/var/lib/healthmon")
+    state = env.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "healthmon"
+
+
+def secret_of(written: Written, form: Any, name: str, path: DataPath) -> str | None:
+    """`name`, or the content of `name_file`; both together are a mistake."""
+    value: str | None = getattr(form, name)
+    file: str | None = getattr(form, f"{name}_file")
+    if file is None:
+        return value
+    if value is not None:
+        written.validator.problem((*path, f"{name}_file"), f"give `{name}` or `{name}_file`, not both")
+    return read_secret(written.document, (*path, f"{name}_file"), file, written.validator)
+
+
+def broker_of(written: Written) -> Broker | None:
+    """None means the embedded one."""
+    form = written.broker
+    if form is None:
+        return None
+    if not form.url.startswith(("mqtt://", "mqtts://")):
+        written.validator.problem(("broker", "url"), "unknown scheme (allowed: mqtt://, mqtts://)")
+    ca_file = str(beside(written.document, ("broker", "ca_file"), form.ca_file)) if form.ca_file else None
+    return Broker(form.url, form.username, secret_of(written, form, "password", ("broker",)), ca_file)
+
+
+def store_of(written: Written) -> StoreConfig:
+    """Exactly one kind."""
+    form = written.store
+    given = [name for name in ("embedded", "influxdb", "lineprotocol") if getattr(form, name) is not None]
+    if len(given) > 1:
+        written.validator.problem(("store",), f"has {len(given)} kinds; give one{allowed(given)}")
+    if form.influxdb is not None:
+        return _influx(written)
+    if form.lineprotocol is not None:
+        line, path = form.lineprotocol, ("store", "lineprotocol")
+        return StoreConfig("lineprotocol", url=line.url, token=secret_of(written, line, "token", path))
+    retention_s = form.embedded.retention if form.embedded else 30 * 86400.0
+    return StoreConfig("embedded", retention_days=retention_s / 86400.0)
+
+
+def _influx(written: Written) -> StoreConfig:
+    form, path = written.store.influxdb, ("store", "influxdb")
+    assert form is not None
+    if form.version == 2 and form.org is None:
+        written.validator.problem(path, "key 'org' is missing (needed by version 2)")
+    return StoreConfig(
+        "influxdb",
+        url=form.url,
+        version=form.version,
+        org=form.org,
+        bucket=form.bucket,
+        database=form.database or form.bucket,
+        token=secret_of(written, form, "token", path),
+        username=form.username,
+        password=secret_of(written, form, "password", path),
+    )
+
+
+def safety_of(written: Written) -> Safety:
+    """The safety block of the model."""
+    form = written.safety
+    medical = tuple(
+        MedicalNetwork(
+            network.cidr,
+            tuple(MedicalAllow(allow.kind, allow.approved_by, allow.approved_on) for allow in network.allow),
+            network.every,
+        )
+        for network in form.medical
+    )
+    rates = Rates(form.rates.per_target, form.rates.per_subnet, form.rates.everywhere)
+    return Safety(tuple(form.deny), medical, rates)
+
+
+def channels_of(written: Written) -> dict[str, ChannelConfig]:
+    """Every channel with its parameters validated by its kind."""
+    channels: dict[str, ChannelConfig] = {}
+    for name, placed in written.channels.items():
+        form, path = placed.form, placed.path
+        kind = channel_kind(form.kind)
+        own = dict(form.model_extra or {})
+        if form.kind not in channel_names():
+            names = channel_names()
+            message = f"unknown channel kind '{form.kind}'{did_you_mean(form.kind, names)}{allowed(names)}"
+            written.validator.problem((*path, "kind"), message)
+        elif kind is None:
+            channels[name] = ChannelConfig(name, form.kind, own)  # TEMPORARY
+        else:
+            params = read_params(kind, own, path, written.validator, defaults={})
+            channels[name] = ChannelConfig(name, form.kind, params or {})
+    return channels
+
+
+def severity_of(packs: Packs, problems: Problems) -> Any:
+    """The table impact x urgency."""
+    return None  # TEMPORARY until the table is there
+
+
+def alerting_of(written: Written) -> AlertingConfig:
+    """Modes by place and by rule."""
+    form = written.alerting
+    sites = written.raw_ids("sites") | {placed.form.id for placed in written.sites}
+    sites = sites or {written.organisation.id}
+    for key, places, known in (
+        ("sites", form.overrides.sites, sites),
+        ("areas", form.overrides.areas, written.raw_ids("areas")),
+    ):
+        for name in places:
+            if name not in known:
+                path = ("alerting", "overrides", key, name)
+                written.validator.problem(path, f"unknown {key[:-1]}{did_you_mean(name, known)}", key=True)
+    return AlertingConfig(
+        mode=form.mode,
+        site_modes={name: place.mode for name, place in form.overrides.sites.items()},
+        area_modes={name: place.mode for name, place in form.overrides.areas.items()},
+        rule_modes={name: rule.mode for name, rule in form.overrides.rules.items() if rule.mode},
+    )
+
+
+def web_of(written: Written, data_dir: Path) -> WebConfig:
+    """Listen address split, files beside the configuration."""
+    form = written.web
+    host, _, port = form.listen.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) < 65536:
+        written.validator.problem(
+            ("web", "listen"), f"'{form.listen}' is not an address and port (allowed: host:port)"
+        )
+        host, port = "127.0.0.1", "8470"
+    token = (
+        beside(written.document, ("web", "token_file"), form.token_file) if form.token_file else data_dir / "token"
+    )
+    tls = None
+    if form.tls:
+        cert = beside(written.document, ("web", "tls", "cert_file"), form.tls.cert_file)
+        tls = Tls(cert, beside(written.document, ("web", "tls", "key_file"), form.tls.key_file))
+    return WebConfig(
+        token_file=token,
+        host=host.strip("[]"),
+        port=int(port),
+        anonymous=form.anonymous,
+        ward_networks=tuple(form.ward_networks),
+        trusted_proxies=tuple(form.trusted_proxies),
+        tls=tls,
+        users=tuple(User(user.id, user.name, user.email) for user in form.users),
+    )
+
+
+def watch_of(written: Written) -> WatchConfig | None:
+    """What the watchdog watches."""
+    form = written.watch
+    if form is None:
+        return None
+    _channels_known(written, form.channels, ("notify", "watch", "channels"))
+    return WatchConfig(form.url, form.every, tuple(form.channels), form.name)
+
+
+def rotas_of(written: Written) -> dict[str, Rota]:
+    """Rotas by id; the order of people is the order of turns."""
+    rotas: dict[str, Rota] = {}
+    for number, form in enumerate(written.oncall.rotas):
+        path: DataPath = ("oncall", "rotas", number)
+        if form.id in rotas:
+            written.validator.problem((*path, "id"), f"rota id '{form.id}' is used twice")
+        for place, person in enumerate(form.people):
+            _channels_known(written, person.channels, (*path, "people", place, "channels"))
+        people = tuple(Person(p.id, p.name, p.email, p.phone, tuple(p.channels)) for p in form.people)
+        rotas[form.id] = Rota(form.id, form.name or form.id, people)
+    return rotas
+
+
+def _channels_known(written: Written, names: list[str], path: DataPath) -> None:
+    for name in names:
+        if name not in written.channels:
+            known = set(written.channels)
+            written.validator.problem(path, f"unknown channel '{name}'{did_you_mean(name, known)}{allowed(known)}")
+
+
+def changes_of(written: Written) -> tuple[PlannedChange, ...]:
+    """Planned work; a window must end after it starts and name known targets."""
+    known = written.raw_ids("targets") | written.raw_ids("services")
+    changes: list[PlannedChange] = []
+    for number, placed in enumerate(written.changes):
+        form, path = placed.form, placed.path
+        if form.ends_at <= form.starts_at:
+            written.validator.problem((*path, "ends_at"), "must be after starts_at")
+        for place, name in enumerate(form.targets):
+            if name not in known:
+                message = f"unknown target or service '{name}'{did_you_mean(name, known)}"
+                written.validator.problem((*path, "targets", place), message)
+        change_id = form.id or f"change-{number + 1}"
+        changes.append(
+            PlannedChange(
+                change_id, form.title, tuple(form.targets), form.starts_at, form.ends_at, tuple(form.expected)
+            )
+        )
+    return tuple(changes)
+
+
+def holidays_of(written: Written, today: date | None) -> frozenset[date]:
+    """Bank holidays of the year before, this and the next."""
+    code = written.organisation.holidays
+    if code is None:
+        return frozenset()
+    import holidays  # 0.3 s, and only sites with holidays need it
+
+    country, _, subdivision = code.partition("-")
+    supported = holidays.list_supported_countries(include_aliases=True)
+    path: DataPath = ("organisation", "holidays")
+    if country not in supported:
+        written.validator.problem(path, f"unknown country '{country}'{did_you_mean(country, list(supported))}")
+        return frozenset()
+    if subdivision and subdivision not in supported[country]:
+        written.validator.problem(path, f"unknown part '{subdivision}' of {country}{allowed(supported[country])}")
+        return frozenset()
+    if today is None:
+        return frozenset()
+    years = (today.year - 1, today.year, today.year + 1)
+    return frozenset(holidays.country_holidays(country, subdiv=subdivision or None, years=years))

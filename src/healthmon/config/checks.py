@@ -1,0 +1,179 @@
+"""Checks with their parameters: kind known, pack merged, secrets read, Params validated."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from healthmon.config.document import Document
+from healthmon.config.forms import CheckForm
+from healthmon.config.kinds import Kind, check_kind, check_names, probe_names
+from healthmon.config.packs import Packs
+from healthmon.config.problems import allowed, did_you_mean
+from healthmon.config.scalars import duration_s
+from healthmon.config.validation import Validator, known_path, note_detail
+from healthmon.config.yamlnodes import DataPath
+from healthmon.model.topology import Check
+
+_DEFAULT_TIMEOUT_S = 5.0
+
+
+class CheckReader:
+    """Makes model checks of written ones. `vantages` are the names that `from` may hold."""
+
+    def __init__(self, validator: Validator, packs: Packs, vantages: Iterable[str]) -> None:
+        self._validator = validator
+        self._packs = packs
+        self._vantages = frozenset(vantages) | {"poller", "agents"}
+
+    def each(self, forms: Iterable[CheckForm], path: DataPath) -> list[tuple[Check, DataPath]]:
+        """Every good check of a list with its place; ids must differ."""
+        checks: list[tuple[Check, DataPath]] = []
+        seen: dict[str, DataPath] = {}
+        for number, form in enumerate(forms):
+            where = (*path, number)
+            check_id = form.id or form.kind
+            if check_id in seen:
+                spot = self._validator.spot(seen[check_id])
+                self._validator.problem(where, f"check id '{check_id}' is already used at {spot}; give one an `id`")
+                continue
+            seen[check_id] = where
+            check = self._check(form, where)
+            if check:
+                checks.append((check, where))
+        return checks
+
+    def _check(self, form: CheckForm, path: DataPath) -> Check | None:
+        if form.kind not in check_names():
+            names = check_names()
+            message = f"unknown check kind '{form.kind}'{did_you_mean(form.kind, names)}{allowed(names)}"
+            self._validator.problem((*path, "kind"), message)
+            return None
+        self._vantages_known(form, path)
+        timeout_s = form.timeout if form.timeout is not None else min(_DEFAULT_TIMEOUT_S, form.every)
+        if timeout_s > form.every:
+            self._validator.problem((*path, "timeout"), f"is longer than `every` (allowed: up to {form.every:g}s)")
+        params = self._params(form, path)
+        if params is None:
+            return None
+        return Check(
+            id=form.id or form.kind,
+            kind=form.kind,
+            every_s=form.every,
+            timeout_s=timeout_s,
+            params=params,
+            vantages=tuple(form.vantages),
+            recheck=form.recheck,
+        )
+
+    def _vantages_known(self, form: CheckForm, path: DataPath) -> None:
+        for name in form.vantages:
+            if name not in self._vantages:
+                hint = did_you_mean(name, self._vantages)
+                self._validator.problem(
+                    (*path, "from"), f"unknown vantage '{name}'{hint} (allowed: poller, agents, ids of agents)"
+                )
+
+    def _params(self, form: CheckForm, path: DataPath) -> dict[str, Any] | None:
+        kind = check_kind(form.kind)
+        own = dict(form.model_extra or {})
+        pack, ok = self._pack(form, path, kind)
+        if not ok:
+            return None
+        if kind is None:
+            return pack | own  # TEMPORARY
+        return read_params(kind, own, path, self._validator, defaults=pack)
+
+    def _pack(self, form: CheckForm, path: DataPath, kind: Kind | None) -> tuple[dict[str, Any], bool]:
+        """The pack's data as parameters: whole under `pack` where the kind asks for that, else as defaults."""
+        if form.pack is None:
+            return {}, True
+        folder = f"probes/{form.kind}" if form.kind in probe_names() else f"collectors/{form.kind}"
+        document = self._packs.document(f"{folder}/{form.pack}.yaml")
+        if document is None:
+            names = self._packs.names(folder)
+            message = f"unknown pack '{form.pack}' of {form.kind}{did_you_mean(form.pack, names)}{allowed(names)}"
+            self._validator.problem((*path, "pack"), message)
+            return {}, False
+        data = document.data
+        if kind is None or "pack" in kind.fields:
+            return {"pack": data}, True
+        return {key: value for key, value in data.items() if key != "description" or key in kind.fields}, True
+
+
+def read_params(
+    kind: Kind, own: Mapping[str, Any], path: DataPath, validator: Validator, *, defaults: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The parameters of one check or channel, validated; None after noting what is wrong."""
+    params = dict(defaults)
+    before = len(validator.problems)
+    for key, value in own.items():
+        name, given = _written_param(kind, key, value, path, validator)
+        params[name] = given
+    if len(validator.problems) > before:
+        return None
+    try:
+        made = kind.adapter.validate_python(params)
+    except ValidationError as error:
+        _note_params(kind, error, own, path, validator)
+        return None
+    dumped: dict[str, Any] = kind.adapter.dump_python(made, mode="json")
+    return {name: dumped[name] for name in params if name in dumped}
+
+
+def _written_param(kind: Kind, key: str, value: Any, path: DataPath, validator: Validator) -> tuple[str, Any]:
+    """`X_file` is read where only X is a parameter; `every: 5s` style text becomes seconds in `*_s` fields."""
+    name = key.removesuffix("_file")
+    if name != key and key not in kind.fields and name in kind.fields:
+        return name, read_secret(validator.document, (*path, key), str(value), validator)
+    if key.endswith("_file") and isinstance(value, str):
+        return key, str(beside(validator.document, (*path, key), value))
+    if key not in kind.fields and f"{key}_s" in kind.fields:
+        key = f"{key}_s"
+    if key.endswith("_s") and isinstance(value, str):
+        try:
+            return key, duration_s(value)
+        except ValueError:
+            return key, value
+    return key, value
+
+
+def _note_params(
+    kind: Kind, error: ValidationError, own: Mapping[str, Any], path: DataPath, validator: Validator
+) -> None:
+    names = {_written_name(name) for name in kind.fields}
+    for detail in error.errors(include_url=False):
+        loc = detail["loc"]
+        if loc and loc[0] not in own and str(loc[0]).removesuffix("_s") in own:
+            loc = (str(loc[0]).removesuffix("_s"), *loc[1:])
+        full = known_path(validator.document.data, (*path, *loc))
+        note_detail(detail, full, lambda: names, validator.document, validator.problem)
+
+
+def _written_name(name: str) -> str:
+    return name
+
+
+def beside(document: Document, path: DataPath, name: str) -> Path:
+    """A file name, relative to the file in which it is written."""
+    return document.folder(path) / name
+
+
+def read_secret(document: Document, path: DataPath, name: str, validator: Validator) -> str:
+    """The content of a secret file without the line end; a missing one is noted."""
+    file = beside(document, path, name)
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        validator.problem(path, f"'{name}' cannot be read: {why}")
+        return ""
+
+
+def params_fields(kind: Kind) -> list[dataclasses.Field[Any]]:
+    """The fields of a kind's Params in order."""
+    return list(dataclasses.fields(kind.params))

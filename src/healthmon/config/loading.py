@@ -1,0 +1,134 @@
+"""From files to a SiteConfig: read, validate, resolve, check, and only then hand out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+from healthmon.config.blocks import (
+    alerting_of,
+    broker_of,
+    changes_of,
+    channels_of,
+    data_dir_of,
+    holidays_of,
+    rotas_of,
+    safety_of,
+    severity_of,
+    store_of,
+    watch_of,
+    web_of,
+)
+from healthmon.config.document import Document, document_of_text, read_document
+from healthmon.config.inventory import Inventory
+from healthmon.config.packs import SITE_PACKS, Packs, stock_root
+from healthmon.config.problems import Problems
+from healthmon.config.rules import policies_of, rules_of
+from healthmon.config.site import SiteConfig
+from healthmon.config.written import read_written
+from healthmon.config.yamlnodes import DataPath
+
+
+def load(
+    path: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    pack_dirs: Sequence[Path] = (),
+    today: date | None = None,
+) -> SiteConfig:
+    """Read a file or a directory. Raises ConfigError with every problem as `file:line:col: message`.
+
+    env: for `${NAME}`, default the process environment; pack_dirs: further pack folders, the last wins;
+    today: bank holidays are known for the year before, this and the next (None: none are).
+    """
+    env = os.environ if env is None else env
+    problems = Problems()
+    document = read_document(path, env=env, problems=problems)
+    return _site(document, problems, env=env, pack_dirs=pack_dirs, today=today)
+
+
+def load_text(
+    text: str,
+    *,
+    name: str = "healthmon.yaml",
+    env: Mapping[str, str] | None = None,
+    pack_dirs: Sequence[Path] = (),
+    today: date | None = None,
+) -> SiteConfig:
+    """The same for text that stands in no file."""
+    env = os.environ if env is None else env
+    problems = Problems()
+    document = document_of_text(text, name=name, env=env, problems=problems)
+    return _site(document, problems, env=env, pack_dirs=pack_dirs, today=today)
+
+
+def _site(
+    document: Document,
+    problems: Problems,
+    *,
+    env: Mapping[str, str],
+    pack_dirs: Sequence[Path],
+    today: date | None,
+) -> SiteConfig:
+    written = read_written(document, problems)
+    own = [document.folder(("packs", number)) / name for number, name in enumerate(written.packs)]
+    for number, folder in enumerate(own):
+        if not folder.is_dir():
+            written.validator.problem(("packs", number), f"'{written.packs[number]}' is not a folder")
+    packs = Packs([stock_root(), SITE_PACKS, *own, *pack_dirs], problems)
+    warn: list[tuple[DataPath, str]] = []
+    estate = Inventory(written, packs, warn).estate()
+    data_dir = data_dir_of(written, env)
+    site = SiteConfig(
+        estate=estate,
+        safety=safety_of(written),
+        broker=broker_of(written),
+        store=store_of(written),
+        rules=rules_of(written, packs),
+        policies=policies_of(written, packs, warn),
+        channels=channels_of(written),
+        severity=severity_of(packs, problems),
+        alerting=alerting_of(written),
+        web=web_of(written, data_dir),
+        data_dir=data_dir,
+        watch=watch_of(written),
+        holidays=holidays_of(written, today),
+        rotas=rotas_of(written),
+        changes=changes_of(written),
+        warnings=tuple(f"{document.spot(path)}: {message}" for path, message in warn),
+        files=document.files,
+        pack_roots=packs.roots,
+    )
+    problems.raise_if_any()
+    return site
+
+
+def default_site(
+    *,
+    hostname: str = "this-host",
+    resolver: str | None = None,
+    env: Mapping[str, str] | None = None,
+    today: date | None = None,
+) -> SiteConfig:
+    """What `up` watches without a configuration: this host from inside, and its resolver on TCP port 53."""
+    return load_text(
+        _DEFAULT.format(hostname=hostname) + _resolver(resolver), name="(built in)", env=env, today=today
+    )
+
+
+_DEFAULT = """
+organisation: {{id: here, name: This host, timezone: UTC}}
+agents:
+  - {{id: local, target: this-host, roles: [linux-server]}}
+targets:
+  - {{id: this-host, name: "{hostname}", kind: server, address: 127.0.0.1}}
+"""
+
+
+def _resolver(address: str | None) -> str:
+    if address is None:
+        return ""
+    host = f"[{address}]" if ":" in address else address
+    return f'  - {{id: resolver, kind: dns-server, address: "{host}:53", checks: [{{kind: tcp, every: 30s}}]}}\n'

@@ -1,0 +1,66 @@
+"""Packs: folders of data that say how a kind of thing is checked; a hospital's file hides the stock one of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from yaml import MappingNode
+
+import healthmon
+from healthmon.config.document import Document
+from healthmon.config.problems import Problems, Spot
+from healthmon.config.yamlnodes import Builder, empty_mapping, parse_nodes, spot_of
+
+SITE_PACKS = Path("/etc/healthmon/packs")
+
+
+def stock_root() -> Path:
+    """The packs that came with this healthmon: inside the wheel, or at the top of a checkout."""
+    package = Path(healthmon.__file__).parent
+    shipped = package / "_packs"
+    return shipped if shipped.is_dir() else package.parents[1]
+
+
+class Packs:
+    """Stock packs with the hospital's laid over them by relative path; the last root wins."""
+
+    def __init__(self, roots: Sequence[Path], problems: Problems) -> None:
+        self.roots = tuple(roots)
+        self._problems = problems
+        self._read: dict[str, Document | None] = {}
+
+    def find(self, relative: str) -> Path | None:
+        """The file that counts for this relative path."""
+        for root in reversed(self.roots):
+            if (root / relative).is_file():
+                return root / relative
+        return None
+
+    def names(self, folder: str) -> list[str]:
+        """Names of the packs in a folder, without `.yaml`; rule tests are not packs."""
+        found = {file.name for root in self.roots for file in (root / folder).glob("*.yaml")}
+        return sorted(name.removesuffix(".yaml") for name in found if not name.endswith(".test.yaml"))
+
+    def document(self, relative: str) -> Document | None:
+        """A pack with its marks, read once; None when there is none or it cannot be read (noted)."""
+        if relative not in self._read:
+            file = self.find(relative)
+            self._read[relative] = read_pack(file, self._problems) if file else None
+        return self._read[relative]
+
+
+def read_pack(file: Path, problems: Problems) -> Document | None:
+    """One pack file: plain data, no includes and no environment."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        problems.add(Spot(str(file), 1, 1), f"cannot be read: {error.strerror}")
+        return None
+    node = parse_nodes(content, name=str(file), problems=problems) or empty_mapping(str(file))
+    if not isinstance(node, MappingNode):
+        problems.add(spot_of(node), "the top of a pack must be a mapping")
+        return None
+    data: dict[str, Any] = Builder(problems, None).build(node)
+    return Document(node, (file,), data)

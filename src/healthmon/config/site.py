@@ -1,0 +1,141 @@
+"""What the rest of healthmon gets: the site, resolved and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from healthmon.model.alert import Rule
+from healthmon.model.incident import Policy
+from healthmon.model.plan import Broker, Safety
+from healthmon.model.topology import Estate
+
+if TYPE_CHECKING:
+    from healthmon.impact.severity import SeverityTable
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """kind: embedded, influxdb or lineprotocol. Secrets are read from their files already."""
+
+    kind: str = "embedded"
+    url: str | None = None
+    version: int = 1
+    org: str | None = None
+    bucket: str = "healthmon"
+    database: str = "healthmon"
+    token: str | None = field(default=None, repr=False)
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    retention_days: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelConfig:
+    """One channel; `params` decode to the Params of its kind."""
+
+    id: str
+    kind: str
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertingConfig:
+    """mode is `shadow` or `live`; the narrower setting wins: rule, area, site, this."""
+
+    mode: str = "shadow"
+    site_modes: Mapping[str, str] = field(default_factory=dict)
+    area_modes: Mapping[str, str] = field(default_factory=dict)
+    rule_modes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    cert_file: Path
+    key_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    id: str
+    name: str
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    """anonymous: `loopback` (reading needs a loopback peer and no forwarding header) or `never`."""
+
+    token_file: Path
+    host: str = "127.0.0.1"
+    port: int = 8470
+    anonymous: str = "loopback"
+    ward_networks: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    tls: Tls | None = None
+    users: tuple[User, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WatchConfig:
+    """What the watchdog asks, how often (seconds), and whom it tells."""
+
+    url: str
+    every_s: float = 10.0
+    channels: tuple[str, ...] = ()
+    name: str = "healthmon"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    id: str
+    name: str
+    email: str | None = None
+    phone: str | None = None
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rota:
+    id: str
+    name: str
+    people: tuple[Person, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChange:
+    """Planned work; times are Unix seconds, `expected` the signals that page nobody meanwhile."""
+
+    id: str
+    title: str
+    targets: tuple[str, ...]
+    starts_at: float
+    ends_at: float
+    expected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConfig:
+    """Everything a configuration says. `warnings` are `file:line:col: message` lines that stop nothing."""
+
+    estate: Estate
+    safety: Safety
+    broker: Broker | None  # None: the embedded one
+    store: StoreConfig
+    rules: tuple[Rule, ...]
+    policies: tuple[Policy, ...]
+    channels: Mapping[str, ChannelConfig]
+    severity: SeverityTable
+    alerting: AlertingConfig
+    web: WebConfig
+    data_dir: Path
+    watch: WatchConfig | None = None
+    holidays: frozenset[date] = frozenset()
+    rotas: Mapping[str, Rota] = field(default_factory=dict)
+    changes: tuple[PlannedChange, ...] = ()
+    warnings: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    pack_roots: tuple[Path, ...] = ()
