@@ -37,6 +37,7 @@ _EXPIRE_CHUNK = 20_000
 #: The most points that one query may answer.
 MAX_POINTS = 500_000
 _AGGREGATES = {"mean": "avg(value)", "min": "min(value)", "max": "max(value)", "count": "count(value)", "last": "value"}
+_NUMBERS_ONLY = frozenset({"mean", "min", "max"})
 
 Tags = tuple[tuple[str, str], ...]
 Point = tuple[int, int, Value]
@@ -67,11 +68,13 @@ class EmbeddedStore:
         return await asyncio.to_thread(self._guarded, self._reading, lambda: self._query(query))
 
     async def expire(self, now: float) -> int:
-        """Delete what is older than the retention, chunk by chunk; how many points went."""
-        cutoff = micros_of(max(0.0, now - self.retention_s))
+        """Delete what is older than the retention, chunk by chunk; how many points went.
+
+        Age is counted from the newest point at the latest: a clock that jumps ahead must not empty the file.
+        """
         gone = 0
         while True:
-            chunk = await asyncio.to_thread(self._guarded, self._writing, lambda: self._expire(cutoff))
+            chunk = await asyncio.to_thread(self._guarded, self._writing, lambda: self._expire(now))
             gone += chunk
             if chunk < _EXPIRE_CHUNK:
                 return gone
@@ -125,7 +128,9 @@ class EmbeddedStore:
         ids[name] = int(found[0])
         return ids[name]
 
-    def _expire(self, cutoff: int) -> int:
+    def _expire(self, now: float) -> int:
+        newest = self._db.execute("SELECT max(at) FROM points").fetchone()[0]
+        cutoff = min(micros_of(now), newest or 0) - micros_of(self.retention_s)
         edge = self._db.execute(
             "SELECT at FROM points WHERE at < ? ORDER BY at LIMIT 1 OFFSET ?", (cutoff, _EXPIRE_CHUNK)
         ).fetchone()
@@ -144,7 +149,7 @@ class EmbeddedStore:
                 found[id] = tags
         points: dict[int, list[tuple[float, Value]]] = {id: [] for id in found}
         for id, at, value in self._fetch(query, list(found)):
-            points[id].append((at / 1e6, bool(value) if type(value) is int and _keeps_type(query) else value))
+            points[id].append((at / 1e6, _value(value, query)))
         return [Series(tags, points[id]) for id, tags in found.items() if points[id]]
 
     def _fetch(self, query: Query, ids: list[int]) -> Sequence[tuple[int, int, Value]]:
@@ -152,6 +157,7 @@ class EmbeddedStore:
         wanted = f"at >= ? AND at < ? AND series IN ({','.join(map(str, ids))})"
         step = micros_of(query.step_s) if query.step_s > 0 else 0
         if step:
+            wanted += " AND typeof(value) = 'real'" if query.aggregate in _NUMBERS_ONLY else ""
             newest = ", max(at)" if query.aggregate == "last" else ""
             sql = (
                 f"SELECT series, at / {step} * {step} AS bucket, {_AGGREGATES[query.aggregate]}{newest} "
@@ -171,8 +177,11 @@ class EmbeddedStore:
             self._db.close()
 
 
-def _keeps_type(query: Query) -> bool:
-    return query.step_s <= 0 or query.aggregate == "last"
+def _value(value: Value, query: Query) -> Value:
+    """Whole numbers in the file are booleans, unless they count."""
+    if type(value) is not int:
+        return value
+    return float(value) if query.step_s > 0 and query.aggregate == "count" else bool(value)
 
 
 def _storable(name: str, value: Value) -> Value:

@@ -2,72 +2,177 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gzip
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import json
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from healthmon.model.errors import StoreDown
 from healthmon.model.sample import Query, Row, Series, Written
+from healthmon.store import influxql
+from healthmon.store.answers import Meaning, meaning, message_of
+from healthmon.store.dialects import Dialect
+from healthmon.store.embedded import MAX_POINTS
 from healthmon.store.lineproto import Encoder
 
 if TYPE_CHECKING:
     import aiohttp
 
+#: Lines of one request: large enough to be fast, small enough to encode without holding the loop for long.
 MAX_LINES = 5_000
+
+Rejected = list[tuple[Row, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    text: str
+    retry_after: str | None
 
 
 class InfluxStore:
-    """version 1, 2, 3, or None for a plain line-protocol endpoint."""
+    """version 1, 2, 3 of InfluxDB, or None for a plain line-protocol endpoint, which cannot be queried.
+
+    `bucket` (2.x) and `database` name the same thing. Every write is idempotent, so a doubtful one is made again.
+    """
 
     def __init__(
         self,
         url: str,
         *,
         version: int | None = 1,
-        database: str = "healthmon",
-        org: str = "",
+        database: str | None = "healthmon",
+        org: str | None = "",
+        bucket: str | None = None,
         token: str | None = None,
         username: str | None = None,
         password: str | None = None,
         timeout_s: float = 10.0,
+        ca_file: str | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
-        self.database = database
-        self._username = username
-        self._password = password
+        name = (bucket if version == 2 else database) or bucket or database or "healthmon"
+        self.dialect = Dialect(version, url, name, org or "", token, username, password)
         self._timeout_s = timeout_s
+        self._ca_file = ca_file
         self._encoder = Encoder()
         self._session: aiohttp.ClientSession | None = None
 
     async def write(self, rows: Sequence[Row]) -> Written:
-        """Durable when it returns."""
-        import aiohttp
-
-        good, lines, bad = self._encoder.partition(rows)
-        session = self._open()
-        for first in range(0, len(lines), MAX_LINES):
-            body = gzip.compress("\n".join(lines[first : first + MAX_LINES]).encode(), 1)
-            try:
-                async with session.post(
-                    f"{self.url}/write", params={"db": self.database}, data=body, headers={"Content-Encoding": "gzip"}
-                ) as answer:
-                    text = await answer.text()
-                    if answer.status != 204:
-                        raise StoreDown(f"{answer.status}: {text[:200]}")
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                raise StoreDown(str(error)) from error
-        return Written(len(good), tuple(bad))
+        """Durable when it returns; raises StoreDown when any of the rows may not be."""
+        good, lines, rejected = self._encoder.partition(rows)
+        for first in range(0, len(good), MAX_LINES):
+            rejected += await self._write(good[first : first + MAX_LINES], lines[first : first + MAX_LINES])
+        return Written(len(rows) - len(rejected), tuple(rejected))
 
     async def query(self, query: Query) -> list[Series]:
-        raise ValueError("not yet")
+        """Series in time order; raises ValueError when this database cannot be asked or the answer is too large."""
+        if not self.dialect.reads:
+            raise ValueError(f"{self.dialect.at} only takes line protocol: read it with its own tools")
+        answer = await self._influxql(influxql.statement(query, MAX_POINTS))
+        found = influxql.series_of(self._json(answer), query)
+        if sum(len(series.points) for series in found) > MAX_POINTS:
+            raise ValueError(f"more than {MAX_POINTS} points: narrow the time or give a step")
+        return found
 
     async def close(self) -> None:
-        if self._session:
+        """Close the connections."""
+        if self._session is not None:
             await self._session.close()
+            self._session = None
+
+    async def incarnation(self) -> str:
+        """Changes when the database has been restarted, as far as it publishes its start time; else empty."""
+        answer = await self._request("GET", self.dialect.url.rstrip("/") + "/metrics")
+        starts = (line for line in answer.text.splitlines() if line.startswith("process_start_time_seconds"))
+        return next(starts, "") if answer.status == 200 else ""
+
+    async def _write(self, rows: Sequence[Row], lines: Sequence[str], *, may_create: bool = True) -> Rejected:
+        answer = await self._post_lines(lines)
+        stored = self.dialect.stored(answer.status)
+        what = meaning(answer.status, answer.text, retry_after=answer.retry_after, at=self.dialect.at, stored=stored)
+        if what is Meaning.STORED:
+            return []
+        words = message_of(answer.text)
+        if what is Meaning.MISSING:
+            if not may_create:
+                raise StoreDown(f"{self.dialect.at} answered {answer.status}: {words}")
+            await self._create()
+            return await self._write(rows, lines, may_create=False)
+        if len(rows) == 1:
+            return [(rows[0], words)]
+        half = len(rows) // 2
+        return await self._write(rows[:half], lines[:half]) + await self._write(rows[half:], lines[half:])
+
+    async def _post_lines(self, lines: Sequence[str]) -> _Answer:
+        body = await asyncio.to_thread(gzip.compress, "\n".join(lines).encode(), 1)
+        headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain; charset=utf-8"}
+        return await self._request(
+            "POST", self.dialect.write_url, params=self.dialect.write_params, data=body, headers=headers
+        )
+
+    async def _create(self) -> None:
+        """Make the database or bucket; the next write tells whether that worked."""
+        if self.dialect.version == 1:
+            await self._influxql(f"CREATE DATABASE {influxql.identifier(self.dialect.name)}")
+        elif self.dialect.version == 2:
+            await self._create_bucket()
+
+    async def _create_bucket(self) -> None:
+        root = self.dialect.url.rstrip("/")
+        answer = await self._request("GET", f"{root}/api/v2/orgs", params={"org": self.dialect.org})
+        if answer.status != 200:
+            raise StoreDown(f"{self.dialect.at} answered {answer.status} about its orgs: {message_of(answer.text)}")
+        orgs = json.loads(answer.text).get("orgs") or [{}]
+        bucket = {"orgID": orgs[0].get("id"), "name": self.dialect.name, "retentionRules": []}
+        await self._request("POST", f"{root}/api/v2/buckets", data=json.dumps(bucket).encode())
+
+    async def _influxql(self, statement: str) -> _Answer:
+        params = {"db": self.dialect.name, "q": statement, "epoch": "u"}
+        return await self._request("POST", self.dialect.query_url, data=params)
+
+    def _json(self, answer: _Answer) -> dict[str, Any]:
+        """The body of an answer to a query, its errors included; raises StoreDown when there is none."""
+        if answer.status in (200, 400, 404):
+            with contextlib.suppress(ValueError):
+                body: dict[str, Any] = json.loads(answer.text)
+                return body
+        meaning(answer.status, answer.text, retry_after=answer.retry_after, at=self.dialect.at, stored=False)
+        raise StoreDown(f"{self.dialect.at} answered {answer.status}: {message_of(answer.text)}")
+
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        data: bytes | Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> _Answer:
+        import aiohttp
+
+        every = {**self.dialect.headers, **(headers or {})}
+        try:
+            async with self._open().request(
+                method, url, params=params, data=data, headers=every, allow_redirects=False
+            ) as answer:
+                text = await answer.text(errors="replace")
+                return _Answer(answer.status, text, answer.headers.get("Retry-After"))
+        except TimeoutError:
+            raise StoreDown(f"{self.dialect.at} did not answer within {self._timeout_s:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise StoreDown(f"{self.dialect.at}: {error or type(error).__name__}") from error
 
     def _open(self) -> aiohttp.ClientSession:
         import aiohttp
 
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout_s))
+            context = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else True
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s), connector=aiohttp.TCPConnector(ssl=context)
+            )
         return self._session

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from healthmon.model.errors import StoreDown
 from healthmon.model.ports import Clock, Store
 from healthmon.model.sample import Row
 from healthmon.runtime.backoff import Backoff
 from healthmon.runtime.queue import BoundedQueue, FullPolicy
+from healthmon.runtime.supervise import spawn
 
 log = logging.getLogger(__name__)
 
 Done = Callable[[], None]
+_EXPIRE_EVERY_S = 3600.0
+_EXPIRE_FIRST_S = 60.0
+_MOST_PUTS = 256
+
+
+@runtime_checkable
+class Expires(Protocol):
+    """A store that deletes old points itself."""
+
+    async def expire(self, now: float) -> int: ...
+
+
+@runtime_checkable
+class Restarts(Protocol):
+    """A store that can tell whether it was restarted: the answer is another text then."""
+
+    async def incarnation(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +47,46 @@ class _Put:
 
 @dataclass(frozen=True, slots=True)
 class WriterStats:
-    """accepted and rejected count rows, retried counts attempts; `queued` batches wait. ok: the last write worked."""
+    """accepted and rejected count rows, retried counts attempts, refused counts batches not taken.
+
+    queued: batches that wait or are held; ok: the last attempt worked; error: the store's words if not.
+    """
 
     queued: int
     accepted: int
     rejected: int
     retried: int
     refused: int
+    expired: int
     ok: bool
     error: str = ""
 
 
 class StoreWriter:
-    """`put` never waits; a full queue refuses and the sender's spool keeps the batch."""
+    """`put` never waits: a full queue refuses and the sender's spool keeps the batch.
 
-    def __init__(self, store: Store, *, clock: Clock, limit: int = 1000, most_rows: int = 5000) -> None:
+    hold_ack_s is for stores that answer before their disk has the rows (VictoriaMetrics): `done` is called that much
+    later, and only if the store was not restarted meanwhile; otherwise the rows are written again.
+    """
+
+    def __init__(
+        self, store: Store, *, clock: Clock, limit: int = 1000, most_rows: int = 5000, hold_ack_s: float = 0.0
+    ) -> None:
         self._store = store
         self._clock = clock
         self._most_rows = most_rows
+        self._hold_ack_s = hold_ack_s
         self._queue: BoundedQueue[_Put] = BoundedQueue(name="store", limit=limit, policy=FullPolicy.REFUSE)
-        self._queued_keys: set[Hashable] = set()
+        self._held: deque[tuple[float, str, list[_Put]]] = deque()
+        self._held_puts = 0
+        self._holding = asyncio.Event()
+        self._incarnation: str | None = None
+        self._writing = asyncio.Lock()
+        self._keys: set[Hashable] = set()
         self._backoff = Backoff()
-        self._accepted = self._rejected = self._retried = 0
+        self._accepted = self._rejected = self._retried = self._refused = self._expired = 0
         self._error = ""
+        #: The last rows that the store refused for good, with its words.
         self.refusals: deque[tuple[Row, str]] = deque(maxlen=100)
 
     def put(self, rows: Sequence[Row], done: Done, *, key: Hashable | None = None) -> bool:
@@ -57,52 +94,86 @@ class StoreWriter:
 
         A key that waits already is not queued twice; its first `done` answers for both.
         """
-        if key is not None and key in self._queued_keys:
+        if key is not None and key in self._keys:
             return True
-        if not self._queue.offer(_Put(rows, done, key)):
+        if self._held_puts >= self._queue.limit or not self._queue.offer(_Put(rows, done, key)):
+            self._refused += 1
             return False
         if key is not None:
-            self._queued_keys.add(key)
+            self._keys.add(key)
         return True
 
     async def run(self) -> None:
-        """Write for ever."""
-        while True:
-            puts = await self._queue.take(256)
-            await self._write_until_durable(puts)
+        """Write for ever, and let the store expire its old points once an hour."""
+        async with asyncio.TaskGroup() as group:
+            spawn(group, "store-write", self._write_queue())
+            if self._hold_ack_s > 0:
+                spawn(group, "store-hold", self._release_held())
+            if isinstance(self._store, Expires):
+                spawn(group, "store-expire", self._expire(self._store))
 
     def stats(self) -> WriterStats:
         """What happened so far."""
         return WriterStats(
-            len(self._queue),
-            self._accepted,
-            self._rejected,
-            self._retried,
-            self._queue.refused,
-            not self._error,
-            self._error,
+            queued=len(self._queue) + self._held_puts,
+            accepted=self._accepted,
+            rejected=self._rejected,
+            retried=self._retried,
+            refused=self._refused,
+            expired=self._expired,
+            ok=not self._error,
+            error=self._error,
         )
 
-    async def _write_until_durable(self, puts: Sequence[_Put]) -> None:
-        rows = [row for put in puts for row in put.rows]
-        while not await self._write(rows):
-            pass
+    async def _write_queue(self) -> None:
+        while True:
+            for group in self._groups(await self._queue.take(_MOST_PUTS)):
+                await self._write_until_durable(group)
+
+    def _groups(self, puts: Sequence[_Put]) -> Iterator[list[_Put]]:
+        """Several puts make one commit, up to so many rows."""
+        group: list[_Put] = []
+        rows = 0
         for put in puts:
-            self._queued_keys.discard(put.key)
-            put.done()
+            if group and rows + len(put.rows) > self._most_rows:
+                yield group
+                group, rows = [], 0
+            group.append(put)
+            rows += len(put.rows)
+        if group:
+            yield group
+
+    async def _write_until_durable(self, puts: list[_Put]) -> None:
+        written = False
+        try:
+            async with self._writing:
+                while not await self._write([row for put in puts for row in put.rows]):
+                    pass
+            written = True
+        finally:
+            if not written:  # cancelled or crashed: the sender will offer them again
+                self._keys.difference_update(put.key for put in puts)
+        if self._hold_ack_s > 0:
+            self._hold(puts)
+        else:
+            self._release(puts)
 
     async def _write(self, rows: Sequence[Row]) -> bool:
         try:
+            if self._hold_ack_s > 0 and self._incarnation is None:
+                self._incarnation = await self._current_incarnation()
             written = await self._store.write(rows)
         except StoreDown as down:
             await self._wait_out(down)
             return False
         if self._error:
-            log.warning("store answers again")
+            log.warning("store takes rows again")
         self._error = ""
         self._backoff.reset()
         self._accepted += written.accepted
         self._rejected += len(written.rejected)
+        if written.rejected and not self.refusals:
+            log.warning("store refuses rows for good", extra={"error": written.rejected[0][1]})
         self.refusals.extend(written.rejected)
         return True
 
@@ -112,3 +183,48 @@ class StoreWriter:
         self._error = str(down)
         self._retried += 1
         await self._clock.sleep(max(self._backoff.next_s(), down.retry_after_s))
+
+    def _release(self, puts: Sequence[_Put]) -> None:
+        for put in puts:
+            self._keys.discard(put.key)
+            put.done()
+
+    def _hold(self, puts: list[_Put]) -> None:
+        self._held.append((self._clock.mono() + self._hold_ack_s, self._incarnation or "", puts))
+        self._held_puts += len(puts)
+        self._holding.set()
+
+    async def _release_held(self) -> None:
+        while True:
+            while not self._held:
+                self._holding.clear()
+                await self._holding.wait()
+            due, incarnation, puts = self._held[0]
+            await self._clock.sleep(due - self._clock.mono())
+            same = await self._still(incarnation)
+            self._held.popleft()
+            self._held_puts -= len(puts)
+            if same:
+                self._release(puts)
+            else:
+                await self._write_until_durable(puts)
+
+    async def _still(self, incarnation: str) -> bool:
+        """Whether the store has run without a restart since then; what it held in memory is on disk by now."""
+        try:
+            self._incarnation = await self._current_incarnation()
+        except StoreDown:
+            self._incarnation = None
+        return self._incarnation == incarnation
+
+    async def _current_incarnation(self) -> str:
+        return await self._store.incarnation() if isinstance(self._store, Restarts) else ""
+
+    async def _expire(self, store: Expires) -> None:
+        await self._clock.sleep(_EXPIRE_FIRST_S)
+        while True:
+            try:
+                self._expired += await store.expire(self._clock.now())
+            except StoreDown as down:
+                log.warning("store could not expire old points", extra={"error": str(down)})
+            await self._clock.sleep(_EXPIRE_EVERY_S)

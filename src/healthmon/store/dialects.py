@@ -1,0 +1,77 @@
+"""How each line-protocol database is addressed: its write address, its login and the word for success."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+_API = {1: "/write", 2: "/api/v2/write", 3: "/api/v3/write_lp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """version 1, 2, 3 of InfluxDB, or None for anything else that takes line protocol; `name` is database or bucket."""
+
+    version: int | None
+    url: str
+    name: str
+    org: str = ""
+    token: str | None = field(default=None, repr=False)
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.version not in (None, 1, 2, 3):
+            raise ValueError(f"version {self.version} (allowed: 1, 2, 3)")
+        if urlsplit(self.url).scheme not in ("http", "https"):
+            raise ValueError(f"url {self.url!r} must start with http:// or https://")
+
+    @property
+    def at(self) -> str:
+        """The address as messages may show it, without a login."""
+        parts = urlsplit(self.write_url)
+        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+    @property
+    def reads(self) -> bool:
+        """Whether it can be asked in InfluxQL."""
+        return self.version is not None
+
+    @property
+    def write_url(self) -> str:
+        """A plain endpoint is taken as given when it names a path."""
+        root = self.url.rstrip("/")
+        if self.version is None:
+            return root if urlsplit(root).path else f"{root}/write"
+        return root + _API[self.version]
+
+    @property
+    def query_url(self) -> str:
+        """InfluxQL: native in 1.x, through the bucket's mapping in 2.x, the compatible endpoint in 3.x."""
+        return self.url.rstrip("/") + "/query"
+
+    @property
+    def write_params(self) -> dict[str, str]:
+        match self.version:
+            case 1:
+                return {"db": self.name, "precision": "n"}
+            case 2:
+                return {"org": self.org, "bucket": self.name, "precision": "ns"}
+            case 3:
+                return {"db": self.name, "precision": "nanosecond"}
+        return {}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The login. A name and password go as Basic, which every version takes; tokens by the version's word."""
+        if self.token:
+            return {"Authorization": f"{'Token' if self.version in (1, 2) else 'Bearer'} {self.token}"}
+        if self.username is not None:
+            pair = base64.b64encode(f"{self.username}:{self.password or ''}".encode()).decode()
+            return {"Authorization": f"Basic {pair}"}
+        return {}
+
+    def stored(self, status: int) -> bool:
+        """A database says 204; only an unknown endpoint may say 200, which is also how a login page answers."""
+        return status == 204 or (self.version is None and status in (200, 202))
