@@ -25,18 +25,26 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One network address that the safety block has admitted. family is socket.AF_INET or AF_INET6."""
+    """One network address that the safety block has admitted. family is socket.AF_INET or AF_INET6.
+
+    gentle: inside a medical network; send one packet or make one connection, and nothing more.
+    """
 
     family: int
     ip: str
     port: int
+    gentle: bool = False
 
 
 class Sight(Protocol):
-    """What a probe may use: who looks, the clock, the one way to an address, and a transcript."""
+    """What a probe may use: who looks, the clock, the one way to an address, and a transcript.
+
+    waited_s: seconds that `resolve` held the run back on purpose (rates); they are not the target's time.
+    """
 
     vantage: str
     clock: Clock
+    waited_s: float
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
         """Resolve, apply the safety block and the rates. Raises NotAllowed, OSError; every connection goes here."""

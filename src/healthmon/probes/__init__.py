@@ -1,0 +1,37 @@
+"""Ask a target over the network. A probe is one file, one line here, one pack, one test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from typing import cast
+
+from healthmon.model.ports import Probe
+from healthmon.model.sample import Family
+
+#: Kind to "module:Class". Dotted names, so that nothing is imported that is not run.
+PROBES: Mapping[str, str] = {
+    "http": "healthmon.probes.http:HttpProbe",
+    "icmp": "healthmon.probes.icmp:IcmpProbe",
+    "snmp": "healthmon.probes.snmp:SnmpProbe",
+    "tcp": "healthmon.probes.tcp:TcpProbe",
+    "tls": "healthmon.probes.tls:TlsProbe",
+}
+
+
+@cache
+def load_probe(kind: str) -> Probe:
+    """The one instance of a kind. Raises KeyError for an unknown kind."""
+    module, _, name = PROBES[kind].partition(":")
+    return cast(Probe, getattr(import_module(module), name)())
+
+
+@cache
+def families() -> dict[str, Family]:
+    """Every family that any probe may emit, by name."""
+    known: dict[str, Family] = {}
+    for dotted in PROBES.values():
+        for family in import_module(dotted.partition(":")[0]).FAMILIES:
+            known[family.name] = family
+    return known

@@ -1,0 +1,121 @@
+"""The dates of a certificate, read from its DER so that an untrusted or expired one can be told from too."""
+
+from __future__ import annotations
+
+import asyncio
+import calendar
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from healthmon.model.errors import HealthmonError
+from healthmon.model.ports import Sight
+from healthmon.model.sample import Family, Reason, Sample, Value
+from healthmon.probes.connect import Trust, dial, hang_up, open_streams, tls_object
+from healthmon.probes.look import samples_of
+from healthmon.probes.reasons import Finding
+
+TLS_FAMILY = Family(
+    "tls",
+    frozenset(
+        {
+            "expires_in_seconds",
+            "lifetime_left_ratio",
+            "version",
+            "handshake_seconds",
+            "connect_seconds",
+            "dns_seconds",
+            "duration_seconds",
+            "verified",
+        }
+    ),
+)
+
+_SEQUENCE, _INTEGER, _VERSION, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0x02, 0xA0, 0x17, 0x18
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """Unix seconds."""
+
+    not_before: float
+    not_after: float
+
+    def fields(self, now: float) -> dict[str, Value]:
+        """Seconds left (negative when expired) and the share of the lifetime left, 0 to 1."""
+        left_s = self.not_after - now
+        whole_s = max(1.0, self.not_after - self.not_before)
+        return {"expires_in_seconds": left_s, "lifetime_left_ratio": min(1.0, max(0.0, left_s / whole_s))}
+
+
+def samples_of_peer(peer: ssl.SSLObject, now: float) -> list[Sample]:
+    """Family `tls` for the certificate that the peer showed."""
+    fields: dict[str, Value] = {"version": peer.version() or "unknown"}
+    der = peer.getpeercert(binary_form=True)
+    if der:
+        fields |= validity(der).fields(now)
+    return samples_of("tls", fields)
+
+
+async def peek(sight: Sight, host: str, port: int, trust: Trust, server_name: str, limit_s: float) -> list[Sample]:
+    """The certificate of a server that was not believed: a second handshake, guarded like any connection.
+
+    Gives nothing when that is not allowed now or does not work.
+    """
+    believing = replace(trust, verify=False)
+    with suppress(OSError, HealthmonError):
+        addresses = await sight.resolve(host, port)
+        async with asyncio.timeout(limit_s):
+            sock, _ = await dial(addresses, limit_s)
+            _, writer = await open_streams(sock, believing, server_name)
+            try:
+                peer = tls_object(writer)
+                return samples_of_peer(peer, sight.clock.now()) if peer else []
+            finally:
+                hang_up(writer)
+    return []
+
+
+def validity(der: bytes) -> Validity:
+    """RFC 5280 section 4.1: Certificate > tbsCertificate > [version] serial signature issuer **validity** ...
+
+    Raises Finding(bad_response) for what is not a certificate.
+    """
+    try:
+        _, certificate, _ = _element(der, 0)
+        _, tbs, _ = _element(certificate, 0)
+        tag, _, at = _element(tbs, 0)
+        if tag == _VERSION:
+            _, _, at = _element(tbs, at)  # serial
+        for _skip in ("signature", "issuer"):
+            _, _, at = _element(tbs, at)
+        _, dates, _ = _element(tbs, at)
+        tag, first, at = _element(dates, 0)
+        last_tag, last, _ = _element(dates, at)
+        return Validity(_time(tag, first), _time(last_tag, last))
+    except (IndexError, ValueError):
+        raise Finding(Reason.BAD_RESPONSE, "the certificate cannot be read") from None
+
+
+def _element(data: bytes, at: int) -> tuple[int, bytes, int]:
+    """Tag, content and the offset after it of one DER element."""
+    tag, length, start = data[at], data[at + 1], at + 2
+    if length & 0x80:
+        width = length & 0x7F
+        length = int.from_bytes(data[start : start + width], "big")
+        start += width
+    if start + length > len(data):
+        raise ValueError("runs past the end")
+    return tag, data[start : start + length], start + length
+
+
+def _time(tag: int, content: bytes) -> float:
+    """UTCTime has two digits of the year, below 50 meaning 20xx; GeneralizedTime has four."""
+    text = content.decode("ascii")
+    if tag == _UTC_TIME:
+        text = ("20" if int(text[:2]) < 50 else "19") + text
+    elif tag != _GENERALIZED_TIME:
+        raise ValueError("not a time")
+    if len(text) != 15 or text[-1] != "Z":
+        raise ValueError("not a time in UTC to the second")
+    return float(calendar.timegm((int(text[:4]), *(int(text[n : n + 2]) for n in range(4, 14, 2)), 0, 0, 0)))

@@ -1,0 +1,239 @@
+"""Runs checks: one at a time each, many at once, every one with an end, and exactly one reading for each run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import cast
+
+from healthmon.model.plan import Job
+from healthmon.model.ports import Address, Clock, Probe
+from healthmon.model.sample import Outcome, Reading, Reason
+from healthmon.probes.guard import Guard, GuardedSight, Trace
+from healthmon.probes.limits import Pace
+from healthmon.probes.look import Look
+from healthmon.probes.reasons import Fault, explain, timed_out
+from healthmon.probes.route import RouteCheck
+from healthmon.runtime.schedule import Schedule, stable_offset_s
+from healthmon.runtime.supervise import spawn
+
+log = logging.getLogger(__name__)
+
+#: A probe that keeps its own time (and so can say in which phase it ran out) ends before the runner steps in.
+GRACE_S = 0.25
+
+_IDLE_S = 3600.0
+
+Key = tuple[str, str]
+
+
+class Runner:
+    """The shell around probes. A probe that hangs holds one slot of the gate until its timeout, nothing else."""
+
+    def __init__(
+        self,
+        *,
+        vantage: str,
+        guard: Guard,
+        clock: Clock,
+        probes: Callable[[str], Probe],
+        on_reading: Callable[[Reading], None],
+        concurrency: int = 500,
+        recheck_hz: float = 20.0,
+        local_fault: Callable[[Address], str | None] | None = None,
+    ) -> None:
+        self._vantage = vantage
+        self._guard = guard
+        self._clock = clock
+        self._probes = probes
+        self._on_reading = on_reading
+        self._gate = asyncio.Semaphore(concurrency)
+        self._budget = Pace(recheck_hz, burst=2 * recheck_hz)
+        self._local_fault = local_fault or RouteCheck(clock).fault
+        self._schedule = Schedule()
+        self._group: asyncio.TaskGroup | None = None
+        self._jobs: dict[Key, Job] = {}
+        self._looking: set[Key] = set()
+        self._failing: set[Key] = set()
+        self._bugs: set[tuple[str, str]] = set()
+        self._counts: Counter[str] = Counter()
+
+    async def run_once(self, job: Job, trace: Trace | None = None) -> Reading:
+        """One run of one check. Never raises for what a probe does; cancellation passes."""
+        sight = self._guard.sight(job, self._vantage, trace)
+        if self._gate.locked():
+            self._counts["gate_waits"] += 1
+        async with self._gate:
+            try:
+                reading = self._ours(await self._bounded(job, sight), sight)
+            finally:
+                sight.close()
+        self._counts["runs"] += 1
+        self._counts[reading.outcome.value] += 1
+        sight.trace(_last_line(reading))
+        return reading
+
+    async def run(self, jobs: Iterable[Job]) -> None:
+        """Run all jobs on their schedules until cancelled."""
+        self._jobs = {(job.target, job.check): job for job in jobs}
+        self._schedule = Schedule()
+        start = self._clock.mono()
+        for key, job in self._jobs.items():
+            # The vantage is part of the key: forty agents that look at one server must not look together.
+            offset_s = stable_offset_s(f"{self._vantage}/{key[0]}/{key[1]}", job.every_s)
+            self._schedule.add(key, every_s=job.every_s, start=start, offset_s=offset_s)
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                await self._drive(group)
+            finally:
+                self._group = None
+
+    def ask(self, target: str, check: str | None = None) -> bool:
+        """Probe this now (all checks of the target without `check`); the readings come out as usual.
+
+        False when this runner has no such check. One that is being probed at this moment is not probed twice.
+        """
+        wanted = [key for key in self._jobs if key[0] == target and check in (None, key[1])]
+        if self._group is None or not wanted:
+            return False
+        for key in wanted:
+            self._counts["asked"] += 1
+            spawn(self._group, f"asked {key[0]}/{key[1]}", self._look(self._jobs[key]))
+        return True
+
+    def stats(self) -> dict[str, int]:
+        """Counts since the start: runs, ok, failed, unknown, timeouts, probe_bugs, late, rechecks, ..."""
+        names = ("runs", "ok", "failed", "unknown", "timeouts", "probe_bugs", "gate_waits", "asked")
+        rechecks = ("rechecks", "rechecks_skipped")
+        counts = {name: self._counts[name] for name in (*names, *rechecks)}
+        return counts | {"late": self._schedule.late(), "in_flight": len(self._looking), "jobs": len(self._jobs)}
+
+    # the schedule
+
+    async def _drive(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            for key in self._schedule.due(self._clock.mono()):
+                job = self._jobs[cast(Key, key)]
+                spawn(group, f"check {job.target}/{job.check}", self._turn(job))
+            next_at = self._schedule.next_at()
+            wait_s = _IDLE_S if next_at is None else next_at - self._clock.mono()
+            await self._clock.sleep(max(0.0, wait_s))
+
+    async def _turn(self, job: Job) -> None:
+        """One scheduled run, and the rechecks that a first failure brings."""
+        key = (job.target, job.check)
+        begun = self._clock.mono()
+        was_failing = key in self._failing
+        try:
+            reading = await self._look(job)
+            if reading is not None and reading.outcome is Outcome.FAILED and not was_failing:
+                await self._recheck(job, next_at=begun + job.every_s)
+        finally:
+            self._schedule.done(key)
+
+    async def _recheck(self, job: Job, *, next_at: float) -> None:
+        """Confirm a first failure quickly; ends at the first good answer or when the next run is due anyway."""
+        gap_s = max(1.0, job.every_s / 4.0) / max(1, job.recheck)
+        for _ in range(job.recheck):
+            if self._clock.mono() + gap_s >= next_at:
+                return
+            await self._clock.sleep(gap_s)
+            if self._budget.wait_s(self._clock.mono()) > 0.0:
+                self._counts["rechecks_skipped"] += 1
+                return
+            self._budget.take(self._clock.mono())
+            self._counts["rechecks"] += 1
+            reading = await self._look(job, recheck=True)
+            if reading is None or reading.outcome is not Outcome.FAILED:
+                return
+
+    async def _look(self, job: Job, *, recheck: bool = False) -> Reading | None:
+        """Run and hand on; None when the check is being run already or a recheck was held back by the rates."""
+        key = (job.target, job.check)
+        if key in self._looking:
+            return None
+        self._looking.add(key)
+        try:
+            reading = await self.run_once(job)
+        finally:
+            self._looking.discard(key)
+        if recheck and reading.reason is Reason.RATE_LIMITED:
+            return None  # our own extra look did not fit: that is not news about the target
+        if reading.outcome is Outcome.FAILED:
+            self._failing.add(key)
+        elif reading.outcome is Outcome.OK:
+            self._failing.discard(key)
+        self._on_reading(reading)
+        return reading
+
+    # one run
+
+    async def _bounded(self, job: Job, sight: GuardedSight) -> Reading:
+        look = Look(job, sight)
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        cancelling = task.cancelling()
+        deadline = Deadline(sight, job.timeout_s + GRACE_S)
+        async with asyncio.TaskGroup() as group:
+            watch = spawn(group, f"deadline {job.target}/{job.check}", deadline.cancel(task))
+            try:
+                return await self._attempt(job, sight, look)
+            except asyncio.CancelledError:
+                if not deadline.passed or task.uncancel() > cancelling:
+                    raise
+                return look.bad(timed_out(sight.dns_s, job.timeout_s, resolving=sight.resolving))
+            finally:
+                watch.cancel()
+
+    async def _attempt(self, job: Job, sight: GuardedSight, look: Look) -> Reading:
+        try:
+            return await self._probes(job.kind).probe(job, sight)
+        except Exception as error:  # boundary: one run of one probe becomes one reading, whatever it raises
+            fault = explain(error)
+            if fault is None:
+                fault = self._bug(job, error)
+            return look.bad(fault)
+
+    def _bug(self, job: Job, error: Exception) -> Fault:
+        self._counts["probe_bugs"] += 1
+        seen = (job.kind, repr(error)[:200])
+        if seen not in self._bugs and len(self._bugs) < 1000:
+            self._bugs.add(seen)
+            log.error("probe bug", exc_info=error, extra={"kind": job.kind, "target": job.target, "check": job.check})
+        return Fault(Reason.PROBE_BUG, type(error).__name__)
+
+    def _ours(self, reading: Reading, sight: GuardedSight) -> Reading:
+        """Without a route or a link of our own, silence says nothing about the target."""
+        if reading.reason is Reason.TIMEOUT:
+            self._counts["timeouts"] += 1
+        if reading.reason not in (Reason.TIMEOUT, Reason.UNREACHABLE) or sight.last is None:
+            return reading
+        fault = self._local_fault(sight.last)
+        if fault is None:
+            return reading
+        return replace(reading, outcome=Outcome.UNKNOWN, reason=Reason.NO_ROUTE, detail=fault)
+
+
+class Deadline:
+    """asyncio.timeout on a Clock, moved by the time that the guard holds the run back."""
+
+    def __init__(self, sight: GuardedSight, limit_s: float) -> None:
+        self.passed = False
+        self._sight = sight
+        self._limit_s = limit_s
+
+    async def cancel(self, task: asyncio.Task[object]) -> None:
+        """Wait, then cancel the task once."""
+        clock, begun = self._sight.clock, self._sight.clock.mono()
+        while (left_s := begun + self._limit_s + self._sight.waited_s - clock.mono()) > 0.0:
+            await clock.sleep(left_s)
+        self.passed = True
+        task.cancel()
+
+
+def _last_line(reading: Reading) -> str:
+    reason = f" ({reading.reason.value}: {reading.detail})" if reading.reason else ""
+    return f"{reading.outcome.value}{reason} in {reading.took * 1000.0:.1f} ms"
