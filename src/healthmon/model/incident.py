@@ -161,7 +161,7 @@ class Notice:
     """One message to one channel about one incident. `key` is the told-log and idempotency key.
 
     `body` is the incident as JSON at the time of writing; `repeat` marks a second sending after a kill.
-    `severity`, `areas` (not available or slow) and `episode` are what the reader was told of.
+    `kind`, `severity`, `areas` (not available or slow) and `episode` are what the reader was told of.
     """
 
     key: str
@@ -182,6 +182,7 @@ class Notice:
     severity: int = 5
     areas: tuple[str, ...] = ()
     episode: int = 1
+    kind: IncidentKind = IncidentKind.INCIDENT
 
 
 @dataclass(frozen=True, slots=True)

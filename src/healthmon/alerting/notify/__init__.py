@@ -1,0 +1,33 @@
+"""Ways to reach people. One file and one line here per kind; the libraries are imported when a channel sends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import msgspec
+
+from healthmon.model.ports import Notifier
+
+#: kind -> module:Class. The module also has `Params`, a frozen dataclass, the only argument of the class.
+CHANNELS: Mapping[str, str] = {
+    "inbox": "healthmon.alerting.notify.inbox:Inbox",
+    "mail": "healthmon.alerting.notify.mail:Mail",
+    "webhook": "healthmon.alerting.notify.webhook:Webhook",
+}
+
+
+def params_type(kind: str) -> type[Any]:
+    """The Params of a kind of channel; KeyError for an unknown kind."""
+    params: type[Any] = import_module(CHANNELS[kind].partition(":")[0]).Params
+    return params
+
+
+def make_channel(kind: str, params: Mapping[str, Any] | object) -> Notifier:
+    """A channel from its validated parameters (a mapping or the Params themselves)."""
+    module, _, name = CHANNELS[kind].partition(":")
+    wanted = params_type(kind)
+    given = params if isinstance(params, wanted) else msgspec.convert(params, wanted)
+    notifier: Notifier = getattr(import_module(module), name)(given)
+    return notifier

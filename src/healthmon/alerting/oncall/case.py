@@ -1,0 +1,164 @@
+"""One incident at one moment, with everything that the decision whom to tell looks at."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from healthmon.alerting.oncall import wording
+from healthmon.alerting.oncall.waking import Wake, Waking
+from healthmon.model.incident import (
+    Incident,
+    IncidentKind,
+    IncidentState,
+    LedgerRow,
+    Notice,
+    ServiceState,
+    Why,
+)
+from healthmon.model.render import incident_json
+from healthmon.model.topology import Acuity, Area, Estate
+
+Staffed = Callable[[str, float], bool]
+#: (channel, to): who hears a message.
+Reader = tuple[str, str]
+
+BAD_NEWS = frozenset({Why.OPENED, Why.WORSE, Why.NEW_AREA, Why.ESCALATED})
+OVER = frozenset({IncidentState.MITIGATED, IncidentState.RESOLVED})
+_HIT = frozenset({ServiceState.LOST, ServiceState.DEGRADED})
+
+
+def notice_key(*parts: object) -> str:
+    """The told-log key: 16 hex digits over incident, episode, step, channel, to, why and severity (and new areas)."""
+    return hashlib.sha256("|".join(str(part) for part in parts).encode()).hexdigest()[:16]
+
+
+def areas_hit(incident: Incident) -> frozenset[str]:
+    """Areas that lose something now; for a monitoring fault, those that we cannot see."""
+    states = _HIT | {ServiceState.UNKNOWN} if incident.kind is IncidentKind.BLIND else _HIT
+    return frozenset(line.area for line in incident.impact if line.state in states)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`told`: notices of this incident and of those it absorbed, in the order in which they were decided."""
+
+    incident: Incident
+    told: tuple[Notice, ...]
+    episode: int
+    now: float
+    estate: Estate
+    waking: Waking
+    staffed: Staffed | None = None
+
+    @classmethod
+    def of(
+        cls,
+        incident: Incident,
+        told: Mapping[str, Notice],
+        *,
+        absorbed: Collection[str],
+        now: float,
+        estate: Estate,
+        waking: Waking,
+        staffed: Staffed | None,
+    ) -> Case:
+        """The case with its own notices picked out and the episode counted."""
+        ids = {incident.id, *absorbed}
+        mine = tuple(sorted((n for n in told.values() if n.incident in ids), key=_order))
+        return cls(incident, mine, _episode(incident, mine), now, estate, waking, staffed)
+
+    def heard(self) -> tuple[Notice, ...]:
+        """Bad news of this episode, whatever became of its sending."""
+        return tuple(
+            n for n in self.told if n.why in BAD_NEWS and (n.episode == self.episode or n.incident != self.incident.id)
+        )
+
+    def started_at(self) -> float:
+        """When this episode began."""
+        back = [entry.at for entry in self.incident.timeline if entry.what in ("reopened", "reopen")]
+        return back[-1] if back and self.episode > 1 else self.incident.opened_at
+
+    def night(self) -> bool:
+        """Whether it is night at the incident's site."""
+        local = datetime.fromtimestamp(self.now, wording.zone_of(self.incident, self.estate))
+        return self.waking.night(local.hour * 60 + local.minute)
+
+    def wake(self) -> Wake:
+        """What the waking table says now."""
+        areas = [self.estate.areas[line.area] for line in self.incident.impact if line.area in self.estate.areas]
+        return self.waking.decide(
+            severity=self.incident.severity,
+            night=self.night(),
+            critical=any(area.acuity is Acuity.CRITICAL for area in areas),
+            staffed=not areas or any(self._staffed(area) for area in areas),
+        )
+
+    def single_device(self) -> str | None:
+        """The one ward PC (or whatever never pages alone) that this incident is all about."""
+        targets = {member.key.target for member in self.incident.members}
+        if len(targets) != 1 or self.incident.kind is IncidentKind.BLIND:
+            return None
+        (target_id,) = targets
+        target = self.estate.targets.get(target_id)
+        roles = {role for agent in self.estate.agents.values() if agent.target == target_id for role in agent.roles}
+        kinds = roles | ({target.kind} if target else set())
+        return target_id if kinds & set(self.waking.never_alone) else None
+
+    def held_until(self) -> float | None:
+        """The end of the night hold, if this incident has one: seen from one vantage point only."""
+        vantages = {m.key.vantage for m in self.incident.members if m.cleared_at is None or self.incident.state in OVER}
+        held = self.incident.severity in self.waking.hold_severities and len(vantages) <= 1 and self.night()
+        return self.started_at() + self.waking.hold_s if held and self.waking.hold_s > 0 else None
+
+    def notice(self, step: int, reader: Reader, why: Why, *more: str) -> Notice:
+        """A message about the incident as it is now; `more` sets apart what the key would not."""
+        channel, to = reader
+        incident = self.incident
+        return Notice(
+            key=notice_key(incident.id, self.episode, step, channel, to, why.value, incident.severity, *more),
+            incident=incident.id,
+            step=step,
+            channel=channel,
+            to=to,
+            why=why,
+            due=self.now,
+            subject=wording.subject(incident, why),
+            text=wording.text(incident, why, self.estate),
+            body=incident_json(incident),
+            severity=incident.severity,
+            areas=tuple(sorted(areas_hit(incident))),
+            episode=self.episode,
+            kind=incident.kind,
+        )
+
+    def row(self, cause: str, *, who: str, because: str, key: str | None = None) -> LedgerRow:
+        """A page that is not sent; the key defaults to one per cause, episode and severity."""
+        key = key or notice_key(self.incident.id, self.episode, cause, self.incident.severity)
+        return LedgerRow(at=self.now, incident=self.incident.id, key=key, who=who, cause=cause, because=because)
+
+    def _staffed(self, area: Area) -> bool:
+        if self.staffed is not None:
+            return self.staffed(area.id, self.now)
+        if area.staffed is None:
+            return True
+        site = self.estate.sites.get(area.site)
+        zone = ZoneInfo(site.timezone if site else self.estate.organisation.timezone)
+        local = datetime.fromtimestamp(self.now, zone)
+        return area.staffed.open_at(local.weekday(), local.hour * 60 + local.minute, holiday=False)
+
+
+def _order(notice: Notice) -> tuple[float, int, bool]:
+    return (notice.due, notice.episode, notice.why not in BAD_NEWS)
+
+
+def _episode(incident: Incident, told: tuple[Notice, ...]) -> int:
+    """One more than the last that was told as over, while the incident is open again."""
+    own = [notice for notice in told if notice.incident == incident.id]
+    last = max((notice.episode for notice in own), default=1)
+    over = any(notice.why not in BAD_NEWS and notice.episode == last for notice in own)
+    came_back = over and incident.state not in OVER
+    return max(last + 1 if came_back else last, incident.episode)

@@ -1,0 +1,127 @@
+"""Finding is not waking: which incidents page whom at which hour, as data that a hospital overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Wake(StrEnum):
+    """page: tell the on-call channels; list: the morning list; board: on the board only."""
+
+    PAGE = "page"
+    LIST = "list"
+    BOARD = "board"
+
+
+@dataclass(frozen=True, slots=True)
+class WakingRule:
+    """One row of the table; None means it does not matter. `staffed`: some area in the incident is staffed now."""
+
+    severities: tuple[int, ...]
+    do: Wake
+    night: bool | None = None
+    critical: bool | None = None
+    staffed: bool | None = None
+
+    def fits(self, *, severity: int, night: bool, critical: bool, staffed: bool) -> bool:
+        """Whether this row is about such an incident at such an hour."""
+        return (
+            severity in self.severities
+            and self.night in (None, night)
+            and self.critical in (None, critical)
+            and self.staffed in (None, staffed)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Waking:
+    """The table (first row that fits wins; none: page) and its dampers.
+
+    A night page seen from one vantage point only is held `hold_s`; new areas are told at most every `regroup_s`;
+    one single thing of the kinds `never_alone` pages nobody whatever its severity.
+    Night is [night_from, night_to) in minutes of the local day.
+    """
+
+    rules: tuple[WakingRule, ...]
+    night_from: int = 22 * 60
+    night_to: int = 7 * 60
+    hold_s: float = 60.0
+    hold_severities: tuple[int, ...] = (2,)
+    regroup_s: float = 30.0
+    never_alone: tuple[str, ...] = ("workstation", "ward-workstation", "ward-pc", "pc")
+
+    def night(self, minute: int) -> bool:
+        """Whether this local minute of the day is night."""
+        if self.night_from <= self.night_to:
+            return self.night_from <= minute < self.night_to
+        return minute >= self.night_from or minute < self.night_to
+
+    def decide(self, *, severity: int, night: bool, critical: bool, staffed: bool) -> Wake:
+        """What to do with an incident like this one."""
+        for rule in self.rules:
+            if rule.fits(severity=severity, night=night, critical=critical, staffed=staffed):
+                return rule.do
+        return Wake.PAGE
+
+
+DEFAULT_WAKING = Waking(
+    rules=(
+        WakingRule((1, 2), Wake.PAGE),
+        WakingRule((3,), Wake.PAGE, critical=True),
+        WakingRule((3,), Wake.PAGE, night=False, staffed=True),
+        WakingRule((3,), Wake.LIST),
+        WakingRule((4, 5), Wake.BOARD),
+    )
+)
+
+#: Severity 1 to 3 pages at any hour and at once: for drills, demonstrations and measurements.
+ANY_HOUR = Waking(rules=(WakingRule((1, 2, 3), Wake.PAGE), WakingRule((4, 5), Wake.BOARD)), hold_s=0.0)
+
+_KEYS = {"description", "night", "hold", "regroup_seconds", "never_alone", "rules"}
+_RULE_KEYS = {"severities", "do", "night", "critical", "staffed"}
+
+
+def parse_waking(data: Mapping[str, Any]) -> Waking:
+    """The table from a waking pack; raises ValueError that names the key and what is allowed."""
+    _only(data, _KEYS, "waking")
+    night = data.get("night", {"from": "22:00", "to": "07:00"})
+    hold = data.get("hold", {})
+    _only(night, {"from", "to"}, "night")
+    _only(hold, {"seconds", "severities"}, "hold")
+    return Waking(
+        rules=tuple(_rule(row) for row in data["rules"]),
+        night_from=_minute(night["from"]),
+        night_to=_minute(night["to"]),
+        hold_s=float(hold.get("seconds", 60.0)),
+        hold_severities=tuple(int(s) for s in hold.get("severities", (2,))),
+        regroup_s=float(data.get("regroup_seconds", DEFAULT_WAKING.regroup_s)),
+        never_alone=tuple(str(kind) for kind in data.get("never_alone", DEFAULT_WAKING.never_alone)),
+    )
+
+
+def _rule(row: Mapping[str, Any]) -> WakingRule:
+    _only(row, _RULE_KEYS, "rules")
+    severities = tuple(int(s) for s in row["severities"])
+    if not severities or not set(severities) <= {1, 2, 3, 4, 5}:
+        raise ValueError(f"rules.severities: {row['severities']} (allowed: 1 to 5)")
+    flags = {name: row.get(name) for name in ("night", "critical", "staffed")}
+    for name, value in flags.items():
+        if value not in (None, True, False):
+            raise ValueError(f"rules.{name}: {value!r} (allowed: true, false, or leave it out)")
+    return WakingRule(severities, Wake(row["do"]), **flags)
+
+
+def _minute(text: str) -> int:
+    hours, colon, minutes = str(text).partition(":")
+    if not colon or not hours.isdigit() or not minutes.isdigit() or int(hours) > 24 or int(minutes) > 59:
+        raise ValueError(f'night: {text!r} (allowed: "HH:MM" in quotes)')
+    return int(hours) * 60 + int(minutes)
+
+
+def _only(data: Mapping[str, Any], allowed: set[str], where: str) -> None:
+    unknown = set(data) - allowed
+    if unknown:
+        raise ValueError(f"{where}: unknown {', '.join(sorted(unknown))} (allowed: {', '.join(sorted(allowed))})")
