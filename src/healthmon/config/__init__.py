@@ -4,6 +4,7 @@ from healthmon.config.loading import default_site, load
 from healthmon.config.packs import stock_root
 from healthmon.config.plans import plan_for, plan_to_json, poller_plan
 from healthmon.config.schema import json_schema
+from healthmon.config.single import job_for
 from healthmon.config.site import (
     AlertingConfig,
     ChannelConfig,
@@ -23,6 +24,7 @@ __all__ = [
     "WatchConfig",
     "WebConfig",
     "default_site",
+    "job_for",
     "json_schema",
     "load",
     "plan_for",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from healthmon.alerting.oncall.waking import DEFAULT_WAKING, Waking, parse_waking
 from healthmon.config.checks import beside, read_params, read_secret
 from healthmon.config.kinds import channel_kind, channel_names
 from healthmon.config.packs import Packs
@@ -19,13 +21,14 @@ from healthmon.config.site import (
     PlannedChange,
     Rota,
     StoreConfig,
-    Tls,
     User,
     WatchConfig,
     WebConfig,
 )
+from healthmon.config.validation import Validator
 from healthmon.config.written import Written
 from healthmon.config.yamlnodes import DataPath
+from healthmon.impact.severity import SeverityTable
 from healthmon.model.plan import Broker, MedicalAllow, MedicalNetwork, Rates, Safety
 
 
@@ -116,23 +119,48 @@ def channels_of(written: Written) -> dict[str, ChannelConfig]:
     channels: dict[str, ChannelConfig] = {}
     for name, placed in written.channels.items():
         form, path = placed.form, placed.path
-        kind = channel_kind(form.kind)
         own = dict(form.model_extra or {})
         if form.kind not in channel_names():
             names = channel_names()
             message = f"unknown channel kind '{form.kind}'{did_you_mean(form.kind, names)}{allowed(names)}"
             written.validator.problem((*path, "kind"), message)
-        elif kind is None:
-            channels[name] = ChannelConfig(name, form.kind, own)  # TEMPORARY
-        else:
-            params = read_params(kind, own, path, written.validator, defaults={})
-            channels[name] = ChannelConfig(name, form.kind, params or {})
+            continue
+        if isinstance(own.get("path"), str):
+            own["path"] = str(beside(written.document, (*path, "path"), own["path"]))
+        params = read_params(channel_kind(form.kind), own, path, written.validator, defaults={})
+        channels[name] = ChannelConfig(name, form.kind, params or {})
     return channels
 
 
-def severity_of(packs: Packs, problems: Problems) -> Any:
-    """The table impact x urgency."""
-    return None  # TEMPORARY until the table is there
+def severity_of(packs: Packs, problems: Problems) -> SeverityTable:
+    """The table impact x urgency of alerting/severity/default.yaml."""
+    document = packs.document("alerting/severity/default.yaml")
+    if document is None:
+        return SeverityTable()
+    validator = Validator(document, problems)
+    known = {one.name for one in dataclasses.fields(SeverityTable)} | {"description"}
+    data = dict(document.data)
+    for name in [name for name in data if name not in known]:
+        validator.problem((name,), f"unknown key{did_you_mean(name, known)}{allowed(known)}", key=True)
+        data.pop(name)
+    data.pop("description", None)
+    table: SeverityTable | None = validator.one(SeverityTable, (), data)
+    return table or SeverityTable()
+
+
+def waking_of(packs: Packs, problems: Problems) -> Waking:
+    """The table of who is woken when, of alerting/waking/default.yaml."""
+    document = packs.document("alerting/waking/default.yaml")
+    if document is None:
+        return DEFAULT_WAKING
+    try:
+        return parse_waking(document.data)
+    except KeyError as error:
+        problems.add(document.spot(()), f"key {error} is missing")
+    except (ValueError, TypeError, AttributeError) as error:
+        word = str(error).partition(":")[0].split(".")[0]
+        problems.add(document.spot((word,) if word in document.data else ()), str(error))
+    return DEFAULT_WAKING
 
 
 def alerting_of(written: Written) -> AlertingConfig:
@@ -161,17 +189,13 @@ def web_of(written: Written, data_dir: Path) -> WebConfig:
     form = written.web
     host, _, port = form.listen.rpartition(":")
     if not host or not port.isdigit() or not 0 <= int(port) < 65536:
-        written.validator.problem(
-            ("web", "listen"), f"'{form.listen}' is not an address and port (allowed: host:port)"
-        )
+        written.validator.problem(("web", "listen"), f"'{form.listen}' is not an address and port (allowed: host:port)")
         host, port = "127.0.0.1", "8470"
-    token = (
-        beside(written.document, ("web", "token_file"), form.token_file) if form.token_file else data_dir / "token"
-    )
-    tls = None
+    token = beside(written.document, ("web", "token_file"), form.token_file) if form.token_file else data_dir / "token"
+    tls: dict[str, Path] = {}
     if form.tls:
-        cert = beside(written.document, ("web", "tls", "cert_file"), form.tls.cert_file)
-        tls = Tls(cert, beside(written.document, ("web", "tls", "key_file"), form.tls.key_file))
+        for name in ("cert_file", "key_file"):
+            tls[f"tls_{name}"] = beside(written.document, ("web", "tls", name), getattr(form.tls, name))
     return WebConfig(
         token_file=token,
         host=host.strip("[]"),
@@ -179,8 +203,8 @@ def web_of(written: Written, data_dir: Path) -> WebConfig:
         anonymous=form.anonymous,
         ward_networks=tuple(form.ward_networks),
         trusted_proxies=tuple(form.trusted_proxies),
-        tls=tls,
         users=tuple(User(user.id, user.name, user.email) for user in form.users),
+        **tls,
     )
 
 

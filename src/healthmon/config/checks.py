@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,6 +28,7 @@ class CheckReader:
         self._validator = validator
         self._packs = packs
         self._vantages = frozenset(vantages) | {"poller", "agents"}
+        self._made: dict[tuple[str, str | None, str], dict[str, Any]] = {}
 
     def each(self, forms: Iterable[CheckForm], path: DataPath) -> list[tuple[Check, DataPath]]:
         """Every good check of a list with its place; ids must differ."""
@@ -79,30 +79,34 @@ class CheckReader:
                 )
 
     def _params(self, form: CheckForm, path: DataPath) -> dict[str, Any] | None:
-        kind = check_kind(form.kind)
+        """Validated parameters; thousands of checks that are written alike share one mapping."""
         own = dict(form.model_extra or {})
-        pack, ok = self._pack(form, path, kind)
-        if not ok:
+        shared = None if any(key.endswith("_file") for key in own) else (form.kind, form.pack, repr(own))
+        if shared in self._made:
+            return self._made[shared]
+        kind = check_kind(form.kind)
+        pack = self._pack(form, path, kind)
+        if pack is None:
             return None
-        if kind is None:
-            return pack | own  # TEMPORARY
-        return read_params(kind, own, path, self._validator, defaults=pack)
+        params = read_params(kind, own, path, self._validator, defaults=pack)
+        if shared and params is not None:
+            self._made[shared] = params
+        return params
 
-    def _pack(self, form: CheckForm, path: DataPath, kind: Kind | None) -> tuple[dict[str, Any], bool]:
+    def _pack(self, form: CheckForm, path: DataPath, kind: Kind) -> dict[str, Any] | None:
         """The pack's data as parameters: whole under `pack` where the kind asks for that, else as defaults."""
         if form.pack is None:
-            return {}, True
+            return {}
         folder = f"probes/{form.kind}" if form.kind in probe_names() else f"collectors/{form.kind}"
         document = self._packs.document(f"{folder}/{form.pack}.yaml")
         if document is None:
             names = self._packs.names(folder)
             message = f"unknown pack '{form.pack}' of {form.kind}{did_you_mean(form.pack, names)}{allowed(names)}"
             self._validator.problem((*path, "pack"), message)
-            return {}, False
-        data = document.data
-        if kind is None or "pack" in kind.fields:
-            return {"pack": data}, True
-        return {key: value for key, value in data.items() if key != "description" or key in kind.fields}, True
+            return None
+        if "pack" in kind.fields:
+            return {"pack": document.data}
+        return {key: value for key, value in document.data.items() if key != "description" or key in kind.fields}
 
 
 def read_params(
@@ -122,7 +126,7 @@ def read_params(
         _note_params(kind, error, own, path, validator)
         return None
     dumped: dict[str, Any] = kind.adapter.dump_python(made, mode="json")
-    return {name: dumped[name] for name in params if name in dumped}
+    return {name: dumped[name] for name in params}
 
 
 def _written_param(kind: Kind, key: str, value: Any, path: DataPath, validator: Validator) -> tuple[str, Any]:
@@ -145,22 +149,17 @@ def _written_param(kind: Kind, key: str, value: Any, path: DataPath, validator: 
 def _note_params(
     kind: Kind, error: ValidationError, own: Mapping[str, Any], path: DataPath, validator: Validator
 ) -> None:
-    names = {_written_name(name) for name in kind.fields}
     for detail in error.errors(include_url=False):
         loc = detail["loc"]
         if loc and loc[0] not in own and str(loc[0]).removesuffix("_s") in own:
             loc = (str(loc[0]).removesuffix("_s"), *loc[1:])
         full = known_path(validator.document.data, (*path, *loc))
-        note_detail(detail, full, lambda: names, validator.document, validator.problem)
-
-
-def _written_name(name: str) -> str:
-    return name
+        note_detail(detail, full, lambda: set(kind.fields), validator.document, validator.problem)
 
 
 def beside(document: Document, path: DataPath, name: str) -> Path:
     """A file name, relative to the file in which it is written."""
-    return document.folder(path) / name
+    return Path(name) if PureWindowsPath(name).is_absolute() else document.folder(path) / name
 
 
 def read_secret(document: Document, path: DataPath, name: str, validator: Validator) -> str:
@@ -172,8 +171,3 @@ def read_secret(document: Document, path: DataPath, name: str, validator: Valida
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         validator.problem(path, f"'{name}' cannot be read: {why}")
         return ""
-
-
-def params_fields(kind: Kind) -> list[dataclasses.Field[Any]]:
-    """The fields of a kind's Params in order."""
-    return list(dataclasses.fields(kind.params))

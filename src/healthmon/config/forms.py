@@ -35,8 +35,10 @@ class OrganisationForm(Form):
 
     id: Id = Field(description="Second level of every MQTT topic and the `site` tag of the organisation")
     name: str
-    timezone: Timezone = Field("UTC", description="Name of the time zone database; people read this local time")
-    holidays: str | None = Field(None, description="Country or country-subdivision of bank holidays, e.g. `GB-ENG`")
+    timezone: Timezone = Field(default="UTC", description="Name of the time zone database; people read this local time")
+    holidays: str | None = Field(
+        default=None, description="Country or country-subdivision of bank holidays, e.g. `GB-ENG`"
+    )
 
 
 class SiteForm(Form):
@@ -44,7 +46,7 @@ class SiteForm(Form):
 
     id: Id
     name: str
-    timezone: Timezone | None = Field(None, description="Default: the organisation's")
+    timezone: Timezone | None = Field(default=None, description="Default: the organisation's")
 
 
 class AtLeastForm(Form):
@@ -82,24 +84,24 @@ class AreaForm(Form):
     name: str
     kind: AreaKind
     acuity: Acuity = Field(
-        Acuity.NONE, description="How soon a patient suffers when the area works without computers"
+        default=Acuity.NONE, description="How soon a patient suffers when the area works without computers"
     )
-    site: str | None = Field(None, description="Site id; not needed with one site")
-    beds: int = Field(0, ge=0)
+    site: str | None = Field(default=None, description="Site id; not needed with one site")
+    beds: int = Field(default=0, ge=0)
     staffed: Staffed = Field(
-        "always",
+        default="always",
         description='`always` or opening hours: `{mon-fri: "08:00-18:00", sat: ["09:00-12:00"], holidays: closed}`',
     )
-    needs: list[Need] = Field([], description="Targets and services without which nothing works here")
+    needs: list[Need] = Field(default=[], description="Targets and services without which nothing works here")
     contact: ContactForm | None = None
-    downtime_pc: str | None = Field(None, description="Target id of the downtime computer")
+    downtime_pc: str | None = Field(default=None, description="Target id of the downtime computer")
 
 
 class FallbackForm(Form):
     """What staff use instead."""
 
     text: str
-    proven_by: str | None = Field(None, description="Target whose checks prove that the fallback is ready")
+    proven_by: str | None = Field(default=None, description="Target whose checks prove that the fallback is ready")
 
 
 class ServiceForm(Form):
@@ -109,9 +111,9 @@ class ServiceForm(Form):
     name: str
     tier: int = Field(ge=0, le=3, description="0 foundations, 1 safety-critical, 2 important, 3 supporting")
     used_in: Names = Field(description="`all`, area ids, or area kinds")
-    needs: list[Need] = Field([], description="All of these; `{at_least: n, of: [...]}` for spares")
+    needs: list[Need] = Field(default=[], description="All of these; `{at_least: n, of: [...]}` for spares")
     fallback: FallbackForm | None = None
-    standards: dict[str, float] = Field({}, description="Aims by metric, e.g. `availability_ratio`")
+    standards: dict[str, float] = Field(default={}, description="Aims by metric, e.g. `availability_ratio`")
     team: str | None = None
 
 
@@ -124,15 +126,15 @@ class CheckForm(BaseModel):
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
 
-    id: Id | None = Field(None, description="Unique in its target; default: the kind")
+    id: Id | None = Field(default=None, description="Unique in its target; default: the kind")
     kind: str = Field(description="A probe or collector")
-    every: Interval = Field(30.0, description="Time between two runs")
-    timeout: Interval | None = Field(None, description="Default: 5s or `every`, whichever is shorter")
+    every: Interval = Field(default=30.0, description="Time between two runs")
+    timeout: Interval | None = Field(default=None, description="Default: 5s or `every`, whichever is shorter")
     vantages: Names = Field(
-        ["poller"], alias="from", description="Who looks: `poller`, `agents` (each of them), agent ids"
+        default=["poller"], alias="from", description="Who looks: `poller`, `agents` (each of them), agent ids"
     )
-    recheck: int = Field(2, ge=0, le=10, description="Quick confirmations after a first failure")
-    pack: str | None = Field(None, description="A pack of this kind: probes/<kind>/<pack>.yaml")
+    recheck: int = Field(default=2, ge=0, le=10, description="Quick confirmations after a first failure")
+    pack: str | None = Field(default=None, description="A pack of this kind: probes/<kind>/<pack>.yaml")
 
 
 CheckItem = Annotated[CheckForm, BeforeValidator(_check_of_name)]
@@ -142,10 +144,10 @@ class TargetForm(Form):
     """A thing that can be asked over the network, or the host an agent runs on."""
 
     id: Id
-    name: str | None = Field(None, description="Default: the id")
+    name: str | None = Field(default=None, description="Default: the id")
     kind: Id = Field(description="What it is, in the hospital's own words: switch, printer, pc, endpoint ...")
-    address: str = Field("", description="Host name, IP address or URL; needed by network checks")
-    site: str | None = Field(None, description="Default: the site of its area, or the only site")
+    address: str = Field(default="", description="Host name, IP address or URL; needed by network checks")
+    site: str | None = Field(default=None, description="Default: the site of its area, or the only site")
     area: str | None = None
     needs: list[Need] = []
     team: str | None = None
@@ -177,16 +179,16 @@ class TeamForm(Form):
     rota: str | None = None
     phone: str | None = None
     desk: str | None = None
-    channels: Names = Field([], description="Channels that reach this team, beside those of its rota")
+    channels: Names = Field(default=[], description="Channels that reach this team, beside those of its rota")
 
 
 class AgentForm(Form):
     """A vantage point in the hospital."""
 
     id: Id
-    target: str | None = Field(None, description="The host it runs on; default: the target of the same id")
-    roles: Names = Field([], description="Collector packs: collectors/roles/<role>.yaml")
-    spool_max_bytes: int = Field(256 * 1024 * 1024, ge=1024 * 1024)
+    target: str | None = Field(default=None, description="The host it runs on; default: the target of the same id")
+    roles: Names = Field(default=[], description="Collector packs: collectors/roles/<role>.yaml")
+    spool_max_bytes: int = Field(default=256 * 1024 * 1024, ge=1024 * 1024)
 
 
 class BrokerForm(Form):
@@ -204,9 +206,9 @@ class InfluxForm(Form):
 
     url: Url
     version: Literal[1, 2, 3] = 1
-    org: str | None = Field(None, description="Version 2")
-    bucket: str = Field("healthmon", description="Version 2; the database of version 3")
-    database: str | None = Field(None, description="Version 1; default: the bucket")
+    org: str | None = Field(default=None, description="Version 2")
+    bucket: str = Field(default="healthmon", description="Version 2; the database of version 3")
+    database: str | None = Field(default=None, description="Version 1; default: the bucket")
     token: str | None = None
     token_file: str | None = None
     username: str | None = None
@@ -225,7 +227,7 @@ class LineProtocolForm(Form):
 class EmbeddedStoreForm(Form):
     """The store that healthmon brings."""
 
-    retention: Duration = Field(30 * 86400.0, gt=0, description="How long points are kept")
+    retention: Duration = Field(default=30 * 86400.0, gt=0, description="How long points are kept")
 
 
 class StoreForm(Form):
@@ -249,7 +251,9 @@ class MedicalForm(Form):
 
     cidr: Network
     allow: list[MedicalAllowForm] = []
-    every: Duration = Field(60.0, ge=60, description="At most one probe of a device in this time, never under 60s")
+    every: Duration = Field(
+        default=60.0, ge=60, description="At most one probe of a device in this time, never under 60s"
+    )
 
 
 class RatesForm(Form):
@@ -257,13 +261,13 @@ class RatesForm(Form):
 
     per_target: Rate = 2.0
     per_subnet: Rate = 50.0
-    everywhere: Rate = Field(2000.0, alias="global")
+    everywhere: Rate = Field(default=2000.0, alias="global")
 
 
 class SafetyForm(Form):
     """What no probe may do, whatever its origin."""
 
-    deny: list[Network] = Field([], description="Networks that are never probed")
+    deny: list[Network] = Field(default=[], description="Networks that are never probed")
     medical: list[MedicalForm] = []
     rates: RatesForm = RatesForm()
 
@@ -292,9 +296,9 @@ class RuleOverrideForm(Form):
     hold: Duration | None = None
     keep: Duration | None = None
     stale: Duration | None = None
-    confirm: int | None = Field(None, ge=1)
-    clear_confirm: int | None = Field(None, ge=1)
-    value: float | None = Field(None, description="The threshold of a rule with one `above` or `below`")
+    confirm: int | None = Field(default=None, ge=1)
+    clear_confirm: int | None = Field(default=None, ge=1)
+    value: float | None = Field(default=None, description="The threshold of a rule with one `above` or `below`")
 
 
 RuleOverride = Annotated[RuleOverrideForm, BeforeValidator(_mode_of_name)]
@@ -311,8 +315,8 @@ class OverridesForm(Form):
 class AlertingForm(Form):
     """Which rules run, and whether they page."""
 
-    mode: Mode = Field("shadow", description="`shadow`: everything but paging; `live`: pages")
-    packs: Names = Field(["stock"], description="`stock`: all rule packs; else names under alerting/rules/")
+    mode: Mode = Field(default="shadow", description="`shadow`: everything but paging; `live`: pages")
+    packs: Names = Field(default=["stock"], description="`stock`: all rule packs; else names under alerting/rules/")
     overrides: OverridesForm = OverridesForm()
 
 
@@ -346,7 +350,7 @@ class PolicyForm(Form):
 
     id: Id
     severities: list[Annotated[int, Field(ge=1, le=5)]] = [1, 2, 3]
-    teams: Names = Field([], description="Empty: every team")
+    teams: Names = Field(default=[], description="Empty: every team")
     steps: list[StepForm] = Field(min_length=1)
 
 
@@ -410,14 +414,14 @@ class UserForm(Form):
 class WebForm(Form):
     """API, board and ward pages."""
 
-    listen: str = Field("127.0.0.1:8470", description="Address and port; `[::]:8470` for IPv6")
+    listen: str = Field(default="127.0.0.1:8470", description="Address and port; `[::]:8470` for IPv6")
     token_file: str | None = Field(
-        None, description="Made at first start (mode 0600); default: in the data directory"
+        default=None, description="Made at first start (mode 0600); default: in the data directory"
     )
     tls: TlsForm | None = None
     trusted_proxies: list[Network] = []
-    anonymous: Literal["loopback", "never"] = Field("loopback", description="Who may read without a token")
-    ward_networks: list[Network] = Field([], description="Networks whose PCs see their ward page without login")
+    anonymous: Literal["loopback", "never"] = Field(default="loopback", description="Who may read without a token")
+    ward_networks: list[Network] = Field(default=[], description="Networks whose PCs see their ward page without login")
     users: list[UserForm] = []
 
 
@@ -432,9 +436,9 @@ def _embedded_store(value: Any) -> Any:
 class SiteFileForm(Form):
     """The top of the configuration."""
 
-    include: Names = Field([], description="Files to read as well; globs, relative to this file")
-    data_dir: str | None = Field(None, description="Where spool, journal and embedded store live")
-    packs: Names = Field([], description="Folders with the hospital's own packs; the last one wins")
+    include: Names = Field(default=[], description="Files to read as well; globs, relative to this file")
+    data_dir: str | None = Field(default=None, description="Where spool, journal and embedded store live")
+    packs: Names = Field(default=[], description="Folders with the hospital's own packs; the last one wins")
     organisation: OrganisationForm | None = None
     site: SiteForm | None = None
     sites: list[SiteForm] = []
@@ -446,7 +450,7 @@ class SiteFileForm(Form):
     agents: list[AgentForm] = []
     broker: Annotated[
         BrokerForm | None, BeforeValidator(_embedded, json_schema_input_type=BrokerForm | Literal["embedded"])
-    ] = Field(None, description="`embedded` (default) or an MQTT broker")
+    ] = Field(default=None, description="`embedded` (default) or an MQTT broker")
     store: Annotated[
         StoreForm, BeforeValidator(_embedded_store, json_schema_input_type=StoreForm | Literal["embedded"])
     ] = StoreForm()

@@ -71,9 +71,7 @@ def _spans(key: str, day: int, value: Any) -> list[tuple[int, int, int]]:
 def _minutes(key: str, text: Any) -> tuple[int, int]:
     match = _SPAN.match(text) if isinstance(text, str) else None
     if match is None:
-        raise HoursProblem(
-            key, f"'{text}' is not a span of hours (allowed: \"08:00-18:00\", closed, a list of these)"
-        )
+        raise HoursProblem(key, f"'{text}' is not a span of hours (allowed: \"08:00-18:00\", closed, a list of these)")
     numbers = [int(group) for group in match.groups()]
     start, end = numbers[0] * 60 + numbers[1], numbers[2] * 60 + numbers[3]
     if max(start, end) > _DAY_MINUTES or max(numbers[1], numbers[3]) > 59 or start == end:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from itertools import chain
+from typing import Any, TypeVar
 
 from healthmon.config.checks import CheckReader
 from healthmon.config.forms import MatchForm, ServiceForm, TargetForm
 from healthmon.config.hours import HoursProblem, hours_of
-from healthmon.config.kinds import collector_names, probe_names
+from healthmon.config.kinds import probe_names
 from healthmon.config.needs import circles, needs_of
 from healthmon.config.packs import Packs
 from healthmon.config.problems import allowed, did_you_mean
@@ -37,9 +38,7 @@ POLLER = "poller"
 _RESERVED_AGENT_IDS = {"agents"}
 
 
-class _WithId(Protocol):
-    @property
-    def id(self) -> str: ...
+PlacedForm = TypeVar("PlacedForm")
 
 
 class Inventory:
@@ -75,7 +74,7 @@ class Inventory:
         return Organisation(form.id, form.name, form.timezone, form.holidays)
 
     def _sites(self, organisation: Organisation) -> dict[str, Site]:
-        placed = self._distinct(self._written.sites, "site")
+        placed = self._distinct(self._written.sites, "sites")
         sites = {p.form.id: Site(p.form.id, p.form.name, p.form.timezone or organisation.timezone) for p in placed}
         if not sites and not self._written.raw_ids("sites"):
             sites = {organisation.id: Site(organisation.id, organisation.name, organisation.timezone)}
@@ -83,7 +82,7 @@ class Inventory:
 
     def _areas(self, sites: Mapping[str, Site]) -> dict[str, Area]:
         areas: dict[str, Area] = {}
-        for placed in self._distinct(self._written.areas, "area"):
+        for placed in self._distinct(self._written.areas, "areas"):
             form, path = placed.form, placed.path
             self._refer(form.downtime_pc, self._target_ids, "target", (*path, "downtime_pc"))
             areas[form.id] = Area(
@@ -121,7 +120,7 @@ class Inventory:
 
     def _agents(self) -> dict[str, Agent]:
         agents: dict[str, Agent] = {}
-        for placed in self._distinct(self._written.agents, "agent"):
+        for placed in self._distinct(self._written.agents, "agents"):
             form, path = placed.form, placed.path
             if form.id in _RESERVED_AGENT_IDS:
                 self._validator.problem((*path, "id"), f"'{form.id}' means every agent; choose another id")
@@ -135,7 +134,7 @@ class Inventory:
 
     def _services(self, areas: Mapping[str, Area]) -> dict[str, Service]:
         services: dict[str, Service] = {}
-        for placed in self._distinct(self._written.services, "service"):
+        for placed in self._distinct(self._written.services, "services"):
             form, path = placed.form, placed.path
             if form.id in self._target_ids:
                 self._validator.problem((*path, "id"), f"'{form.id}' is also a target; needs could mean either")
@@ -181,7 +180,7 @@ class Inventory:
         self, sites: Mapping[str, Site], areas: Mapping[str, Area], agents: Mapping[str, Agent]
     ) -> dict[str, Target]:
         teams, raw_areas = self._written.raw_ids("teams"), self._written.raw_ids("areas")
-        placed_targets = self._distinct(self._written.targets, "target")
+        placed_targets = self._distinct(self._written.targets, "targets")
         residents = self._residents(agents)
         groups = [
             (
@@ -208,7 +207,7 @@ class Inventory:
                 team=form.team,
                 labels=form.labels,
             )
-            own = dict((check.id, check) for check, _ in self._checks.each(form.checks, (*path, "checks")))
+            own = {check.id: check for check, _ in self._checks.each(form.checks, (*path, "checks"))}
             checks = self._all_checks(target, own, groups, residents.get(form.id, ()), path)
             targets[form.id] = replace(target, checks=checks)
         self._idle_groups(groups, targets)
@@ -299,17 +298,22 @@ class Inventory:
 
     # -- references
 
-    def _distinct(self, items: Iterable[Placed[Any]], what: str) -> list[Placed[Any]]:
-        """The first of each id; later ones are noted with the place of the first."""
-        first: dict[str, Placed[Any]] = {}
-        for placed in items:
-            known = first.setdefault(placed.form.id, placed)
-            if known is not placed:
-                spot = self._validator.spot((*known.path, "id"))
-                self._validator.problem(
-                    (*placed.path, "id"), f"{what} id '{placed.form.id}' is already used at {spot}"
-                )
-        return list(first.values())
+    def _distinct(self, items: Iterable[Placed[PlacedForm]], section: str) -> list[Placed[PlacedForm]]:
+        """The items whose id was not used before; the others are noted with the place of the first.
+
+        Ids are compared as they were written, so that a mistake elsewhere in the first hides no second.
+        """
+        written = self._written.document.data.get(section)
+        first: dict[str, int] = {}
+        repeated: set[DataPath] = set()
+        for number, item in enumerate(written if isinstance(written, list) else []):
+            name = str(item["id"]) if isinstance(item, dict) and "id" in item else None
+            if name is None or first.setdefault(name, number) == number:
+                continue
+            repeated.add((section, number))
+            spot = self._validator.spot((section, first[name], "id"))
+            self._validator.problem((section, number, "id"), f"id '{name}' is already used at {spot}")
+        return [placed for placed in items if placed.path not in repeated]
 
     def _refer(self, name: str | None, known: Collection[str], what: str, path: DataPath) -> None:
         if name is not None and name not in known:
@@ -335,14 +339,17 @@ class Inventory:
             return None
 
     def _no_circles(self, targets: Mapping[str, Target], services: Mapping[str, Service]) -> None:
-        graph = {node.id: node.needs for node in (*targets.values(), *services.values())}
+        graph = {target.id: target.needs for target in targets.values()}
+        graph |= {service.id: service.needs for service in services.values()}
         for circle in circles(graph):
-            path = next(
-                placed.path
-                for placed in (*self._written.targets, *self._written.services)
-                if placed.form.id == circle[0]
-            )
+            path = self._path_of(circle[0])
             self._validator.problem((*path, "needs"), f"needs go in a circle: {' -> '.join([*circle, circle[0]])}")
+
+    def _path_of(self, node: str) -> DataPath:
+        """Where a target or service is written."""
+        targets = (placed.path for placed in self._written.targets if placed.form.id == node)
+        services = (placed.path for placed in self._written.services if placed.form.id == node)
+        return next(chain(targets, services))
 
 
 def matches(match: MatchForm, target: Target) -> bool:

@@ -23,18 +23,8 @@ class Kind:
 
 def registry(dotted: str, attribute: str) -> Mapping[str, str]:
     """A registry of `module:Class` names."""
-    try:  # TEMPORARY until every registry is there
-        found: Mapping[str, str] = getattr(importlib.import_module(dotted), attribute)
-    except (ImportError, AttributeError):
-        return _TEMPORARY.get(attribute, {})
+    found: Mapping[str, str] = getattr(importlib.import_module(dotted), attribute)
     return found
-
-
-_TEMPORARY: dict[str, dict[str, str]] = {
-    "PROBES": {name: "" for name in ("icmp", "http", "tcp", "tls", "snmp")},
-    "COLLECTORS": {},
-    "CHANNELS": {name: "" for name in ("webhook", "email", "inbox")},
-}
 
 
 @cache
@@ -57,26 +47,22 @@ def check_names() -> frozenset[str]:
 
 
 @cache
-def check_kind(name: str) -> Kind | None:
-    """A probe or collector by name."""
-    for dotted, attribute in (("healthmon.probes", "PROBES"), ("healthmon.collectors", "COLLECTORS")):
-        entry = registry(dotted, attribute).get(name)
-        if entry is not None:
-            return _kind(name, entry)
-    return None
+def check_kind(name: str) -> Kind:
+    """A probe or collector by name. Raises KeyError for an unknown one."""
+    probes = registry("healthmon.probes", "PROBES")
+    return _kind(name, probes[name] if name in probes else registry("healthmon.collectors", "COLLECTORS")[name])
 
 
 @cache
-def channel_kind(name: str) -> Kind | None:
-    """A kind of channel by name."""
-    entry = registry("healthmon.alerting.notify", "CHANNELS").get(name)
-    return None if entry is None else _kind(name, entry)
+def channel_kind(name: str) -> Kind:
+    """A kind of channel by name. Raises KeyError for an unknown one."""
+    return _kind(name, registry("healthmon.alerting.notify", "CHANNELS")[name])
 
 
-def _kind(name: str, entry: str) -> Kind | None:
+def _kind(name: str, entry: str) -> Kind:
     try:  # TEMPORARY until every module is there
         params = importlib.import_module(entry.partition(":")[0]).Params
-    except (ImportError, AttributeError, ValueError):
-        return None
+    except (ImportError, AttributeError):
+        params = dataclasses.make_dataclass("Params", [(n, Any, None) for n in ("pack", "path")])
     fields = frozenset(field.name for field in dataclasses.fields(params))
     return Kind(name, params, fields, TypeAdapter(params))

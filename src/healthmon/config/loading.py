@@ -18,6 +18,7 @@ from healthmon.config.blocks import (
     safety_of,
     severity_of,
     store_of,
+    waking_of,
     watch_of,
     web_of,
 )
@@ -90,6 +91,7 @@ def _site(
         policies=policies_of(written, packs, warn),
         channels=channels_of(written),
         severity=severity_of(packs, problems),
+        waking=waking_of(packs, problems),
         alerting=alerting_of(written),
         web=web_of(written, data_dir),
         data_dir=data_dir,
@@ -107,28 +109,35 @@ def _site(
 
 def default_site(
     *,
-    hostname: str = "this-host",
+    hostname: str = "this host",
     resolver: str | None = None,
     env: Mapping[str, str] | None = None,
     today: date | None = None,
 ) -> SiteConfig:
-    """What `up` watches without a configuration: this host from inside, and its resolver on TCP port 53."""
-    return load_text(
-        _DEFAULT.format(hostname=hostname) + _resolver(resolver), name="(built in)", env=env, today=today
-    )
+    """What `up` watches without a configuration: this host from inside, and its resolver on TCP port 53.
+
+    resolver: its address; default the first nameserver of /etc/resolv.conf, and none where there is no such file.
+    """
+    address = resolver or _first_nameserver(Path("/etc/resolv.conf"))
+    text = _DEFAULT.format(hostname=hostname) + (_RESOLVER.format(address=address) if address else "")
+    return load_text(text, name="(built in)", env=env, today=today)
 
 
 _DEFAULT = """
-organisation: {{id: here, name: This host, timezone: UTC}}
+organisation: {{id: here, name: This host}}
 agents:
   - {{id: local, target: this-host, roles: [linux-server]}}
 targets:
-  - {{id: this-host, name: "{hostname}", kind: server, address: 127.0.0.1}}
+  - {{id: this-host, name: "{hostname}", kind: server, address: localhost}}
+"""
+_RESOLVER = """  - {{id: resolver, kind: dns-server, address: "{address}", checks: [{{kind: tcp, port: 53}}]}}
 """
 
 
-def _resolver(address: str | None) -> str:
-    if address is None:
-        return ""
-    host = f"[{address}]" if ":" in address else address
-    return f'  - {{id: resolver, kind: dns-server, address: "{host}:53", checks: [{{kind: tcp, every: 30s}}]}}\n'
+def _first_nameserver(file: Path) -> str | None:
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    servers = [words[1] for words in map(str.split, lines) if len(words) > 1 and words[0] == "nameserver"]
+    return servers[0] if servers else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from healthmon.config.inventory import POLLER
 from healthmon.config.site import SiteConfig
@@ -25,16 +25,11 @@ def poller_plan(site: SiteConfig, *, broker: Broker, agent: str = POLLER) -> Pla
     """The plan of the server's poller, which publishes under `agent`; its files lie in the data directory."""
     declared = site.estate.agents.get(POLLER) or Agent(POLLER)
     plan = _plan(site, declared, broker)
-    return Plan(
-        site=plan.site,
+    return replace(
+        plan,
         agent=agent,
-        broker=broker,
-        jobs=plan.jobs,
-        safety=plan.safety,
         spool_path=str(site.data_dir / f"{agent}-spool.sqlite"),
-        spool_max_bytes=plan.spool_max_bytes,
         stop_file=str(site.data_dir / "stop-probing"),
-        fleet_size=plan.fleet_size,
     )
 
 
@@ -51,8 +46,10 @@ def _plan(site: SiteConfig, agent: Agent, broker: Broker) -> Plan:
         broker=broker,
         jobs=jobs,
         safety=site.safety,
+        spool_path=f"{agent.id}-spool.sqlite",
         spool_max_bytes=agent.spool_max_bytes,
         fleet_size=len(site.estate.agents),
+        target=agent.target,
     )
 
 

@@ -59,9 +59,9 @@ class ConditionForm(Form):
     below: ThresholdForm | None = None
     outside: OutsideForm | None = None
     absent: Duration | None = None
-    all_of: list[ConditionForm] | None = Field(None, alias="all")
-    any_of: list[ConditionForm] | None = Field(None, alias="any")
-    negated: ConditionForm | None = Field(None, alias="not")
+    all_of: list[ConditionForm] | None = Field(default=None, alias="all")
+    any_of: list[ConditionForm] | None = Field(default=None, alias="any")
+    negated: ConditionForm | None = Field(default=None, alias="not")
 
     @model_validator(mode="after")
     def _one_kind(self) -> ConditionForm:
@@ -80,12 +80,12 @@ ConditionForm.model_rebuild()
 class OnForm(Form):
     """Which series a rule is about; a key left out means any."""
 
-    kinds: Names = []
-    probes: Names = []
-    checks: Names = []
-    targets: Names = []
-    areas: Names = []
-    labels: dict[str, str] = {}
+    kinds: Names = Field(default=[])
+    probes: Names = Field(default=[])
+    checks: Names = Field(default=[])
+    targets: Names = Field(default=[])
+    areas: Names = Field(default=[])
+    labels: dict[str, str] = Field(default={})
     agents: bool = False
 
 
@@ -99,9 +99,9 @@ class RuleForm(Form):
     no_data: NoData
     summary: str
     hold: Duration = 0.0
-    confirm: int = Field(1, ge=1)
+    confirm: int = Field(default=1, ge=1)
     clear: ConditionForm | None = None
-    clear_confirm: int = Field(1, ge=1)
+    clear_confirm: int = Field(default=1, ge=1)
     keep: Duration = 0.0
     stale: Duration = 0.0
     certainty: Literal["symptom", "threshold", "deterministic"] = "symptom"

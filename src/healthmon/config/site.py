@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from healthmon.alerting.oncall.waking import Waking
+from healthmon.impact.severity import SeverityTable
 from healthmon.model.alert import Rule
 from healthmon.model.incident import Policy
 from healthmon.model.plan import Broker, Safety
 from healthmon.model.topology import Estate
-
-if TYPE_CHECKING:
-    from healthmon.impact.severity import SeverityTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +52,6 @@ class AlertingConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
-    cert_file: Path
-    key_file: Path
-
-
-@dataclass(frozen=True, slots=True)
 class User:
     id: str
     name: str
@@ -75,7 +68,8 @@ class WebConfig:
     anonymous: str = "loopback"
     ward_networks: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
-    tls: Tls | None = None
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
     users: tuple[User, ...] = ()
 
 
@@ -129,6 +123,7 @@ class SiteConfig:
     policies: tuple[Policy, ...]
     channels: Mapping[str, ChannelConfig]
     severity: SeverityTable
+    waking: Waking
     alerting: AlertingConfig
     web: WebConfig
     data_dir: Path

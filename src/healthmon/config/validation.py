@@ -100,7 +100,7 @@ class Validator:
 
     def each(self, form: type[FormType], path: DataPath) -> list[Placed[FormType]]:
         """Every good item of a list; a bad one is noted and left out."""
-        items = self.document.data.get(path[0], [])
+        items = self.document.data.get(str(path[0]), [])
         if items is None:
             return []
         if not isinstance(items, list):
@@ -135,7 +135,7 @@ def note_detail(
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         known = names()
         word = str(path[-1])
-        problem(path[:-1] + (word,), f"unknown key{did_you_mean(word, known)}{allowed(known)}", key=True)
+        problem((*path[:-1], word), f"unknown key{did_you_mean(word, known)}{allowed(known)}", key=True)
     elif kind in ("missing", "missing_argument"):
         problem(path[:-1], f"key '{path[-1]}' is missing")
     else:

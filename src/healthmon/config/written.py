@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from healthmon.config.document import Document
 from healthmon.config.forms import (
@@ -27,10 +27,9 @@ from healthmon.config.forms import (
     WebForm,
 )
 from healthmon.config.problems import Problems, allowed, did_you_mean
+from healthmon.config.scalars import checked_id
 from healthmon.config.validation import Placed, Validator
 from healthmon.config.yamlnodes import DataPath
-
-_TEXT_BLOCKS = ("data_dir",)
 
 
 @dataclass(slots=True)
@@ -118,15 +117,9 @@ def _block(validator: Validator, name: str, default: Any) -> Any:
     field_info = SiteFileForm.model_fields[name]
     annotation: Any = field_info.annotation
     for extra in field_info.metadata:
-        annotation = _annotated(annotation, extra)
+        annotation = Annotated[annotation, extra]
     form = validator.one(annotation, (name,), value)
     return default if form is None else form
-
-
-def _annotated(annotation: Any, extra: Any) -> Any:
-    from typing import Annotated
-
-    return Annotated[annotation, extra]
 
 
 def _organisation(validator: Validator, sites: list[Placed[SiteForm]]) -> OrganisationForm:
@@ -144,8 +137,6 @@ def _organisation(validator: Validator, sites: list[Placed[SiteForm]]) -> Organi
 
 def _named(validator: Validator, form: Any, path: DataPath) -> dict[str, Placed[Any]]:
     """A mapping of ids to forms."""
-    from healthmon.config.scalars import checked_id
-
     value: Any = validator.document.data
     for step in path:
         value = value.get(step) if isinstance(value, dict) else None
