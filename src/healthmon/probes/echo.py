@@ -277,10 +277,7 @@ def _only(opened: socket.socket, family: int, dialect: Dialect) -> None:
     with suppress(OSError):
         if family == socket.AF_INET:
             blocked = 0xFFFFFFFF & ~sum(1 << kind for kind in wanted)
-            opened.setsockopt(_SO_TIMESTAMPNS = 35
-_TIMESPEC = struct.Struct("=qq")
-_NOTE_BYTES = 128
-_SOL_RAW, _ICMP_FILTER, struct.pack("=I", blocked))
+            opened.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", blocked))
         else:
             words = [0xFFFFFFFF] * 8
             for kind in wanted:
