@@ -39,17 +39,21 @@ class Dialect:
         return self.version is not None
 
     @property
+    def root(self) -> str:
+        """Where the database's own pages are; for a plain endpoint, its server without the path."""
+        return self.url.rstrip("/") if self.reads else urlsplit(self.url)._replace(path="", query="").geturl()
+
+    @property
     def write_url(self) -> str:
         """A plain endpoint is taken as given when it names a path."""
-        root = self.url.rstrip("/")
         if self.version is None:
-            return root if urlsplit(root).path else f"{root}/write"
-        return root + _API[self.version]
+            return self.url if urlsplit(self.url).path.strip("/") else f"{self.root}/write"
+        return self.root + _API[self.version]
 
     @property
     def query_url(self) -> str:
         """InfluxQL: native in 1.x, through the bucket's mapping in 2.x, the compatible endpoint in 3.x."""
-        return self.url.rstrip("/") + "/query"
+        return f"{self.root}/query"
 
     @property
     def write_params(self) -> dict[str, str]:

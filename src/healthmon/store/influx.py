@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: Lines of one request: large enough to be fast, small enough to encode without holding the loop for long.
 MAX_LINES = 5_000
 
+#: VictoriaMetrics answers before its disk has the rows; it writes them out within this time.
+VICTORIA_FLUSH_S = 5.0
+
 Rejected = list[tuple[Row, str]]
 
 
@@ -33,12 +36,15 @@ class _Answer:
     status: int
     text: str
     retry_after: str | None
+    victoria: bool = False
 
 
 class InfluxStore:
     """version 1, 2, 3 of InfluxDB, or None for a plain line-protocol endpoint, which cannot be queried.
 
     `bucket` (2.x) and `database` name the same thing. Every write is idempotent, so a doubtful one is made again.
+    hold_ack_s: how long after a write the rows may still be in the database's memory only. VictoriaMetrics is known
+    by its answers under any version; it would turn text into the number 0, so text stays away from it.
     """
 
     def __init__(
@@ -61,9 +67,13 @@ class InfluxStore:
         self._ca_file = ca_file
         self._encoder = Encoder()
         self._session: aiohttp.ClientSession | None = None
+        self._greeted = False
+        self.hold_ack_s = 0.0
 
     async def write(self, rows: Sequence[Row]) -> Written:
         """Durable when it returns; raises StoreDown when any of the rows may not be."""
+        if not self._greeted:
+            await self._greet()
         good, lines, rejected = self._encoder.partition(rows)
         for first in range(0, len(good), MAX_LINES):
             rejected += await self._write(good[first : first + MAX_LINES], lines[first : first + MAX_LINES])
@@ -87,9 +97,17 @@ class InfluxStore:
 
     async def incarnation(self) -> str:
         """Changes when the database has been restarted, as far as it publishes its start time; else empty."""
-        answer = await self._request("GET", self.dialect.url.rstrip("/") + "/metrics")
+        answer = await self._request("GET", f"{self.dialect.root}/metrics")
         starts = (line for line in answer.text.splitlines() if line.startswith("process_start_time_seconds"))
         return next(starts, "") if answer.status == 200 else ""
+
+    async def _greet(self) -> None:
+        """Learn once who answers; something that knows no /ping is an ordinary line-protocol endpoint."""
+        answer = await self._request("GET", f"{self.dialect.root}/ping")
+        if answer.victoria:
+            self.hold_ack_s = VICTORIA_FLUSH_S
+            self._encoder = Encoder(texts=False)
+        self._greeted = True
 
     async def _write(self, rows: Sequence[Row], lines: Sequence[str], *, may_create: bool = True) -> Rejected:
         answer = await self._post_lines(lines)
@@ -123,7 +141,7 @@ class InfluxStore:
             await self._create_bucket()
 
     async def _create_bucket(self) -> None:
-        root = self.dialect.url.rstrip("/")
+        root = self.dialect.root
         answer = await self._request("GET", f"{root}/api/v2/orgs", params={"org": self.dialect.org})
         if answer.status != 200:
             raise StoreDown(f"{self.dialect.at} answered {answer.status} about its orgs: {message_of(answer.text)}")
@@ -161,7 +179,8 @@ class InfluxStore:
                 method, url, params=params, data=data, headers=every, allow_redirects=False
             ) as answer:
                 text = await answer.text(errors="replace")
-                return _Answer(answer.status, text, answer.headers.get("Retry-After"))
+                victoria = "X-Server-Hostname" in answer.headers
+                return _Answer(answer.status, text, answer.headers.get("Retry-After"), victoria)
         except TimeoutError:
             raise StoreDown(f"{self.dialect.at} did not answer within {self._timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:

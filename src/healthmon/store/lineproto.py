@@ -37,39 +37,50 @@ def encode(rows: Iterable[Row]) -> bytes:
 
 
 class Encoder:
-    """Remembers the escaped measurement and tags of every series, which most of the work is."""
+    """Remembers the escaped measurement and tags of every series, which most of the work is.
 
-    def __init__(self) -> None:
+    texts=False leaves string fields out, for databases of numbers only.
+    """
+
+    def __init__(self, *, texts: bool = True) -> None:
+        self._texts = texts
         self._series: dict[tuple[str, Tags], str] = {}
         self._fields: dict[str, str] = {}
 
     def encode(self, rows: Iterable[Row]) -> bytes:
         """All rows as lines; raises Unwritable at the first one that cannot be written."""
-        return "\n".join(map(self.line, rows)).encode()
+        return "\n".join(filter(None, map(self.line, rows))).encode()
 
     def partition(self, rows: Sequence[Row]) -> tuple[list[Row], list[str], list[tuple[Row, str]]]:
-        """The rows that can be written, their lines, and the others with the reason."""
+        """The rows that have lines, the lines, and the rows that can have none, with the reason."""
         good: list[Row] = []
         lines: list[str] = []
         bad: list[tuple[Row, str]] = []
         for row in rows:
             try:
-                lines.append(self.line(row))
-                good.append(row)
+                line = self.line(row)
             except Unwritable as error:
                 bad.append((row, str(error)))
+                continue
+            if line:
+                lines.append(line)
+                good.append(row)
         return good, lines, bad
 
     def line(self, row: Row) -> str:
-        """One line without its newline."""
+        """One line without its newline; empty when there was nothing but text and text is left out."""
         series = self._series.get((row.family, row.tags)) or self._new_series(row.family, row.tags)
         names = self._fields
         parts = []
         for name, value in row.fields:
             key = names.get(name) or self._new_field(name)
-            finite = type(value) is float and value - value == 0.0
-            parts.append(f"{key}{value!r}" if finite else key + _text(name, value))
+            if type(value) is float and value - value == 0.0:
+                parts.append(f"{key}{value!r}")
+            elif self._texts or not isinstance(value, str):
+                parts.append(key + _text(name, value))
         if not parts:
+            if row.fields:
+                return ""
             raise Unwritable("no fields")
         return f"{series} {','.join(parts)} {micros_of(row.at)}000"
 
@@ -78,9 +89,8 @@ class Encoder:
             raise Unwritable("no measurement name")
         if len(self._series) >= _SERIES_LIMIT:
             self._series.clear()
-        text = escape_measurement(family) + "".join(
-            f",{escape_key(name)}={escape_key(value)}" for name, value in sorted(tags) if name and value
-        )
+        pairs = ((escape_key(name), escape_key(value)) for name, value in sorted(tags))
+        text = escape_measurement(family) + "".join(f",{name}={value}" for name, value in pairs if name and value)
         self._series[(family, tags)] = text
         return text
 
@@ -95,17 +105,14 @@ class Encoder:
 
 def escape_measurement(text: str) -> str:
     """A measurement name; one that starts with `#` would read as a comment."""
-    escaped = _no_trailing_backslash(text).translate(_MEASUREMENT)
-    return f"\\{escaped}" if escaped.startswith("#") else escaped
+    if text.startswith("#"):
+        raise Unwritable("a measurement name that starts with #")
+    return text.rstrip("\\").translate(_MEASUREMENT)
 
 
 def escape_key(text: str) -> str:
-    """A tag name, a tag value or a field name."""
-    return _no_trailing_backslash(text).translate(_KEY)
-
-
-def _no_trailing_backslash(text: str) -> str:
-    return text
+    """A tag name, a tag value or a field name. A backslash at the end would escape what follows, so it goes."""
+    return text.rstrip("\\").translate(_KEY)
 
 
 def _text(name: str, value: Value) -> str:

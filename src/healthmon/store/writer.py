@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -32,8 +32,10 @@ class Expires(Protocol):
 
 
 @runtime_checkable
-class Restarts(Protocol):
-    """A store that can tell whether it was restarted: the answer is another text then."""
+class AnswersEarly(Protocol):
+    """A store that may answer `hold_ack_s` before its disk has the rows; `incarnation` changes when it restarts."""
+
+    hold_ack_s: float
 
     async def incarnation(self) -> str: ...
 
@@ -65,17 +67,17 @@ class WriterStats:
 class StoreWriter:
     """`put` never waits: a full queue refuses and the sender's spool keeps the batch.
 
-    hold_ack_s is for stores that answer before their disk has the rows (VictoriaMetrics): `done` is called that much
-    later, and only if the store was not restarted meanwhile; otherwise the rows are written again.
+    A store that answers before its disk has the rows (VictoriaMetrics) makes `done` wait `hold_ack_s`, its own word
+    when None is given; `done` comes only if the store was not restarted meanwhile, else the rows are written again.
     """
 
     def __init__(
-        self, store: Store, *, clock: Clock, limit: int = 1000, most_rows: int = 5000, hold_ack_s: float = 0.0
+        self, store: Store, *, clock: Clock, limit: int = 1000, most_rows: int = 5000, hold_ack_s: float | None = None
     ) -> None:
         self._store = store
         self._clock = clock
         self._most_rows = most_rows
-        self._hold_ack_s = hold_ack_s
+        self._fixed_hold_s = hold_ack_s
         self._queue: BoundedQueue[_Put] = BoundedQueue(name="store", limit=limit, policy=FullPolicy.REFUSE)
         self._held: deque[tuple[float, str, list[_Put]]] = deque()
         self._held_puts = 0
@@ -107,8 +109,7 @@ class StoreWriter:
         """Write for ever, and let the store expire its old points once an hour."""
         async with asyncio.TaskGroup() as group:
             spawn(group, "store-write", self._write_queue())
-            if self._hold_ack_s > 0:
-                spawn(group, "store-hold", self._release_held())
+            spawn(group, "store-hold", self._release_held())
             if isinstance(self._store, Expires):
                 spawn(group, "store-expire", self._expire(self._store))
 
@@ -127,8 +128,12 @@ class StoreWriter:
 
     async def _write_queue(self) -> None:
         while True:
-            for group in self._groups(await self._queue.take(_MOST_PUTS)):
-                await self._write_until_durable(group)
+            taken = deque(self._groups(await self._queue.take(_MOST_PUTS)))
+            try:
+                while taken:
+                    await self._write_until_durable(taken.popleft())
+            finally:
+                self._forget(put for group in taken for put in group)
 
     def _groups(self, puts: Sequence[_Put]) -> Iterator[list[_Put]]:
         """Several puts make one commit, up to so many rows."""
@@ -151,16 +156,21 @@ class StoreWriter:
                     pass
             written = True
         finally:
-            if not written:  # cancelled or crashed: the sender will offer them again
-                self._keys.difference_update(put.key for put in puts)
-        if self._hold_ack_s > 0:
-            self._hold(puts)
+            if not written:
+                self._forget(puts)
+        hold_s = self._hold_s()
+        if hold_s > 0:
+            self._hold(puts, hold_s)
         else:
             self._release(puts)
 
+    def _forget(self, puts: Iterable[_Put]) -> None:
+        """Cancelled or crashed before they were durable: whoever sent them offers them again."""
+        self._keys.difference_update(put.key for put in puts)
+
     async def _write(self, rows: Sequence[Row]) -> bool:
         try:
-            if self._hold_ack_s > 0 and self._incarnation is None:
+            if self._incarnation is None:
                 self._incarnation = await self._current_incarnation()
             written = await self._store.write(rows)
         except StoreDown as down:
@@ -189,8 +199,13 @@ class StoreWriter:
             self._keys.discard(put.key)
             put.done()
 
-    def _hold(self, puts: list[_Put]) -> None:
-        self._held.append((self._clock.mono() + self._hold_ack_s, self._incarnation or "", puts))
+    def _hold_s(self) -> float:
+        if self._fixed_hold_s is not None:
+            return self._fixed_hold_s
+        return self._store.hold_ack_s if isinstance(self._store, AnswersEarly) else 0.0
+
+    def _hold(self, puts: list[_Put], hold_s: float) -> None:
+        self._held.append((self._clock.mono() + hold_s, self._incarnation or "", puts))
         self._held_puts += len(puts)
         self._holding.set()
 
@@ -218,7 +233,9 @@ class StoreWriter:
         return self._incarnation == incarnation
 
     async def _current_incarnation(self) -> str:
-        return await self._store.incarnation() if isinstance(self._store, Restarts) else ""
+        if isinstance(self._store, AnswersEarly):
+            return await self._store.incarnation()
+        return ""
 
     async def _expire(self, store: Expires) -> None:
         await self._clock.sleep(_EXPIRE_FIRST_S)
