@@ -1,0 +1,89 @@
+"""Puts the surfaces together: one aiohttp application over the Queries and Commands ports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from healthmon.model.ports import Clock, Commands, Queries
+from healthmon.model.view import Health
+from healthmon.runtime.clock import SystemClock
+from healthmon.web import actions, api, board, events, signin
+from healthmon.web.access import add_headers, admit
+from healthmon.web.blackbox import probe
+from healthmon.web.exporter import Exporter
+from healthmon.web.idempotency import Answers
+from healthmon.web.pages import Pages, static_handler
+from healthmon.web.problem import problems
+from healthmon.web.session import Sessions
+from healthmon.web.settings import WEB, Prober, Scrub, Web, WebSettings
+
+BODY_MOST_BYTES = 64 * 1024
+
+
+def make_app(
+    queries: Queries,
+    commands: Commands,
+    *,
+    settings: WebSettings,
+    health: Callable[[], Health] | None = None,
+    prober: Prober | None = None,
+    scrub: Scrub | None = None,
+    name_for_token: Callable[[str], str | None] | None = None,
+    clock: Clock | None = None,
+) -> web.Application:
+    """The application. `health` gives live health if `queries.view().health` does not; `prober` opens /probe.
+
+    Run it with `access_log=None`: acknowledgement tokens stand in paths.
+    """
+    clock = clock or SystemClock()
+    site = Web(
+        queries=queries,
+        commands=commands,
+        settings=settings,
+        clock=clock,
+        sessions=Sessions(token=settings.token, hours=settings.session_hours, clock=clock),
+        answers=Answers(clock),
+        exporter=Exporter(clock=clock, series_cap=settings.series_cap),
+        pages=Pages(),
+        read_health=health,
+        prober=prober,
+        scrub=scrub,
+        name_for_token=name_for_token,
+    )
+    app = web.Application(middlewares=[problems, admit], client_max_size=BODY_MOST_BYTES)
+    app[WEB] = site
+    app.on_response_prepare.append(add_headers)
+    app.on_shutdown.append(close_streams)
+    add_routes(app, site)
+    return app
+
+
+def add_routes(app: web.Application, site: Web) -> None:
+    """Everything that is served; what is not built is not here."""
+    app.add_routes([web.get(f"/api/v1/{path}", handler) for path, handler in api.ROUTES])
+    app.router.add_get("/api/v1/events", events.events, allow_head=False)
+    app.add_routes(actions.routes())
+    app.add_routes(board.routes())
+    app.add_routes(signin.routes())
+    app.router.add_get("/metrics", metrics)
+    app.router.add_get("/static/{name}", static_handler(site.pages))
+    if site.prober:
+        app.router.add_get("/probe", probe, allow_head=False)
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """The exposition that Prometheus scrapes."""
+    site = request.app[WEB]
+    view = site.queries.view()
+    accept = request.headers.get("Accept", "")
+    body, content_type = await site.exporter.exposition(
+        view, site.health(), accept=accept, web_errors=site.errors
+    )
+    return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+async def close_streams(app: web.Application) -> None:
+    """Let event streams end by themselves at their next beat."""
+    app[WEB].closing = True

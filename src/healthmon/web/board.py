@@ -1,0 +1,149 @@
+"""The pages: board, incident, targets. Forms work without JavaScript and answer with a redirect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from aiohttp import web
+
+from healthmon.model.incident import Command
+from healthmon.model.view import View
+from healthmon.web import boardmodel
+from healthmon.web.access import from_own_page, local_path, person
+from healthmon.web.actions import check_texts
+from healthmon.web.api import find_incident
+from healthmon.web.problem import Problem, bad_request
+from healthmon.web.settings import WEB, engine_stale
+from healthmon.web.words import LocalTime
+
+FORM_ACTIONS = ("ack", "unack", "own", "note", "mitigate", "resolve", "reopen")
+TEXT_MOST = 2000
+
+
+def common(request: web.Request, view: View) -> dict[str, Any]:
+    """What every page needs: who looks, the form token, staleness, site time."""
+    site, who = request.app[WEB], person(request)
+    health = site.health()
+    now = site.clock.now()
+    clock = LocalTime.of(view.estate, now)
+    stale = engine_stale(health)
+    return {
+        "organisation": view.estate.organisation.name,
+        "timezone": view.estate.organisation.timezone,
+        "person": who,
+        "form_token": site.sessions.form_token(who.session) if who.session else "",
+        "stale": stale,
+        "stale_since": clock.short(now - health.engine_tick_age_s) if stale else "",
+        "now": now,
+        "as_at": clock.short(now),
+        "zone": clock.zone_words(),
+        "clock": clock,
+        "here": request.path_qs,
+        "health": health,
+        "live": True,
+    }
+
+
+def page(request: web.Request, name: str, facts: dict[str, Any]) -> web.Response:
+    """The whole page, or with `?part=live` the part that changes."""
+    template = f"{name}_live.html" if request.query.get("part") == "live" else f"{name}.html"
+    return web.Response(text=request.app[WEB].pages.render(template, facts), content_type="text/html")
+
+
+async def show_board(request: web.Request) -> web.Response:
+    view = request.app[WEB].queries.view()
+    facts = common(request, view)
+    everything = request.query.get("all") == "1"
+    facts["board"] = boardmodel.board(view, facts["health"], now=facts["now"], everything=everything)
+    return page(request, "board", facts)
+
+
+async def show_incident(request: web.Request) -> web.Response:
+    site = request.app[WEB]
+    view = site.queries.view()
+    found = find_incident(view, request.match_info["id"])
+    facts = common(request, view)
+    facts["card"] = boardmodel.card(found, view.estate, facts["clock"])
+    facts["notices"] = await site.queries.notices(found.id)
+    facts["others"] = [i for i in view.incidents if i.open and i.id != found.id]
+    return page(request, "incident", facts)
+
+
+async def show_targets(request: web.Request) -> web.Response:
+    view = request.app[WEB].queries.view()
+    facts = common(request, view)
+    facts["rows"] = boardmodel.target_rows(view, facts["now"])
+    return page(request, "targets", facts)
+
+
+async def show_ledger(request: web.Request) -> web.Response:
+    site = request.app[WEB]
+    view = site.queries.view()
+    facts = common(request, view)
+    facts["rows"] = await site.queries.ledger(200)
+    return page(request, "ledger", facts)
+
+
+async def checked_form(request: web.Request) -> Any:
+    """The posted form, once its token and origin are right."""
+    form, session = await request.post(), person(request).session
+    if session is None:
+        raise Problem(401, "not-signed-in", "sign in on the board first")
+    given = str(form.get("form_token", ""))
+    if not from_own_page(request, strict=False) or not request.app[WEB].sessions.form_token_is(session, given):
+        raise Problem(403, "cross-site", "this form is not from this session; reload the page and try again")
+    return form
+
+
+def form_text(form: Any, name: str) -> str:
+    """One text field, bounded."""
+    text = str(form.get(name, "")).replace("\r\n", "\n").strip()
+    if len(text) > TEXT_MOST:
+        raise bad_request(name, f"is longer than {TEXT_MOST} characters")
+    return text
+
+
+def form_action(action: str) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
+    """The form handler of one action on an incident."""
+
+    async def handle(request: web.Request) -> web.Response:
+        site, form = request.app[WEB], await checked_form(request)
+        text, reason, impact = (form_text(form, name) for name in ("text", "reason", "impact"))
+        if action == "note" and not text:
+            raise bad_request("text", "is empty")
+        if action == "resolve" and not reason:
+            raise bad_request("reason", "say why it is over")
+        check_texts(site.scrub, text, reason, impact)
+        incident = request.match_info["id"]
+        await site.commands.act(
+            Command(action, incident, person(request).name, text=text, reason=reason, impact=impact)
+        )
+        raise web.HTTPSeeOther(local_path(str(form.get("next", "/"))))
+
+    return handle
+
+
+def form_probing(*, resume: bool) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
+    """The form handler of the stop button."""
+
+    async def handle(request: web.Request) -> web.Response:
+        form = await checked_form(request)
+        await request.app[WEB].commands.probing(resume=resume, by=person(request).name)
+        raise web.HTTPSeeOther(local_path(str(form.get("next", "/"))))
+
+    return handle
+
+
+def routes() -> list[web.RouteDef]:
+    """Every page and form."""
+    found = [
+        web.get("/", show_board),
+        web.get("/incident/{id}", show_incident),
+        web.get("/targets", show_targets),
+        web.get("/ledger", show_ledger),
+        web.post("/probing/stop", form_probing(resume=False)),
+        web.post("/probing/resume", form_probing(resume=True)),
+    ]
+    found += [web.post(f"/incident/{{id}}/{action}", form_action(action)) for action in FORM_ACTIONS]
+    return found

@@ -1,0 +1,128 @@
+"""The catalogue of exported metrics: the stable core, its labels and its help texts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric family of the stable core. kind: gauge, counter, histogram; counters are named with `_total`."""
+
+    name: str
+    kind: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+SERIES = ("site", "area", "target", "kind", "check", "vantage")
+SERVICE_STATES = ("ok", "at_risk", "degraded", "lost", "unknown")
+OUTCOMES = ("ok", "failed", "unknown")
+DETECTION_BUCKETS_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0)
+
+CORE = (
+    Metric("healthmon_probe_success", "gauge", "1 if the check passed, 0 if it failed; absent while unknown.", SERIES),
+    Metric(
+        "healthmon_probe_outcome",
+        "gauge",
+        "Outcome of the newest reading of a check, a state set: exactly one is 1.",
+        (*SERIES, "outcome"),
+    ),
+    Metric("healthmon_probe_duration_seconds", "gauge", "How long the newest run of a check took.", SERIES),
+    Metric(
+        "healthmon_service_state",
+        "gauge",
+        "State of a service in an area, a state set: exactly one is 1.",
+        ("area", "service", "state"),
+    ),
+    Metric(
+        "healthmon_service_paths_left",
+        "gauge",
+        "Further single failures that lose the service for the area.",
+        ("area", "service"),
+    ),
+    Metric("healthmon_incidents_open", "gauge", "Open incidents.", ("severity", "kind")),
+    Metric("healthmon_agent_up", "gauge", "1 if the agent is heard, 0 if it is silent or was stopped.", ("agent",)),
+    Metric("healthmon_agent_last_seen_seconds", "gauge", "Age of the newest batch of an agent.", ("agent",)),
+    Metric("healthmon_agent_gaps", "gauge", "Batches of an agent that never arrived, this epoch.", ("agent",)),
+    Metric("healthmon_spool_bytes", "gauge", "Size of an agent's spool as it last said.", ("agent",)),
+    Metric(
+        "healthmon_detection_seconds",
+        "histogram",
+        "From the first evidence to the incident, for incidents raised since the start.",
+    ),
+    Metric("healthmon_build_info", "gauge", "Always 1; the version is a label.", ("version",)),
+)
+
+#: healthmon's own state: rendered at every scrape, so that a stuck engine shows.
+SELF = (
+    Metric("healthmon_start_time_seconds", "gauge", "When the server started, Unix seconds."),
+    Metric("healthmon_engine_tick_age_seconds", "gauge", "Time since the engine last ticked."),
+    Metric("healthmon_status", "gauge", "healthmon's own status, a state set.", ("status",)),
+    Metric("healthmon_store_up", "gauge", "1 if the time-series store takes writes."),
+    Metric("healthmon_store_queue_rows", "gauge", "Rows waiting for the store."),
+    Metric("healthmon_broker_up", "gauge", "1 if the broker is connected."),
+    Metric("healthmon_config_ok", "gauge", "1 if the configuration on disk is the one that runs."),
+    Metric("healthmon_live_mode", "gauge", "1 if the site pages people, 0 in shadow mode."),
+    Metric("healthmon_probing_enabled", "gauge", "0 while the stop button is pressed."),
+    Metric("healthmon_exporter_series", "gauge", "Series of readings in this exposition."),
+)
+
+COUNTERS = (
+    Metric("healthmon_ingest_accepted_total", "counter", "Batches that the server took."),
+    Metric("healthmon_ingest_rejected_total", "counter", "Batches that the server refused, by reason.", ("reason",)),
+    Metric("healthmon_ingest_deferred_total", "counter", "Batches left in the spool for later.", ("reason",)),
+    Metric("healthmon_notice_total", "counter", "Notices by channel and result.", ("channel", "result")),
+    Metric(
+        "healthmon_exporter_series_dropped_total",
+        "counter",
+        "Series of readings left out over the cap, summed over expositions.",
+    ),
+    Metric("healthmon_web_errors_total", "counter", "Requests that crashed."),
+)
+
+RESERVED = frozenset(metric.name for metric in (*CORE, *SELF, *COUNTERS))
+BY_NAME = {metric.name: metric for metric in (*CORE, *SELF, *COUNTERS)}
+
+_KEY = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*?)(?:_total)?(?:\.(?P<words>[^{]*)|\{(?P<pairs>.*)\})?")
+_UNFIT = re.compile(r"[^a-zA-Z0-9_]")
+_RUNTIME_SUFFIX = re.compile(r"_(count|sum|bucket|info|created)$")
+
+
+def counter_key(name: str, **labels: str) -> str:
+    """The key under which a labelled counter stands in `Health.counters`: `name{label=value,...}`."""
+    return f"{name}{{{','.join(f'{k}={v}' for k, v in labels.items())}}}" if labels else name
+
+
+def parse_counter(key: str) -> tuple[str, dict[str, str]]:
+    """(metric name, labels) of a key of `Health.counters`.
+
+    Accepted are `name`, `name{label=value,...}` and `name.value.value`, whose labels the catalogue names
+    (else `reason`); a `_total` in it is optional.
+    """
+    found = _KEY.fullmatch(key)
+    if not found:
+        return f"healthmon_{clean(key)}_total", {}
+    name = f"healthmon_{clean(found['name'])}_total"
+    if found["pairs"]:
+        pairs = (pair.partition("=") for pair in found["pairs"].split(","))
+        return name, {clean(k.strip()): v.strip().strip('"') for k, _, v in pairs}
+    if found["words"] is None:
+        return name, {}
+    names = BY_NAME[name].labels if name in BY_NAME and BY_NAME[name].labels else ("reason",)
+    values = found["words"].split(".", len(names) - 1)
+    return name, dict(zip(names, values, strict=False))
+
+
+def clean(text: str) -> str:
+    """As Prometheus takes it in a name."""
+    return _UNFIT.sub("_", text)
+
+
+def sample_name(family: str, field: str) -> tuple[str, str]:
+    """(metric name, gauge or counter) of one field of a family."""
+    name = f"healthmon_{clean(family)}_{clean(field)}"
+    if name.endswith("_total"):
+        return name, "counter"
+    return _RUNTIME_SUFFIX.sub(r"_\1_value", name), "gauge"

@@ -1,0 +1,199 @@
+"""Things of the view as JSON of the public interface. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from healthmon.model.alert import Alert
+from healthmon.model.incident import LedgerRow
+from healthmon.model.render import rfc3339
+from healthmon.model.sample import Reading, Series
+from healthmon.model.topology import Area, AtLeast, Fallback, Hours, Need, Service, Target
+from healthmon.model.view import AgentStatus, Health, ServiceStatus, TargetStatus, View
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def need_json(need: Need) -> Any:
+    if isinstance(need, AtLeast):
+        return {"at_least": need.n, "of": [need_json(one) for one in need.of]}
+    return need
+
+
+def hours_json(hours: Hours | None) -> Any:
+    if hours is None:
+        return "always"
+    spans = [{"day": DAYS[day], "from": _clock(start), "to": _clock(end)} for day, start, end in hours.spans]
+    return {"spans": spans, "closed_on_holidays": hours.closed_on_holidays}
+
+
+def health_json(health: Health, *, version: str) -> dict[str, Any]:
+    return {
+        "status": health.status,
+        "version": version,
+        "started_at": rfc3339(health.started_at),
+        "engine_tick_age_s": round(health.engine_tick_age_s, 3),
+        "store_ok": health.store_ok,
+        "store_queue": health.store_queue,
+        "broker_ok": health.broker_ok,
+        "config_ok": health.config_ok,
+        "mode": health.mode,
+        "probing": health.probing,
+    }
+
+
+def target_json(view: View, target: Target, *, deep: bool = False) -> dict[str, Any]:
+    status = view.targets.get(target.id)
+    shape = {
+        "id": target.id,
+        "name": target.name,
+        "kind": target.kind,
+        "address": target.address,
+        "site": target.site,
+        "area": target.area,
+        "team": target.team,
+        "labels": dict(target.labels),
+        **status_json(status),
+    }
+    if deep:
+        shape["needs"] = [need_json(need) for need in target.needs]
+        shape["checks"] = [
+            {"id": c.id, "kind": c.kind, "every_s": c.every_s, "timeout_s": c.timeout_s, "from": list(c.vantages)}
+            for c in target.checks
+        ]
+        found = sorted(key for key in view.latest if key[0] == target.id)
+        shape["latest"] = [reading_json(view.latest[key]) for key in found]
+    return shape
+
+
+def status_json(status: TargetStatus | None) -> dict[str, Any]:
+    if status is None:
+        return {"outcome": "unknown", "reason": "silent", "since": None, "last_at": None, "explained_by": None}
+    return {
+        "outcome": status.outcome.value,
+        "reason": status.reason or None,
+        "since": rfc3339(status.since),
+        "last_at": rfc3339(status.last_at),
+        "explained_by": status.explained_by,
+    }
+
+
+def reading_json(reading: Reading) -> dict[str, Any]:
+    return {
+        "target": reading.target,
+        "check": reading.check,
+        "vantage": reading.vantage,
+        "started": rfc3339(reading.started),
+        "took_s": reading.took,
+        "outcome": reading.outcome.value,
+        "reason": reading.reason.value if reading.reason else None,
+        "detail": reading.detail,
+        "samples": [
+            {"family": s.family, "field": s.field, "value": s.value, "labels": s.labels} for s in reading.samples
+        ],
+    }
+
+
+def area_json(view: View, area: Area, *, deep: bool = False) -> dict[str, Any]:
+    contact = area.contact
+    shape: dict[str, Any] = {
+        "id": area.id,
+        "name": area.name,
+        "kind": area.kind.value,
+        "acuity": area.acuity.value,
+        "site": area.site,
+        "beds": area.beds,
+        "staffed": hours_json(area.staffed),
+        "needs": [need_json(need) for need in area.needs],
+        "contact": {"phone": contact.phone, "bleep": contact.bleep, "email": contact.email} if contact else None,
+        "downtime_pc": area.downtime_pc,
+    }
+    if deep:
+        shape["services"] = [service_state_json(s) for s in view.services.values() if s.area == area.id]
+    return shape
+
+
+def service_json(view: View, service: Service, *, deep: bool = False) -> dict[str, Any]:
+    shape: dict[str, Any] = {
+        "id": service.id,
+        "name": service.name,
+        "tier": service.tier,
+        "used_in": list(service.used_in),
+        "everywhere": service.everywhere,
+        "needs": [need_json(need) for need in service.needs],
+        "fallback": fallback_json(service.fallback),
+        "standards": dict(service.standards),
+        "team": service.team,
+    }
+    if deep:
+        shape["areas"] = [service_state_json(s) for s in view.services.values() if s.service == service.id]
+    return shape
+
+
+def fallback_json(fallback: Fallback | None) -> dict[str, Any] | None:
+    return {"text": fallback.text, "proven_by": fallback.proven_by} if fallback else None
+
+
+def service_state_json(status: ServiceStatus) -> dict[str, Any]:
+    return {
+        "area": status.area,
+        "service": status.service,
+        "state": status.state.value,
+        "since": rfc3339(status.since),
+        "paths": {"left": status.paths.left, "of": status.paths.of, "exact": status.paths.exact},
+        "causes": list(status.causes),
+        "proven_at": rfc3339(status.proven_at),
+    }
+
+
+def alert_json(alert: Alert) -> dict[str, Any]:
+    key = alert.key
+    return {
+        "rule": key.rule,
+        "target": key.target,
+        "check": key.check,
+        "vantage": key.vantage,
+        "labels": dict(key.labels),
+        "phase": alert.phase.value,
+        "effect": alert.effect.value,
+        "since": rfc3339(alert.since),
+        "bad_since": rfc3339(alert.bad_since),
+        "fired_at": rfc3339(alert.fired_at),
+        "value": alert.value,
+        "reason": alert.reason.value if alert.reason else None,
+        "detail": alert.detail,
+    }
+
+
+def agent_json(agent: AgentStatus) -> dict[str, Any]:
+    return {
+        "agent": agent.agent,
+        "target": agent.target,
+        "state": agent.state,
+        "last_at": rfc3339(agent.last_at),
+        "epoch": agent.epoch,
+        "seq": agent.seq,
+        "skew_s": agent.skew_s,
+        "gaps": agent.gaps,
+        "dropped": agent.dropped,
+        "cloned": agent.cloned,
+    }
+
+
+def ledger_json(row: LedgerRow) -> dict[str, Any]:
+    return {
+        "at": rfc3339(row.at),
+        "incident": row.incident,
+        "key": row.key,
+        "who": row.who,
+        "cause": row.cause,
+        "because": row.because,
+    }
+
+
+def series_json(series: Series) -> dict[str, Any]:
+    return {"tags": dict(series.tags), "points": [[rfc3339(at), value] for at, value in series.points]}
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"

@@ -1,0 +1,123 @@
+"""Signing in with the site's token, signing out, and acknowledging from a message's link."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from healthmon.model.errors import Conflict
+from healthmon.model.incident import Incident
+from healthmon.web import boardmodel
+from healthmon.web.access import COOKIE, client, from_own_page, local_path, open_to_all, person, secure
+from healthmon.web.actions import check_texts
+from healthmon.web.board import checked_form
+from healthmon.web.problem import Problem, bad_request
+from healthmon.web.settings import WEB
+from healthmon.web.words import LocalTime
+
+
+@open_to_all
+async def show_login(request: web.Request) -> web.Response:
+    """Asks for a name and the token."""
+    return login_page(request, following=local_path(request.query.get("next", "/")))
+
+
+def login_page(request: web.Request, *, following: str, wrong: str = "", status: int = 200) -> web.Response:
+    facts = {"following": following, "wrong": wrong, "timezone": "UTC"}
+    text = request.app[WEB].pages.render("login.html", facts)
+    return web.Response(text=text, status=status, content_type="text/html")
+
+
+@open_to_all
+async def login(request: web.Request) -> web.Response:
+    """Give a session cookie for the right token; at most 10 wrong ones a minute from one address."""
+    site, address = request.app[WEB], client(request)
+    if not from_own_page(request, strict=False):
+        raise Problem(403, "cross-site", "sign in on healthmon's own page")
+    form = await request.post()
+    following = local_path(str(form.get("next", "/")))
+    if not site.sessions.may_try(address):
+        return login_page(request, following=following, wrong="Too many tries. Wait a minute.", status=429)
+    name = " ".join(str(form.get("name", "")).split())
+    if not 0 < len(name) <= 80:
+        return login_page(request, following=following, wrong="Say who you are (80 characters).", status=400)
+    check_texts(site.scrub, name)
+    if not site.sessions.token_is(str(form.get("token", "")).strip()):
+        site.sessions.failed(address)
+        return login_page(request, following=following, wrong="That is not this site's token.", status=403)
+    answer = web.Response(status=303, headers={"Location": following})
+    set_cookie(request, answer, site.sessions.issue(name))
+    return answer
+
+
+def set_cookie(request: web.Request, answer: web.Response, value: str) -> None:
+    """A cookie that scripts cannot read and other sites cannot send."""
+    hours = request.app[WEB].settings.session_hours
+    answer.set_cookie(
+        COOKIE, value, max_age=int(hours * 3600), httponly=True, samesite="Strict", secure=secure(request), path="/"
+    )
+
+
+async def logout(request: web.Request) -> web.Response:
+    """End the session here and for whoever copied its cookie."""
+    await checked_form(request)
+    session = person(request).session
+    if session:
+        request.app[WEB].sessions.revoke(session)
+    answer = web.Response(status=303, headers={"Location": "/"})
+    answer.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict", secure=secure(request))
+    return answer
+
+
+@open_to_all
+async def show_ack(request: web.Request) -> web.Response:
+    """What the message is about, and one button. Changes nothing: mail scanners open links."""
+    found = await request.app[WEB].commands.incident_for_token(request.match_info["token"])
+    return ack_page(request, found)
+
+
+@open_to_all
+async def ack(request: web.Request) -> web.Response:
+    """Take the incident; the token is the permission, the name says who."""
+    site, token = request.app[WEB], request.match_info["token"]
+    form = await request.post()
+    by = " ".join(str(form.get("by", "")).split()) or " ".join(str(form.get("known", "")).split())
+    if not 0 < len(by) <= 80:
+        raise bad_request("by", "say who you are")
+    check_texts(site.scrub, by)
+    try:
+        done = await site.commands.acknowledge_by_token(token, by)
+    except Conflict as conflict:
+        return ack_page(request, await site.commands.incident_for_token(token), refused=str(conflict), status=409)
+    return ack_page(request, done, taken_by=by)
+
+
+def ack_page(
+    request: web.Request, incident: Incident, *, taken_by: str = "", refused: str = "", status: int = 200
+) -> web.Response:
+    """The page behind a message's link."""
+    site = request.app[WEB]
+    view = site.queries.view()
+    clock = LocalTime.of(view.estate, site.clock.now())
+    known = site.name_for_token(request.match_info["token"]) if site.name_for_token else None
+    facts = {
+        "card": boardmodel.card(incident, view.estate, clock),
+        "known": known or "",
+        "taken_by": taken_by,
+        "refused": refused,
+        "as_at": clock.short(clock.now),
+        "zone": clock.zone_words(),
+        "timezone": view.estate.organisation.timezone,
+        "path": request.path,
+    }
+    return web.Response(text=site.pages.render("ack.html", facts), status=status, content_type="text/html")
+
+
+def routes() -> list[web.RouteDef]:
+    """Pages that need no login, and signing out."""
+    return [
+        web.get("/login", show_login),
+        web.post("/login", login),
+        web.post("/logout", logout),
+        web.get("/ack/{token}", show_ack),
+        web.post("/ack/{token}", ack),
+    ]
