@@ -1,6 +1,7 @@
 """Rank 3: what a hospital wrote, parsed whole and checked before anything live is touched."""
 
 from healthmon.config.loading import default_site, load
+from healthmon.config.packlint import lint_packs
 from healthmon.config.packs import stock_root
 from healthmon.config.plans import plan_for, plan_to_json, poller_plan
 from healthmon.config.schema import json_schema
@@ -26,6 +27,7 @@ __all__ = [
     "default_site",
     "job_for",
     "json_schema",
+    "lint_packs",
     "load",
     "plan_for",
     "plan_to_json",

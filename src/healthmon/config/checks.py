@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -12,13 +13,14 @@ from healthmon.config.document import Document
 from healthmon.config.forms import CheckForm
 from healthmon.config.kinds import Kind, check_kind, check_names, probe_names
 from healthmon.config.packs import Packs
-from healthmon.config.problems import allowed, did_you_mean
+from healthmon.config.problems import Problems, allowed, did_you_mean
 from healthmon.config.scalars import duration_s
 from healthmon.config.validation import Validator, known_path, note_detail
-from healthmon.config.yamlnodes import DataPath
+from healthmon.config.yamlnodes import DataPath, PathStep
 from healthmon.model.topology import Check
 
 _DEFAULT_TIMEOUT_S = 5.0
+_STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)|\[(\d+)\]")
 
 
 class CheckReader:
@@ -28,6 +30,7 @@ class CheckReader:
         self._validator = validator
         self._packs = packs
         self._vantages = frozenset(vantages) | {"poller", "agents"}
+        self._linted: list[Document] = []
         self._made: dict[tuple[str, str | None, str], dict[str, Any]] = {}
 
     def each(self, forms: Iterable[CheckForm], path: DataPath) -> list[tuple[Check, DataPath]]:
@@ -104,6 +107,9 @@ class CheckReader:
             message = f"unknown pack '{form.pack}' of {form.kind}{did_you_mean(form.pack, names)}{allowed(names)}"
             self._validator.problem((*path, "pack"), message)
             return None
+        if document not in self._linted:
+            self._linted.append(document)
+            lint_probe_pack(kind, document, self._validator.problems)
         if "pack" in kind.fields:
             return {"pack": document.data}
         return {key: value for key, value in document.data.items() if key != "description" or key in kind.fields}
@@ -155,6 +161,14 @@ def _note_params(
             loc = (str(loc[0]).removesuffix("_s"), *loc[1:])
         full = known_path(validator.document.data, (*path, *loc))
         note_detail(detail, full, lambda: set(kind.fields), validator.document, validator.problem)
+
+
+def lint_probe_pack(kind: Kind, document: Document, problems: Problems) -> None:
+    """What the kind itself says about one of its packs, at the place it speaks of."""
+    for line in kind.pack_linter(document.data) if kind.pack_linter else ():
+        place = line.partition(": ")[0]
+        steps: list[PathStep] = [name if name else int(number) for name, number in _STEP.findall(place)]
+        problems.add(document.spot(tuple(steps)), line)
 
 
 def beside(document: Document, path: DataPath, name: str) -> Path:

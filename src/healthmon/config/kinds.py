@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Mapping
+import importlib.util
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
+
+from healthmon.model.sample import Family
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,6 +22,8 @@ class Kind:
     params: type
     fields: frozenset[str]
     adapter: TypeAdapter[Any]
+    pack_linter: Callable[[Mapping[str, Any]], list[str]] | None = None
+    pack_families: Callable[[Mapping[str, Any]], tuple[Family, ...]] | None = None
 
 
 def registry(dotted: str, attribute: str) -> Mapping[str, str]:
@@ -60,9 +65,25 @@ def channel_kind(name: str) -> Kind:
 
 
 def _kind(name: str, entry: str) -> Kind:
-    try:  # TEMPORARY until every module is there
-        params = importlib.import_module(entry.partition(":")[0]).Params
-    except (ImportError, AttributeError):
-        params = dataclasses.make_dataclass("Params", [(n, Any, None) for n in ("pack", "path")])
+    """The kind's module, with `lint_pack` and `pack_families` of a `<module>_pack` beside it if there is one."""
+    dotted = entry.partition(":")[0]
+    params = importlib.import_module(dotted).Params
     fields = frozenset(field.name for field in dataclasses.fields(params))
-    return Kind(name, params, fields, TypeAdapter(params))
+    beside = importlib.import_module(f"{dotted}_pack") if importlib.util.find_spec(f"{dotted}_pack") else None
+    return Kind(
+        name,
+        params,
+        fields,
+        TypeAdapter(params),
+        pack_linter=getattr(beside, "lint_pack", None),
+        pack_families=getattr(beside, "pack_families", None),
+    )
+
+
+@cache
+def code_families() -> Mapping[str, Family]:
+    """Every family that a probe or collector declares in code, by name."""
+    found: dict[str, Family] = {}
+    for dotted in ("healthmon.probes", "healthmon.collectors"):
+        found.update(importlib.import_module(dotted).families())
+    return found

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+from healthmon.config.advice import advice
 from healthmon.config.blocks import (
     alerting_of,
     broker_of,
@@ -88,7 +90,7 @@ def _site(
         broker=broker_of(written),
         store=store_of(written),
         rules=rules_of(written, packs),
-        policies=policies_of(written, packs, warn),
+        policies=policies_of(written, packs),
         channels=channels_of(written),
         severity=severity_of(packs, problems),
         waking=waking_of(packs, problems),
@@ -99,12 +101,19 @@ def _site(
         holidays=holidays_of(written, today),
         rotas=rotas_of(written),
         changes=changes_of(written),
-        warnings=tuple(f"{document.spot(path)}: {message}" for path, message in warn),
         files=document.files,
         pack_roots=packs.roots,
     )
     problems.raise_if_any()
-    return site
+    warn.extend(advice(written, estate))
+    return replace(site, warnings=_lines(document, warn))
+
+
+def _lines(document: Document, warn: list[tuple[DataPath, str]]) -> tuple[str, ...]:
+    found = Problems()
+    for path, message in warn:
+        found.add(document.spot(path), message)
+    return tuple(found.lines())
 
 
 def default_site(

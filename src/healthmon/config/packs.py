@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ from yaml import MappingNode
 
 import healthmon
 from healthmon.config.document import Document
+from healthmon.config.kinds import check_kind, code_families, probe_names
 from healthmon.config.problems import Problems, Spot
 from healthmon.config.yamlnodes import Builder, empty_mapping, parse_nodes, spot_of
+from healthmon.model.sample import Family
 
 SITE_PACKS = Path("/etc/healthmon/packs")
 
@@ -30,6 +32,7 @@ class Packs:
         self.roots = tuple(roots)
         self._problems = problems
         self._read: dict[str, Document | None] = {}
+        self._metrics: frozenset[str] | None = None
 
     def find(self, relative: str) -> Path | None:
         """The file that counts for this relative path."""
@@ -49,6 +52,23 @@ class Packs:
             file = self.find(relative)
             self._read[relative] = read_pack(file, self._problems) if file else None
         return self._read[relative]
+
+    def metrics(self) -> frozenset[str]:
+        """`family.field` of everything that a probe or collector emits, and of what packs declare."""
+        if self._metrics is None:
+            families = [*code_families().values(), *self._pack_families()]
+            self._metrics = frozenset(f"{family.name}.{one}" for family in families for one in family.fields)
+        return self._metrics
+
+    def _pack_families(self) -> Iterator[Family]:
+        for kind in probe_names():
+            declared = check_kind(kind).pack_families
+            for name in self.names(f"probes/{kind}") if declared else ():
+                document = self.document(f"probes/{kind}/{name}.yaml")
+                try:
+                    yield from declared(document.data) if declared and document else ()
+                except ValueError:
+                    continue  # the lint of that pack says what is wrong
 
 
 def read_pack(file: Path, problems: Problems) -> Document | None:

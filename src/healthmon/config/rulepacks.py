@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from healthmon.config.forms import CheckForm, Form, Names, PolicyForm
 from healthmon.config.scalars import Duration, Id
+from healthmon.config.yamlnodes import DataPath
 from healthmon.model.alert import (
     Above,
     Absent,
@@ -132,6 +134,18 @@ class RolePackForm(Form):
 
     description: str = ""
     collect: list[Annotated[CheckForm, BeforeValidator(_check_of_name), WithJsonSchema({"type": "object"})]]
+
+
+def metrics_of(form: ConditionForm, path: DataPath) -> Iterator[tuple[DataPath, str]]:
+    """Every metric that a condition names, with its place."""
+    for key, threshold in (("above", form.above), ("below", form.below), ("outside", form.outside)):
+        if threshold is not None:
+            yield (*path, key, "metric"), threshold.metric
+    for key, parts in (("all", form.all_of), ("any", form.any_of)):
+        for number, part in enumerate(parts or ()):
+            yield from metrics_of(part, (*path, key, number))
+    if form.negated is not None:
+        yield from metrics_of(form.negated, (*path, "not"))
 
 
 def condition_of(form: ConditionForm) -> Condition:

@@ -9,7 +9,7 @@ from healthmon.config.forms import RuleOverrideForm
 from healthmon.config.kinds import check_names
 from healthmon.config.packs import Packs
 from healthmon.config.problems import allowed, did_you_mean
-from healthmon.config.rulepacks import PolicyPackForm, RuleForm, RulePackForm, policy_of, rule_of
+from healthmon.config.rulepacks import PolicyPackForm, RuleForm, RulePackForm, metrics_of, policy_of, rule_of
 from healthmon.config.validation import Placed, Validator
 from healthmon.config.written import Written
 from healthmon.config.yamlnodes import DataPath
@@ -67,6 +67,7 @@ def _read_rules(
             continue
         known[rule_id] = (placed, validator)
         _selector_known(placed, validator, written)
+        _metrics_known(placed, validator, packs)
 
 
 def _selector_known(placed: Placed[RuleForm], validator: Validator, written: Written) -> None:
@@ -80,6 +81,17 @@ def _selector_known(placed: Placed[RuleForm], validator: Validator, written: Wri
             if name not in known:
                 hint = did_you_mean(name, known) + (allowed(known) if listed else "")
                 validator.problem((*placed.path, "on", key), f"unknown name '{name}'{hint}")
+
+
+def _metrics_known(placed: Placed[RuleForm], validator: Validator, packs: Packs) -> None:
+    """A threshold on a metric that nothing emits would never fire, and nobody would know."""
+    for key, form in (("condition", placed.form.condition), ("clear", placed.form.clear)):
+        for path, metric in metrics_of(form, (*placed.path, key)) if form else ():
+            known = packs.metrics()
+            if metric not in known:
+                near = {name for name in known if name.startswith(metric.partition(".")[0] + ".")}
+                hint = allowed(near) if near else did_you_mean(metric, known)
+                validator.problem(path, f"nothing emits '{metric}'{hint}")
 
 
 def _overridden(rule: Rule, override: RuleOverrideForm | None, written: Written) -> Rule | None:
@@ -106,7 +118,7 @@ def _overridden(rule: Rule, override: RuleOverrideForm | None, written: Written)
     return replace(rule, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]
 
 
-def policies_of(written: Written, packs: Packs, warn: list[tuple[DataPath, str]]) -> tuple[Policy, ...]:
+def policies_of(written: Written, packs: Packs) -> tuple[Policy, ...]:
     """The site's own policies, or those of the packs with the channels that the site has."""
     channels, teams = set(written.channels), written.raw_ids("teams")
     own = written.oncall.policies

@@ -1,0 +1,59 @@
+"""Lint of whole pack folders, used or not: what `healthmon check` and our own tests ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from healthmon.config.blocks import severity_of, waking_of
+from healthmon.config.checks import CheckReader, lint_probe_pack
+from healthmon.config.document import document_of_text
+from healthmon.config.kinds import check_kind, probe_names
+from healthmon.config.packs import Packs, stock_root
+from healthmon.config.problems import Problems, allowed
+from healthmon.config.rulepacks import RolePackForm
+from healthmon.config.rules import policies_of, rules_of
+from healthmon.config.validation import Validator
+from healthmon.config.written import read_written
+
+
+def lint_packs(pack_dirs: Sequence[Path] = ()) -> list[str]:
+    """Problems of the stock packs with these laid over them, as `file:line:col: message` lines."""
+    problems = Problems()
+    packs = Packs([stock_root(), *pack_dirs], problems)
+    document = document_of_text("organisation: {id: lint, name: lint}", name="(lint)", env={}, problems=problems)
+    written = read_written(document, problems)
+    rules_of(written, packs)
+    policies_of(written, packs)
+    severity_of(packs, problems)
+    waking_of(packs, problems)
+    for role in packs.names("collectors/roles"):
+        _role(packs, role, problems)
+    for folder in _probe_folders(packs):
+        _probe_packs(packs, folder, problems)
+    return problems.lines()
+
+
+def _role(packs: Packs, role: str, problems: Problems) -> None:
+    document = packs.document(f"collectors/roles/{role}.yaml")
+    if document is None:
+        return
+    validator = Validator(document, problems)
+    form: RolePackForm | None = validator.one(RolePackForm, (), document.data)
+    if form is not None:
+        CheckReader(validator, packs, ()).each(form.collect, ("collect",))
+
+
+def _probe_folders(packs: Packs) -> list[Path]:
+    return sorted({folder for root in packs.roots for folder in (root / "probes").glob("*") if folder.is_dir()})
+
+
+def _probe_packs(packs: Packs, folder: Path, problems: Problems) -> None:
+    for file in sorted(folder.glob("*.yaml")):
+        document = packs.document(f"probes/{folder.name}/{file.name}")
+        if document is None:
+            continue
+        if folder.name in probe_names():
+            lint_probe_pack(check_kind(folder.name), document, problems)
+        else:
+            problems.add(document.spot(()), f"no probe is called '{folder.name}'{allowed(probe_names())}")
