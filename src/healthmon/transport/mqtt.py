@@ -17,6 +17,7 @@ from healthmon.model.errors import ConfigError, TransportDown
 from healthmon.model.plan import Broker
 from healthmon.model.ports import Bus, Connect, Message
 from healthmon.runtime.supervise import spawn
+from healthmon.transport.arrivals import Arrivals
 from healthmon.transport.codec import Will
 from healthmon.transport.sideloop import in_side_thread
 
@@ -38,21 +39,24 @@ class Endpoint:
 
 def endpoint(url: str) -> Endpoint:
     """Read mqtt://host[:port] or mqtts://host[:port]; raises ConfigError."""
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or parts.scheme not in _PORTS:
         raise ConfigError([f"broker url {url!r} is not mqtt://host[:port] or mqtts://host[:port]"])
-    return Endpoint(parts.hostname, parts.port or _PORTS[parts.scheme], parts.scheme in ("mqtts", "ssl"))
+    return Endpoint(host, port or _PORTS[parts.scheme], parts.scheme in ("mqtts", "ssl"))
 
 
 class MqttBus:
-    """An open connection. `lost` is set at most once, with what the client library said."""
+    """An open connection; once it is lost every call says so."""
 
     def __init__(self, client: aiomqtt.Client, *, in_flight: int = IN_FLIGHT) -> None:
         self._client = client
         self._slots = asyncio.Semaphore(in_flight)
-        self._incoming: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._arrivals = Arrivals()
         self._waiting: set[asyncio.Timeout] = set()
-        self._lost: str | None = None
 
     async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
         """Return when the broker has it (QoS 1: after its PUBACK)."""
@@ -65,36 +69,30 @@ class MqttBus:
         if any(getattr(code, "value", code) >= 0x80 for code in codes or ()):
             raise TransportDown(f"the broker refused the subscription to {topic}")
 
-    async def messages(self) -> AsyncIterator[Message]:
+    def messages(self) -> AsyncIterator[Message]:
         """Everything that arrives, in order; ends only by TransportDown."""
-        while True:
-            message = await self._incoming.get()
-            if message is None:
-                self._incoming.put_nowait(None)
-                raise TransportDown(self._lost or "connection lost")
-            yield message
+        return self._arrivals
 
     async def pump(self) -> None:
-        """Move arrivals into a queue without a limit: one with a limit would lose what is acknowledged already."""
+        """Move arrivals over until the connection is lost."""
         try:
             async for message in self._client.messages:
                 payload = message.payload if isinstance(message.payload, bytes) else str(message.payload).encode()
-                self._incoming.put_nowait(Message(str(message.topic), payload))
+                self._arrivals.put(Message(str(message.topic), payload))
         except (aiomqtt.MqttError, OSError) as error:
             self._lose(str(error))
 
     def _lose(self, why: str) -> None:
         """Wake everyone who waits for an answer that cannot come any more."""
-        self._lost = self._lost or why
-        self._incoming.put_nowait(None)
+        self._arrivals.end(why)
         for scope in self._waiting:
             scope.reschedule(0.0)
 
     async def _until_lost(self, call: Coroutine[Any, Any, Result]) -> Result:
         """Await the client's call, or TransportDown as soon as the connection is gone."""
-        if self._lost is not None:
+        if self._arrivals.lost is not None:
             call.close()
-            raise TransportDown(self._lost)
+            raise TransportDown(self._arrivals.lost)
         try:
             async with asyncio.timeout(None) as scope:
                 self._waiting.add(scope)
@@ -103,7 +101,7 @@ class MqttBus:
                 finally:
                     self._waiting.discard(scope)
         except TimeoutError:
-            raise TransportDown(self._lost or "connection lost") from None
+            raise TransportDown(self._arrivals.lost or "connection lost") from None
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             raise TransportDown(str(error)) from None
 

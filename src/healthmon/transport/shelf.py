@@ -42,6 +42,14 @@ class Pending:
     live: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What an append did: the new seqs, and the (epoch, seq) of the batches it gave up for them."""
+
+    seqs: range
+    given_up: list[tuple[str, int]]
+
+
 class Shelf:
     """Batches on disk, or in memory when the path is `:memory:`. Every method may raise sqlite3.Error."""
 
@@ -90,8 +98,8 @@ class Shelf:
                 self._db.execute("ROLLBACK")
             raise
 
-    def append(self, bodies: Sequence[tuple[bytes, int]]) -> list[int]:
-        """Write (body, readings) pairs in one durable transaction and give their seqs."""
+    def append(self, bodies: Sequence[tuple[bytes, int]]) -> Appended:
+        """Write (body, readings) pairs in one durable transaction; the oldest go when they do not fit."""
         first = self.next_seq
         seqs = range(first, first + len(bodies))
         grown = sum(len(body) + _ROW_BYTES for body, _ in bodies)
@@ -110,7 +118,7 @@ class Shelf:
         self.batches += len(bodies) - len(given_up)
         self.readings += sum(count for _, count in bodies) - sum(count for _, count, _ in given_up)
         self.bytes += grown - sum(size for _, _, size in given_up)
-        return list(seqs)
+        return Appended(seqs, [self._name(key) for key, _, _ in given_up])
 
     def _oldest_beyond(self, excess: int) -> list[tuple[int, int, int]]:
         """(key, readings, bytes) of the oldest batches that together free `excess` bytes; never the newest one."""

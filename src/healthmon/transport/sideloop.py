@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 from healthmon.model.errors import TransportDown
 from healthmon.model.ports import Bus, Message
 from healthmon.runtime.supervise import spawn
+from healthmon.transport.arrivals import Arrivals
 
 Result = TypeVar("Result")
 
@@ -22,7 +24,7 @@ class SideBus:
         self._bus = bus
         self._side = side
         self._home = home
-        self._incoming: asyncio.Queue[Message | TransportDown] = asyncio.Queue()
+        self._arrivals = Arrivals()
 
     async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
         await self._across(self._bus.publish(topic, payload, qos=qos, retain=retain))
@@ -30,13 +32,8 @@ class SideBus:
     async def subscribe(self, topic: str, *, qos: int = 0) -> None:
         await self._across(self._bus.subscribe(topic, qos=qos))
 
-    async def messages(self) -> AsyncIterator[Message]:
-        while True:
-            message = await self._incoming.get()
-            if isinstance(message, TransportDown):
-                self._incoming.put_nowait(message)
-                raise TransportDown(str(message))
-            yield message
+    def messages(self) -> AsyncIterator[Message]:
+        return self._arrivals
 
     async def _across(self, call: Coroutine[Any, Any, Result]) -> Result:
         """Run a coroutine on the side loop and await it on this one."""
@@ -46,9 +43,9 @@ class SideBus:
         """Runs on the side loop: arrivals, and at last the loss."""
         try:
             async for message in self._bus.messages():
-                self._home.call_soon_threadsafe(self._incoming.put_nowait, message)
+                self._home.call_soon_threadsafe(self._arrivals.put, message)
         except TransportDown as down:
-            self._home.call_soon_threadsafe(self._incoming.put_nowait, down)
+            self._home.call_soon_threadsafe(self._arrivals.end, str(down))
 
 
 @asynccontextmanager
@@ -72,7 +69,7 @@ async def in_side_thread(open_bus: Callable[[], AbstractAsyncContextManager[Bus]
         try:
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
                 runner.run(live())
-        except (TransportDown, OSError) as error:
+        except Exception as error:  # boundary: the thread's only way to tell is the future
             home.call_soon_threadsafe(_settle, opened, error)
 
     thread = threading.Thread(target=run, name="side-bus", daemon=True)
@@ -81,7 +78,8 @@ async def in_side_thread(open_bus: Callable[[], AbstractAsyncContextManager[Bus]
         yield await opened
     finally:
         for side, left in leave:
-            side.call_soon_threadsafe(left.set)
+            with contextlib.suppress(RuntimeError):  # the loop is closed already
+                side.call_soon_threadsafe(left.set)
         await asyncio.to_thread(thread.join)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from healthmon.model.errors import FileFromNewerVersion
 from healthmon.model.ports import Clock
 from healthmon.model.sample import Reading
 from healthmon.runtime.ranges import Ranges, contains, merge
@@ -223,15 +224,16 @@ class Spool:
             self._come_back()
         bodies = [(entry.body, entry.readings) for entry in entries]
         try:
-            seqs = self._shelf().append(bodies)
+            appended = self._shelf().append(bodies)
         except sqlite3.Error as error:
             self._fall_back(error)
-            seqs = self._shelf().append(bodies)
+            appended = self._shelf().append(bodies)
         mono = self._clock.mono()
-        for entry, seq in zip(entries, seqs, strict=True):
+        for entry, seq in zip(entries, appended.seqs, strict=True):
             entry.seq = seq
             if entry.live:
                 self._fresh.add(Pending(self.epoch, seq, entry.readings, entry.body, live=True), mono)
+        self._fresh.drop(appended.given_up)
 
     def _close(self) -> None:
         for shelf in self._shelves():
@@ -307,7 +309,7 @@ class Spool:
                 self._file = None
             self._file = self._open()
             self._file.adopt(self._memory)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, FileFromNewerVersion) as error:
             self._detail = str(error)
             return
         self._memory.close()
