@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from healthmon.collectors import COLLECTORS, load_collector
@@ -21,7 +22,7 @@ from healthmon.probes.runner import Runner
 from healthmon.runtime.queue import BoundedQueue, FullPolicy
 from healthmon.runtime.supervise import spawn
 from healthmon.transport import mqtt
-from healthmon.transport.publisher import Publisher
+from healthmon.transport.publisher import Publisher, last_will
 from healthmon.transport.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class AgentRuntime:
     """Everything one agent runs. `run` returns when it is cancelled, with the spool flushed."""
 
     def __init__(self, plan: Plan, *, clock: Clock) -> None:
+        """`plan.spool_path` is made if it does not exist; an unusable one is a state, not a crash."""
         self.plan = plan
         self._clock = clock
         self.guard = Guard(plan.safety, clock, stop_file=Path(plan.stop_file) if plan.stop_file else None)
@@ -63,7 +65,11 @@ class AgentRuntime:
         self.runner = Runner(vantage=plan.agent, guard=self.guard, clock=clock, probes=load, on_reading=self._take)
         self.publisher = Publisher(
             spool=self.spool,
-            connect=mqtt.connector(plan.broker, client_id=f"healthmon-{plan.site}-{plan.agent}"),
+            connect=mqtt.connector(
+                plan.broker,
+                client_id=f"healthmon-{plan.site}-{plan.agent}",
+                will=last_will(plan.site, plan.agent, self.spool),
+            ),
             site=plan.site,
             agent=plan.agent,
             clock=clock,
@@ -86,7 +92,7 @@ class AgentRuntime:
                 spawn(group, f"{self.plan.agent} runner", self.runner.run(self.plan.jobs))
         finally:
             await self._spool_buffer()
-            self.spool.close()
+            await self.spool.close()
 
     def _take(self, reading: Reading) -> None:
         """A change of outcome goes out at once, the rest within a second."""
@@ -111,8 +117,8 @@ class AgentRuntime:
             await self.spool.append(await self._buffer.take(200))
             self.publisher.wake()
 
-    async def _asked(self, ask: Ask) -> None:
-        await self.runner.ask(ask.target, ask.check)
+    def _asked(self, ask: Ask) -> None:
+        self.runner.ask(ask.target, ask.check or None)
 
     async def _report_self(self) -> None:
         if self.plan.target is None:
@@ -129,7 +135,7 @@ class AgentRuntime:
             "spool_batches": float(spool.batches),
             "spool_dropped_readings_total": float(spool.dropped_readings),
             "buffer_dropped_readings_total": float(self._buffer.dropped),
-            "late_runs_total": float(self.runner.stats().late),
+            "late_runs_total": float(self.runner.stats()["late"]),
             "cpu_seconds_total": times.user + times.system,
         } | _resident()
         samples = tuple(Sample("agent", name, value) for name, value in values.items())
@@ -144,18 +150,16 @@ def _resident() -> dict[str, float]:
 
 
 def read_plan(path: Path) -> Plan:
-    """The resolved file of `healthmon check --resolve`; raises ConfigError in words."""
+    """The file `healthmon check --resolve` wrote; a relative spool lies beside it. Raises ConfigError in words."""
     import msgspec
 
     from healthmon.model.errors import ConfigError
 
+    fix = "make it with `healthmon check --resolve AGENT -o FILE`"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Plan)
+        plan = msgspec.json.decode(path.read_bytes(), type=Plan)
     except OSError as error:
-        raise ConfigError(
-            [f"{path}: {error.strerror}; make it with `healthmon check --resolve AGENT -o FILE`"]
-        ) from error
+        raise ConfigError([f"{path}: {error.strerror}; {fix}"]) from error
     except msgspec.MsgspecError as error:
-        raise ConfigError(
-            [f"{path}: not a resolved agent file ({error}); make it with `healthmon check --resolve AGENT -o FILE`"]
-        ) from error
+        raise ConfigError([f"{path}: not a resolved agent file ({error}); {fix}"]) from error
+    return replace(plan, spool_path=str(path.parent / plan.spool_path))

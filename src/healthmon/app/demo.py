@@ -58,6 +58,19 @@ class Api:
         """All incidents, newest first."""
         return list((await self.get("incidents"))["items"])
 
+    async def settled(self, clock: Clock) -> None:
+        """Wait until every watched target is ok and every agent is up; raises HealthmonError after a minute."""
+        late: list[str] = []
+        for _ in range(120):
+            targets = (await self.get("targets?limit=500"))["items"]
+            agents = (await self.get("agents?limit=500"))["items"]
+            late = [f"{t['id']} {t['outcome']} {t['reason']}" for t in targets if t["checks"] and t["outcome"] != "ok"]
+            late += [f"agent {a['agent']} {a['state']}" for a in agents if a["state"] != "up"]
+            if targets and not late:
+                return
+            await clock.sleep(0.5)
+        raise HealthmonError("the simulated hospital did not come up in 60 s: " + ", ".join(late[:8]))
+
 
 async def run_demo(options: DemoOptions, *, clock: Clock, say: Say) -> int:
     """Run the whole story; 0 when the first incident came within a minute and recovered, else 1."""
@@ -67,9 +80,7 @@ async def run_demo(options: DemoOptions, *, clock: Clock, say: Say) -> int:
         hospital = await open_hospital()
         try:
             config = write_site(hospital, folder, options)
-            say(
-                f"simulated hospital: {len(DEVICES)} devices and {len(PCS)} ward PCs on loopback ({hospital.net}.0.0/16)"
-            )
+            say(f"simulated hospital: {len(DEVICES)} devices and {len(PCS)} ward PCs on {hospital.net}.0.0/16")
             async with child_up(config) as url:
                 return await _story(hospital, load(config), url, options, clock=clock, say=say)
         finally:
@@ -126,7 +137,7 @@ async def _story(
             for plan in await ward_plans(hospital, site)
         ]
         try:
-            await _all_green(api, clock)
+            await api.settled(clock)
             say(f"system up: board at {url}/")
             code = await _faults(hospital, api, options, clock=clock, say=say)
             if options.keep_s:
@@ -155,18 +166,6 @@ async def ward_plans(hospital: Hospital, site: SiteConfig) -> list[Plan]:
     return plans
 
 
-async def _all_green(api: Api, clock: Clock) -> None:
-    """Wait until every checked target has answered once."""
-    for _ in range(60):
-        targets = (await api.get("targets?limit=500"))["items"]
-        watched = [target for target in targets if target["checks"]]
-        if watched and all(target["outcome"] == "ok" for target in watched):
-            return
-        await clock.sleep(0.5)
-    bad = [f"{t['id']} {t['outcome']} {t['reason']}" for t in watched if t["outcome"] != "ok"]
-    raise HealthmonError("the simulated hospital did not come up in 30 s: " + ", ".join(bad[:8]))
-
-
 async def _faults(hospital: Hospital, api: Api, options: DemoOptions, *, clock: Clock, say: Say) -> int:
     device = options.fault if options.fault != "random" else random.choice(DEVICES).id
     say(f"fault: the link of {device} is cut")
@@ -178,8 +177,8 @@ async def _faults(hospital: Hospital, api: Api, options: DemoOptions, *, clock: 
         return 1
     say(f"repair: the link of {device} is back")
     await _wait_mitigated(api, clock, raised, say=say)
-    say("fault: the patient record answers slowly (4 s)")
-    hospital.ehr.mood.delay_s = 4.0
+    say("fault: the patient record answers slowly (3 s)")
+    hospital.ehr.mood.delay_s = 3.0
     slow = await _wait_incident(api, clock, known={raised}, say=say)
     hospital.ehr.mood.delay_s = 0.02
     say("repair: the patient record is quick again")

@@ -21,3 +21,8 @@ def token_of(path: Path) -> str:
     if not path.exists():
         write_private(path, secrets.token_urlsafe(32) + "\n")
     return path.read_text().strip()
+
+
+def secret_of(path: Path) -> bytes:
+    """A random secret of this installation, made at first start (mode 0600)."""
+    return token_of(path).encode()

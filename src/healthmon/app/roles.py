@@ -67,7 +67,7 @@ async def run_server(
             async with web_of(server) as url:
                 for plan in plans:
                     spawn(group, plan.agent, AgentRuntime(plan, clock=clock).run())
-                await server.inbox.wait_connected()
+                await server.inbox.connected.wait()
                 ready(url)
                 await asyncio.Event().wait()
 

@@ -16,17 +16,21 @@ from healthmon.alerting.engine import Engine, EngineSettings, EngineStep
 from healthmon.alerting.journal import Journal
 from healthmon.alerting.notify import make_channel
 from healthmon.alerting.notify.dispatch import Dispatcher
+from healthmon.alerting.oncall.tokens import DEFAULT_LIFE_S, make_token
 from healthmon.app import agent as agent_role
+from healthmon.app.private import secret_of
 from healthmon.app.stores import open_store
-from healthmon.config import SiteConfig
+from healthmon.config import SiteConfig, WebConfig
 from healthmon.impact.hours import Calendar
 from healthmon.ingest.pipeline import Admitted, Pipeline
 from healthmon.model.errors import MalformedBatch
-from healthmon.model.incident import Command, Incident, Notice
+from healthmon.model.incident import Command, Incident, Notice, Why
 from healthmon.model.journal import Changes, Epoch
 from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock
+from healthmon.model.sample import Family
 from healthmon.model.view import Health, View
+from healthmon.probes.snmp_pack import pack_families
 from healthmon.runtime.supervise import Unit, spawn
 from healthmon.store.writer import StoreWriter
 from healthmon.transport import codec, mqtt
@@ -59,8 +63,7 @@ class Server:
             staffed=Calendar(site.estate, site.holidays).staffed,
             restored=restored,
         )
-        families = probes.families() | collectors.families() | agent_role.FAMILIES | site.families
-        self.pipeline = Pipeline(estate=site.estate, families=families, epochs=restored.epochs)
+        self.pipeline = Pipeline(estate=site.estate, families=declared_families(site), epochs=restored.epochs)
         self.store = open_store(site.store, self.data_dir)
         self.writer = StoreWriter(self.store, clock=clock)
         self.inbox = Inbox(
@@ -74,7 +77,10 @@ class Server:
             journal_commit=self._commit,
             clock=clock,
             on_result=self._told,
+            ack_link=self.ack_link,
         )
+        self.ack_secret = secret_of(self.data_dir / "ack-secret")
+        self.public_url = public_url(site.web)
         self.counters: dict[str, float] = {}
         self.started_at = clock.now()
         self._version = 0
@@ -230,7 +236,7 @@ class Server:
         """How healthmon itself is, now."""
         writer = self.writer.stats()
         age_s = self.clock.mono() - self._last_step_mono
-        broker_ok = self.inbox.connected
+        broker_ok = self.inbox.connected.is_set()
         status = "failing" if age_s > 10 * TICK_EVERY_S else "ok" if writer.ok and broker_ok else "degraded"
         return Health(
             status=status,
@@ -251,7 +257,12 @@ class Server:
             "store_rows_rejected_total": float(writer.rejected),
             "store_retries_total": float(writer.retried),
         }
-        return self.counters | self.pipeline.counters() | store | self.dispatcher.counters()
+        return (
+            self.counters
+            | {k: float(v) for k, v in self.pipeline.counts().items()}
+            | store
+            | self.dispatcher.counters()
+        )
 
     def view(self) -> View:
         """The snapshot of this version, made when somebody looks."""
@@ -280,7 +291,15 @@ class Server:
     @property
     def stop_file(self) -> Path:
         """Where the stop button lies: pollers and agents on this machine look at it before each probe."""
-        return self.data_dir / "probing-stopped"
+        return self.data_dir / "stop-probing"
+
+    def ack_link(self, notice: Notice) -> str | None:
+        """Where the reader of a page says "I have it" without a login; None for messages that need no answer."""
+        if notice.why in (Why.MITIGATED, Why.RESOLVED):
+            return None
+        expires_at = notice.due + DEFAULT_LIFE_S
+        to = {"incident": notice.incident, "channel": notice.channel, "to": notice.to}
+        return f"{self.public_url}/ack/{make_token(self.ack_secret, expires_at=expires_at, **to)}"
 
     def _engine_settings(self) -> EngineSettings:
         alerting = self.site.alerting
@@ -290,3 +309,18 @@ class Server:
             area_modes=alerting.area_modes,
             rule_modes=alerting.rule_modes,
         )
+
+
+def declared_families(site: SiteConfig) -> dict[str, Family]:
+    """What ingest admits: what probes, collectors and the agent itself may emit, and what configured packs declare."""
+    packs = [check.params["pack"] for target in site.estate.targets.values() for check in target.checks
+             if check.kind == "snmp" and check.params.get("pack")]  # fmt: skip
+    from_packs = {family.name: family for pack in packs for family in pack_families(pack)}
+    return probes.families() | collectors.families() | agent_role.FAMILIES | from_packs
+
+
+def public_url(web: WebConfig) -> str:
+    """How people reach the board; the listening address, as long as nothing else is configured."""
+    scheme = "https" if web.tls_cert_file else "http"
+    host = "127.0.0.1" if web.host in ("0.0.0.0", "::") else web.host
+    return f"{scheme}://{host}:{web.port}"

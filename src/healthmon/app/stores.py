@@ -13,12 +13,12 @@ def open_store(config: StoreConfig, data_dir: Path) -> Store:
     if config.kind == "embedded":
         from healthmon.store.embedded import EmbeddedStore
 
-        return EmbeddedStore(data_dir / "store.sqlite")
+        return EmbeddedStore(data_dir / "store.sqlite", retention_days=config.retention_days)
     from healthmon.store.influx import InfluxStore
 
     return InfluxStore(
-        url=config.url,
-        version=config.version,
+        config.url or "",
+        version=config.version if config.kind == "influxdb" else None,
         database=config.database,
         org=config.org,
         bucket=config.bucket,

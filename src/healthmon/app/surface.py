@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
+from healthmon.alerting.oncall.tokens import Refusal, Token, TokenRefused, verify_token
 from healthmon.app.server import Server
 from healthmon.model.errors import NotFound
 from healthmon.model.incident import Command, Incident, LedgerRow, Notice
 from healthmon.model.sample import Query, Series
 from healthmon.model.view import View
+
+#: The audit kind under which used acknowledgement links are kept.
+SPENT = "ack_link_used"
 
 
 class Surface:
@@ -45,8 +50,26 @@ class Surface:
             stop_file.write_text(f"stopped by {by}\n")
 
     async def acknowledge_by_token(self, token: str, by: str) -> Incident:
-        incident = await self.incident_for_token(token)
-        return await self.act(Command("ack", incident.id, by))
+        """Accept by the link in a page. Each link works once; the spending is on disk before the incident changes."""
+        found = self._token(token)
+        now = self._server.clock.now()
+        body = {"incident": found.incident, "channel": found.channel, "to": found.to, "by": by}
+        spend = partial(self._server.journal.append, SPENT, at=now, body=body, incident=found.incident, key=found.id)
+        if not await asyncio.to_thread(spend):
+            raise TokenRefused(Refusal.USED)
+        return await self.act(Command("ack", found.incident, by))
 
     async def incident_for_token(self, token: str) -> Incident:
-        raise NotFound("this link is not known")
+        """The incident a link is about; looking changes nothing."""
+        incident_id = self._token(token).incident
+        for incident in self._server.view().incidents:
+            if incident.id == incident_id:
+                return incident
+        raise NotFound("this incident is not known any more")
+
+    def name_for_token(self, token: str) -> str | None:
+        """Whom the page was sent to."""
+        return self._token(token).to or None
+
+    def _token(self, token: str) -> Token:
+        return verify_token(self._server.ack_secret, token, now=self._server.clock.now())

@@ -17,6 +17,16 @@ def application(server: Server, surface: Surface) -> Any:
     settings = WebSettings(
         token=token_of(config.token_file),
         anonymous=config.anonymous,
+        ward_networks=config.ward_networks,
         trusted_proxies=config.trusted_proxies,
+        tls=config.tls_cert_file is not None,
     )
-    return make_app(surface, surface, settings=settings, scrub=suspicious)
+    return make_app(
+        surface,
+        surface,
+        settings=settings,
+        health=server.health,
+        scrub=suspicious,
+        name_for_token=surface.name_for_token,
+        clock=server.clock,
+    )

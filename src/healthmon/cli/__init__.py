@@ -16,6 +16,6 @@ def main() -> None:
         from healthmon.cli.commands import app
     except ModuleNotFoundError as error:
         sys.exit(
-            f"{error.name} is not installed: this is the thin agent; for everything else: pip install 'healthmon[server]'"
+            f"{error.name} is not installed: this is the thin agent; the rest comes with 'healthmon[server]'"
         )
     app()

@@ -178,7 +178,7 @@ def watchdog(config: ConfigOption = None, verbose: VerboseOption = False) -> Non
     from healthmon.app.watching import watch
 
     levels(verbose)
-    start(watch(need_config(config), clock=SystemClock()))
+    asyncio.run(watch(need_config(config), clock=SystemClock()))
 
 
 @app.command()

@@ -21,7 +21,7 @@ async def probe_once(
     """The transcript and the reading; whether the outcome was ok."""
     job = _job(site, kind, target, pack=pack, params=params, timeout_s=timeout_s)
     clock = SystemClock()
-    stop_file = site.data_dir / "probing-stopped" if site else None
+    stop_file = site.data_dir / "stop-probing" if site else None
     guard = Guard(site.safety if site else Safety(), clock, stop_file=stop_file)
     lines: list[str] = []
     began = clock.mono()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from healthmon.simulation import snmp_agent
-from healthmon.simulation.links import Link, Path, TcpRelay, udp_relay
+from healthmon.simulation.links import Link, Route, TcpRelay, udp_relay
 from healthmon.simulation.services import BannerService, PatientRecord
 
 SNMP_PORT = 1161
@@ -121,15 +121,15 @@ class Hospital:
             else:
                 await thing.stop()
 
-    def path(self, *hops: str) -> Path:
+    def path(self, *hops: str) -> Route:
         """The way over these hops; `core` and `ed` are redundant pairs."""
         ways: list[tuple[Link, ...]] = [()]
         for hop in hops:
             pair = {"core": ("sw-core-a", "sw-core-b"), "ed": ("sw-ed-a", "sw-ed-b")}.get(hop, (hop,))
             ways = [(*way, self.links[link]) for way in ways for link in pair if link]
-        return Path(tuple(ways))
+        return Route(tuple(ways))
 
-    def way_to(self, device: Device) -> Path:
+    def way_to(self, device: Device) -> Route:
         """How the poller, which stands beside the core, reaches a device."""
         hops = {"": (), "core": ("core",)}.get(device.via, ("core", device.via))
         return self.path(*hops, device.id)
@@ -200,7 +200,7 @@ def _target(hospital: Hospital, device: Device) -> dict[str, Any]:
     }
     if device.kind == "endpoint":
         target["address"] = f"http://{address}:8080"
-        where = {"every": EVERY, "timeout": "5s", "from": ["poller", "agents"]}
+        where = {"every": "4s", "timeout": "4s", "from": ["poller", "agents"]}
         target["checks"] = [{"id": "up", "kind": "http", "path": "/health", **where}]
     elif device.greets:
         check = {"kind": "tcp", "port": 8080, "expect": device.greets, "every": EVERY, "timeout": "1s"}
@@ -236,7 +236,7 @@ def site_file(
         "areas": list(AREAS),
         "services": list(SERVICES),
         "targets": targets,
-        "teams": {"network": {"rota": "net"}, "apps": {"rota": "apps"}, "estates": {"phone": "2200"}},
+        "teams": {"network": {"phone": "2-2201"}, "apps": {"phone": "2-2202"}, "estates": {"phone": "2-2200"}},
         "agents": [
             {"id": "poller", "target": "mon"},
             *({"id": pc, "target": pc, "roles": ["ward-workstation"]} for pc, _, _ in PCS),

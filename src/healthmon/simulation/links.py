@@ -42,7 +42,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class Route:
     """Alternative ways, each a chain of links; open when one way has no cut link."""
 
     ways: tuple[tuple[Link, ...], ...]
@@ -72,7 +72,7 @@ class Path:
 class TcpRelay:
     """Listens on `host:port` and carries each connection to `to` over a path."""
 
-    def __init__(self, path: Path, *, host: str, port: int, to: tuple[str, int]) -> None:
+    def __init__(self, path: Route, *, host: str, port: int, to: tuple[str, int]) -> None:
         self._path = path
         self._host = host
         self._port = port
@@ -120,7 +120,7 @@ class TcpRelay:
 class UdpRelay(asyncio.DatagramProtocol):
     """Carries datagrams between whoever asks and `to`; drops them while the path is cut."""
 
-    def __init__(self, path: Path, *, to: tuple[str, int]) -> None:
+    def __init__(self, path: Route, *, to: tuple[str, int]) -> None:
         self._path = path
         self._to = to
         self._near: asyncio.DatagramTransport | None = None
@@ -164,18 +164,18 @@ class _Return(asyncio.DatagramProtocol):
         self._relay.answer(data, self._addr)
 
 
-async def udp_relay(path: Path, *, host: str, port: int, to: tuple[str, int]) -> asyncio.DatagramTransport:
+async def udp_relay(path: Route, *, host: str, port: int, to: tuple[str, int]) -> asyncio.DatagramTransport:
     """Start a UDP relay on `host:port`."""
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(lambda: UdpRelay(path, to=to), local_addr=(host, port))
     return transport
 
 
-def one_way(*links: Link) -> Path:
+def one_way(*links: Link) -> Route:
     """A path without a spare."""
-    return Path((links,))
+    return Route((links,))
 
 
-def redundant(*ways: Sequence[Link]) -> Path:
+def redundant(*ways: Sequence[Link]) -> Route:
     """A path with spares."""
-    return Path(tuple(tuple(way) for way in ways))
+    return Route(tuple(tuple(way) for way in ways))

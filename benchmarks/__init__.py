@@ -1,0 +1,1 @@
+"""Measured beside the peers, in one run. Trust the ratios; absolutes belong to the machine."""

@@ -1,0 +1,105 @@
+"""Points a second through the ingest pipeline into the embedded store, and our line-protocol encoder beside Point.
+
+A batch is 20 readings of 5 samples. `durable` counts points whose write has returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+
+from healthmon.ingest.pipeline import Admitted, Pipeline
+from healthmon.model.sample import Batch, Family, Outcome, Reading, Row, Sample
+from healthmon.model.topology import Agent, Check, Estate, Organisation, Site, Target
+from healthmon.store.embedded import EmbeddedStore
+from healthmon.transport import codec
+
+AGENTS = 100
+BATCHES = 40
+FIELDS = ("a_seconds", "b_seconds", "c_bytes", "d_ratio", "e_ratio")
+START = 1_790_000_000.0
+
+
+def estate() -> Estate:
+    targets = {f"t{n}": Target(f"t{n}", f"t{n}", "server", "192.0.2.1", "main") for n in range(AGENTS)}
+    agents = {f"a{n}": Agent(f"a{n}", f"t{n}") for n in range(AGENTS)}
+    check = Check("c", "bench", 30.0, 5.0)
+    targets = {key: Target(t.id, t.name, t.kind, t.address, t.site, checks=(check,)) for key, t in targets.items()}
+    site = {"main": Site("main", "Main", "UTC")}
+    return Estate(Organisation("o", "O", "UTC"), site, {}, {}, targets, {}, agents)
+
+
+def payloads() -> list[tuple[str, bytes]]:
+    """Encoded batches, seq by seq over all agents."""
+    made = []
+    for seq in range(1, BATCHES + 1):
+        for number in range(AGENTS):
+            at = START + seq * 30.0
+            readings = tuple(
+                Reading(f"t{number}", "c", f"a{number}", at + r, 0.01, Outcome.OK,
+                        samples=tuple(Sample("bench", name, float(seq + r)) for name in FIELDS))
+                for r in range(20)
+            )  # fmt: skip
+            made.append(
+                (f"a{number}", codec.encode(Batch(f"a{number}", f"{number:016x}", seq, at, at, True, readings)))
+            )
+    return made
+
+
+async def measure(folder: Path) -> None:
+    batches = payloads()
+    pipeline = Pipeline(estate=estate(), families={"bench": Family("bench", frozenset(FIELDS))}, epochs={})
+    store = EmbeddedStore(folder / "store.sqlite")
+    points = 0
+    cpu, began = time.process_time(), time.perf_counter()
+    rows: list[Row] = []
+    for agent, payload in batches:
+        admitted = pipeline.admit(codec.decode(payload), topic_agent=agent, received_at=START)
+        assert isinstance(admitted, Admitted), admitted
+        rows += admitted.rows
+        if len(rows) >= 5000:
+            points += await durable(store, rows)
+            rows = []
+    points += await durable(store, rows)
+    wall_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu
+    await store.close()
+    size = sum(path.stat().st_size for path in folder.glob("store.sqlite*"))
+    rate, cost_us = points / wall_s, cpu_s / points * 1e6
+    print(f"pipeline + embedded store: {rate:,.0f} points/s durable, {cost_us:.1f} CPU-us/point, "
+          f"{size / points:.1f} B/point, {len(batches) / wall_s:,.0f} batches/s")  # fmt: skip
+
+
+async def durable(store: EmbeddedStore, rows: list[Row]) -> int:
+    written = await store.write(rows)
+    assert not written.rejected
+    return sum(len(row.fields) for row in rows)
+
+
+def encoders() -> None:
+    from influxdb_client import Point
+
+    from healthmon.store import lineproto
+
+    tags = (("area", "ward-7"), ("check", "up"), ("kind", "switch"), ("target", "sw-1"), ("vantage", "poller"))
+    rows = [Row("icmp", tags, (("rtt_seconds", 0.01 * n), ("loss_ratio", 0.0)), START + n) for n in range(50_000)]
+    began = time.perf_counter()
+    lineproto.encode(rows)
+    ours = len(rows) / (time.perf_counter() - began)
+    began = time.perf_counter()
+    for row in rows[:5000]:
+        point = Point(row.family).time(int(row.at * 1e9))
+        for key, value in row.tags:
+            point.tag(key, value)
+        for key, number in row.fields:
+            point.field(key, number)
+        point.to_line_protocol()
+    theirs = 5000 / (time.perf_counter() - began)
+    print(f"line protocol: {ours:,.0f} lines/s, influxdb-client Point {theirs:,.0f} lines/s, ratio {ours / theirs:.1f}")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(measure(Path(folder)))
+    encoders()
