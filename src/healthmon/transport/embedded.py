@@ -25,6 +25,7 @@ from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock
 from healthmon.runtime.backoff import Backoff
 from healthmon.runtime.supervise import spawn
+from healthmon.transport import mqtt
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,9 @@ class EmbeddedBroker:
         return self._dir / "nats-server.conf"
 
     async def _start(self) -> None:
-        """Start the server and wait until MQTT accepts."""
+        """Start the server and wait until MQTT lets us in."""
+        if not _is_free(self._port):
+            raise TransportDown(f"port {self._port} on {HOST} is taken by another program")
         password = _kept_password(self._dir / "password")
         text = _CONFIG.format(
             host=HOST,
@@ -149,9 +152,10 @@ class EmbeddedBroker:
             )
         _write_private(self._pid_file, f"{self._process.pid}\n")
         await self._start_watcher()
-        await self._ready()
+        broker = Broker(url=f"mqtt://{HOST}:{self._port}", username=USERNAME, password=password)
+        await self._ready(broker)
         _write_private(self._dir / "port", f"{self._port}\n")
-        self.broker = Broker(url=f"mqtt://{HOST}:{self._port}", username=USERNAME, password=password)
+        self.broker = broker
         log.info("embedded broker is up", extra={"port": self._port, "pid": self._process.pid})
 
     async def _start_watcher(self) -> None:
@@ -161,10 +165,10 @@ class EmbeddedBroker:
             sys.executable, "-I", "-c", _WATCHER, str(self._process.pid), stdin=asyncio.subprocess.PIPE
         )
 
-    async def _ready(self) -> None:
+    async def _ready(self, broker: Broker) -> None:
         assert self._process is not None
         deadline = self._clock.mono() + START_S
-        while not await _accepts(self._port):
+        while not await _answers(broker):
             if self._process.returncode is not None or self._clock.mono() > deadline:
                 tail = (self._dir / "nats-server.log").read_text(errors="replace")[-600:]
                 raise TransportDown(f"nats-server did not start: {tail.strip()}")
@@ -205,13 +209,21 @@ class EmbeddedBroker:
         self._pid_file.unlink(missing_ok=True)
 
 
-async def _accepts(port: int) -> bool:
+async def _answers(broker: Broker) -> bool:
+    """Whether MQTT lets us in: an open port alone could be a stranger's."""
     try:
-        _, writer = await asyncio.open_connection(HOST, port)
-    except OSError:
+        async with mqtt.connector(broker, client_id="healthmon-ready")():
+            return True
+    except TransportDown:
         return False
-    writer.close()
-    return True
+
+
+def _is_free(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((HOST, port))
+        return True
+    return False
 
 
 def _free_port() -> int:
@@ -222,11 +234,9 @@ def _free_port() -> int:
 
 def _kept_port(file: Path) -> int:
     """The port of the last run if it is free now, else 0."""
-    with contextlib.suppress(OSError, ValueError), socket.socket() as probe:
+    with contextlib.suppress(OSError, ValueError):
         port = int(file.read_text())
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((HOST, port))
-        return port
+        return port if _is_free(port) else 0
     return 0
 
 
