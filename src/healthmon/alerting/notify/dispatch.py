@@ -6,10 +6,12 @@ Each channel has its own queue and workers; messages about one incident to one r
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import logging
 import sqlite3
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from healthmon.alerting.journal_rows import SENDING, is_final
@@ -35,13 +37,14 @@ _Chain = tuple[str, str]  # (to, incident)
 
 
 class _Lane:
-    """One channel: chains of notices, of which at most one each is being sent."""
+    """One channel: chains of notices, of which at most one each is being sent. The worst severity goes first."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.held = 0
         self.chains: dict[_Chain, deque[Notice]] = {}
-        self.ready: asyncio.Queue[_Chain] = asyncio.Queue()
+        self._ready: asyncio.PriorityQueue[tuple[int, int, _Chain]] = asyncio.PriorityQueue()
+        self._order = itertools.count()
 
     def add(self, notice: Notice) -> bool:
         """Queue it behind what the same reader has still to hear of the same incident; False when full."""
@@ -52,8 +55,16 @@ class _Lane:
         waiting = self.chains.setdefault(chain, deque())
         waiting.append(notice)
         if len(waiting) == 1:
-            self.ready.put_nowait(chain)
+            self.arm(chain)
         return True
+
+    def arm(self, chain: _Chain) -> None:
+        """The head of the chain may be sent."""
+        self._ready.put_nowait((self.chains[chain][0].severity, next(self._order), chain))
+
+    async def take(self) -> _Chain:
+        """Wait for a chain whose head may be sent."""
+        return (await self._ready.get())[2]
 
     def finish(self, chain: _Chain) -> None:
         """The head of the chain is done; the next one may go."""
@@ -61,9 +72,19 @@ class _Lane:
         waiting.popleft()
         self.held -= 1
         if waiting:
-            self.ready.put_nowait(chain)
+            self.arm(chain)
         else:
             del self.chains[chain]
+
+    def rearm(self) -> None:
+        """Start afresh after a crash of the workers: every chain may go, none is being sent."""
+        self._ready = asyncio.PriorityQueue()
+        for chain, waiting in list(self.chains.items()):
+            if is_final(waiting[0]):
+                self.finish(chain)
+            else:
+                waiting[0] = _resumed(waiting[0])
+                self.arm(chain)
 
 
 class Dispatcher:
@@ -107,9 +128,7 @@ class Dispatcher:
         for notice in notices:
             if is_final(notice) or notice.key in self._known:
                 continue
-            if notice.result is NoticeResult.RETRYING and notice.detail == SENDING:
-                notice = replace(notice, repeat=True)
-                self.totals[notice.channel, "repeated"] += 1
+            notice = _resumed(notice)
             self._known.add(notice.key)
             self._idle.clear()
             lane = self._lanes.get(notice.channel)
@@ -121,7 +140,10 @@ class Dispatcher:
                 self.totals[notice.channel, "queued"] += 1
 
     async def run(self) -> None:
-        """Work all channels until cancelled."""
+        """Work all channels until cancelled; may be called again after a crash."""
+        self._on_wire, self._stopping = 0, False
+        for lane in self._lanes.values():
+            lane.rearm()
         try:
             async with asyncio.TaskGroup() as group:
                 spawn(group, "notify refused", self._bury())
@@ -151,31 +173,40 @@ class Dispatcher:
 
     async def _work(self, group: asyncio.TaskGroup, name: str, lane: _Lane) -> None:
         while True:
-            chain = await lane.ready.get()
+            chain = await lane.take()
             if self._stopping:
                 return
-            self._on_wire += 1
-            self._landed.clear()
-            notice, again_s = await self._attempt(self._channels[name], lane.chains[chain][0])
-            self._on_wire -= 1
-            if not self._on_wire:
-                self._landed.set()
-            lane.chains[chain][0] = notice
+            with self._counted():
+                again_s = await self._attempt(self._channels[name], lane, chain)
             if again_s is None:
                 lane.finish(chain)
-                self._forget(notice)
             else:
                 spawn(group, f"notify {name} again", self._later(lane, chain, again_s))
 
     async def _later(self, lane: _Lane, chain: _Chain, delay_s: float) -> None:
         await self._clock.sleep(delay_s)
-        lane.ready.put_nowait(chain)
+        lane.arm(chain)
 
-    async def _attempt(self, channel: Notifier, notice: Notice) -> tuple[Notice, float | None]:
-        """One try: the notice as it stands after it, and in how many seconds to try again (None: finished)."""
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._on_wire += 1
+        self._landed.clear()
+        try:
+            yield
+        finally:
+            self._on_wire -= 1
+            if not self._on_wire:
+                self._landed.set()
+
+    async def _attempt(self, channel: Notifier, lane: _Lane, chain: _Chain) -> float | None:
+        """One try of a chain's head; in how many seconds to try again (None: it is finished)."""
+        notice = lane.chains[chain][0]
         self._began.setdefault(notice.key, self._clock.mono())
         notice = replace(notice, result=NoticeResult.RETRYING, detail=SENDING, attempts=notice.attempts + 1)
         await self._record(notice)
+        lane.chains[chain][0] = notice
+        if notice.repeat:
+            self.totals[notice.channel, "repeated"] += 1
         answer = await self._send(channel, notice)
         again_s = None
         if isinstance(answer, Retry):
@@ -183,8 +214,12 @@ class Dispatcher:
             if again_s is None:
                 answer = Dead(f"given up after {notice.attempts} attempts: {answer.detail}")
         notice = self._judged(notice, answer)
-        await self._told(notice)
-        return notice, again_s
+        await self._keep(notice)
+        lane.chains[chain][0] = notice
+        if again_s is None:
+            self._forget(notice)
+        self._on_result(notice)
+        return again_s
 
     async def _send(self, channel: Notifier, notice: Notice) -> Sent | Retry | Dead:
         try:
@@ -221,16 +256,17 @@ class Dispatcher:
         while True:
             notice, why = await self._refused.get()
             notice = self._judged(notice, Dead(why))
-            await self._told(notice)
+            await self._keep(notice)
             self._forget(notice)
+            self._on_result(notice)
 
-    async def _told(self, notice: Notice) -> None:
+    async def _keep(self, notice: Notice) -> None:
+        """A result on disk; a dead one with its line in the ledger."""
         ledger: tuple[LedgerRow, ...] = ()
         if notice.result is NoticeResult.DEAD:
             log.error("notice is dead", extra={"channel": notice.channel, "key": notice.key, "why": notice.detail})
             ledger = (_dead_row(notice, self._clock.now()),)
         await self._record(notice, ledger)
-        self._on_result(notice)
 
     async def _record(self, notice: Notice, ledger: tuple[LedgerRow, ...] = ()) -> None:
         """Commit; a journal that fails does not stop the paging."""
@@ -274,6 +310,12 @@ class Dispatcher:
             close = getattr(channel, "close", None)
             if close is not None:
                 await close()
+
+
+def _resumed(notice: Notice) -> Notice:
+    """What was on the wire when the last run ended may have arrived: the next sending is a repeat and says so."""
+    on_the_wire = notice.result is NoticeResult.RETRYING and notice.detail == SENDING
+    return replace(notice, repeat=True) if on_the_wire else notice
 
 
 def _dead_row(notice: Notice, now: float) -> LedgerRow:

@@ -55,11 +55,11 @@ def _told_over(case: Case) -> Due:
 
 
 def _told_bad(case: Case, policies: Sequence[Policy], *, live: bool) -> Due:
-    notices, rows = _pages(case, policies)
+    notices, rows = _pages(case, policies, live=live)
     return (notices, rows) if live else ((), (*rows, *(_shadow(case, notice) for notice in notices)))
 
 
-def _pages(case: Case, policies: Sequence[Policy]) -> Due:
+def _pages(case: Case, policies: Sequence[Policy], *, live: bool) -> Due:
     heard = case.heard()
     asleep = _not_woken(case)
     if asleep is not None:
@@ -69,7 +69,8 @@ def _pages(case: Case, policies: Sequence[Policy]) -> Due:
         return (), (_held(case, hold),)
     matching = [policy for policy in policies if _matches(policy, case.incident)]
     changed = tuple(_changes(case, heard))
-    notices = (*changed, *(n for policy in matching for n in _steps(case, policy, (*heard, *changed))))
+    known = (*heard, *changed)
+    notices = (*changed, *(n for policy in matching for n in _steps(case, policy, known, live=live)))
     return notices, () if matching else (_no_policy(case),)
 
 
@@ -98,7 +99,7 @@ def _changes(case: Case, heard: tuple[Notice, ...]) -> Iterator[Notice]:
         yield case.notice(0, reader, why, *more)
 
 
-def _steps(case: Case, policy: Policy, heard: tuple[Notice, ...]) -> Iterator[Notice]:
+def _steps(case: Case, policy: Policy, heard: tuple[Notice, ...], *, live: bool) -> Iterator[Notice]:
     """Steps whose time has come and which were not told yet."""
     # What was told of something less bad than this policy is about does not count as told under it.
     counted = tuple(notice for notice in heard if notice.severity <= max(policy.severities))
@@ -108,6 +109,8 @@ def _steps(case: Case, policy: Policy, heard: tuple[Notice, ...]) -> Iterator[No
         waited = case.now >= began + step.after_s or _nobody_reached(counted, number)
         if not waited or (taken and step.after_s > 0):
             continue
+        if live and not counted and step.after_s > policy.steps[0].after_s:
+            return  # waking came late: later steps wait for the first to be told
         told = {(notice.channel, notice.to) for notice in counted if notice.step == number}
         for reader in _readers(step):
             if reader not in told:
