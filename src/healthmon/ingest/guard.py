@@ -17,6 +17,8 @@ MAX_SAMPLES = 2_000
 MAX_LABEL_CHARS = 120
 MAX_STRING_CHARS = 200
 _CONTROL = dict.fromkeys((*range(32), 127, *range(128, 160), 0x2028, 0x2029), " ")
+#: Longer texts are searched up to here; what is kept of them is shorter anyway.
+_SEARCHED_CHARS = 4_000
 _SEEN_LIMIT = 20_000
 
 
@@ -44,11 +46,8 @@ class PatientDataGuard:
     def _detail(self, reading: Reading) -> str:
         if not reading.detail:
             return ""
-        pattern = suspicious(reading.detail)
-        if pattern:
-            self.counts[f"patient_data_{pattern}"] += 1
-            return str(reading.reason or "")
-        return reading.detail.translate(_CONTROL)[:MAX_STRING_CHARS]
+        clean = self._clean_text(reading.detail)
+        return str(reading.reason or "") if clean is None else clean
 
     def _sample(self, sample: Sample) -> Sample | None:
         refused = self._undeclared(sample) or self._bad_labels(sample)
@@ -79,30 +78,33 @@ class PatientDataGuard:
 
     def _bad_labels(self, sample: Sample) -> str | None:
         for text in sample.labels.values():
-            if text in self._clean:
-                continue
             if len(text) > MAX_LABEL_CHARS:
                 return "label_too_long"
-            if text != text.translate(_CONTROL):
-                return "label_control_character"
-            pattern = suspicious(text)
-            if pattern:
-                self.counts[f"patient_data_{pattern}"] += 1
+            clean = self._clean_text(text)
+            if clean is None:
                 return "patient_data"
-            self._remember(text)
+            if clean != text:
+                return "label_control_character"
         return None
 
     def _text(self, sample: Sample, text: str) -> Sample | None:
-        if text in self._clean:
-            return sample
-        pattern = suspicious(text)
-        if pattern:
-            self.counts[f"patient_data_{pattern}"] += 1
+        clean = self._clean_text(text)
+        if clean is None:
             self.counts["samples_refused_patient_data"] += 1
             return None
-        clean = text.translate(_CONTROL)[:MAX_STRING_CHARS]
-        self._remember(clean)
         return sample if clean == text else replace(sample, value=clean)
+
+    def _clean_text(self, text: str) -> str | None:
+        """The text on one line and not too long; None, and counted, when it looks like a patient's data."""
+        if text in self._clean:
+            return text
+        clean = text.translate(_CONTROL)[:MAX_STRING_CHARS]
+        pattern = suspicious(text[:_SEARCHED_CHARS]) or suspicious(clean)
+        if pattern:
+            self.counts[f"patient_data_{pattern}"] += 1
+            return None
+        self._remember(clean)
+        return clean
 
     def _remember(self, text: str) -> None:
         if len(self._clean) >= _SEEN_LIMIT:

@@ -14,7 +14,10 @@ Tags = tuple[tuple[str, str], ...]
 
 
 class RowMaker:
-    """One row per (family, labels) of a reading, and one `probe` row for the run itself."""
+    """One row per (family, labels) of a reading, and one `probe` row for the run itself.
+
+    A backslash in a label (`C:\\`) becomes a slash: the databases disagree on what it escapes, and one refuses it.
+    """
 
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
@@ -29,7 +32,7 @@ class RowMaker:
         yield Row("probe", own, _run_fields(reading), reading.started)
         points: dict[tuple[str, Tags], dict[str, Value]] = {}
         for sample in reading.samples:
-            labels = tuple(sorted(sample.labels.items()))
+            labels = tuple(sorted((name, text.replace("\\", "/")) for name, text in sample.labels.items()))
             points.setdefault((sample.family, labels), {})[sample.field] = sample.value
         for (family, labels), fields in points.items():
             tags = tuple(sorted((*own, *labels))) if labels else own
