@@ -33,7 +33,7 @@ Names = Annotated[
 class OrganisationForm(Form):
     """Who runs the hospital."""
 
-    id: Id = Field(description="Second level of every MQTT topic and the `site` tag of the organisation")
+    id: Id = Field(description="Names the organisation in every MQTT topic")
     name: str
     timezone: Timezone = Field(default="UTC", description="Name of the time zone database; people read this local time")
     holidays: str | None = Field(

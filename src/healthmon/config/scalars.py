@@ -81,10 +81,11 @@ def moment_s(value: Any) -> float:
     return moment.timestamp()
 
 
-_DURATION_SCHEMA = {"anyOf": [{"type": "string", "pattern": _DURATION_PATTERN}, {"const": 0}]}
-Duration = Annotated[float, BeforeValidator(duration_s), WithJsonSchema(_DURATION_SCHEMA)]
-Interval = Annotated[float, BeforeValidator(duration_s), Field(ge=0.1, le=86400.0), WithJsonSchema(_DURATION_SCHEMA)]
-Rate = Annotated[float, BeforeValidator(rate_hz), WithJsonSchema({"type": "string", "pattern": _RATE_PATTERN})]
+RATE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": _RATE_PATTERN}
+DURATION_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "string", "pattern": _DURATION_PATTERN}, {"const": 0}]}
+Duration = Annotated[float, BeforeValidator(duration_s), WithJsonSchema(DURATION_SCHEMA)]
+Interval = Annotated[float, BeforeValidator(duration_s), Field(ge=0.1, le=86400.0), WithJsonSchema(DURATION_SCHEMA)]
+Rate = Annotated[float, BeforeValidator(rate_hz), WithJsonSchema(RATE_SCHEMA)]
 Id = Annotated[
     str,
     AfterValidator(checked_id),

@@ -99,6 +99,15 @@ def node_at(root: Node, path: DataPath, *, key: bool = False) -> Node:
     return node
 
 
+def _continues(node: Node, key: ScalarNode, value: Node) -> bool:
+    """Whether `then paper` of `{text: Read-only copy, then paper, proven_by: x}` is the rest of the text before it.
+
+    No key of ours holds a space, so a "key" with one and without a value can be nothing else.
+    """
+    empty = isinstance(value, ScalarNode) and value.value == "" and not value.style
+    return bool(node.flow_style) and " " in str(key.value) and not key.style and empty
+
+
 class Builder:
     """Makes plain data of nodes; `env` None leaves `${NAME}` as it stands (packs know no environment)."""
 
@@ -119,11 +128,15 @@ class Builder:
 
     def _mapping(self, node: Node, depth: int) -> dict[str, Any]:
         built: dict[str, Any] = {}
+        last: str | None = None  # the key before this one, if its value is text
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
                 self._problems.add(spot_of(key_node), "a key must be plain text")
                 continue
             key = str(key_node.value)
+            if last is not None and _continues(node, key_node, value_node):
+                built[last] = f"{built[last]}, {key}"
+                continue
             if key in built:
                 first = next(k for k, _ in node.value if k.value == key)
                 self._problems.add(
@@ -131,6 +144,7 @@ class Builder:
                 )
                 continue
             built[key] = self.build(value_node, depth + 1)
+            last = key if isinstance(built[key], str) else None
         return built
 
     def _scalar(self, node: ScalarNode) -> Any:
