@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -111,13 +111,17 @@ class Guard:
             raise Forbidden(Reason.NOT_ALLOWED, why or "not allowed")
         return allowed
 
-    def turn_s(self, target: str, ip: str, ruling: Ruling) -> tuple[float, list[Pace]]:
-        """Seconds until the rates let one more probe out, and the paces that it must book."""
+    def paces(self, target: str, ip: str, ruling: Ruling) -> Iterator[Pace]:
+        """The rates that one more probe must fit, narrowest first.
+
+        A run queues at one after the other: a place booked ahead of time at the global rate by a run that still
+        waits for its target's own rate would hold everybody else back.
+        """
         now = self.clock.mono()
-        paces = [self._whole, self._targets.of((target, ip), now)]
+        yield self._targets.of((target, ip), now)
         if ruling.subnet is not None:
-            paces.append(self._subnets.of(ruling.subnet, now))
-        return max(pace.wait_s(now) for pace in paces), paces
+            yield self._subnets.of(ruling.subnet, now)
+        yield self._whole
 
     def medical_turn_s(self, network: MedicalNetwork, ip: str, *, held: bool) -> float:
         """Seconds to wait before a device of this network may be asked again; 0 = now."""
@@ -190,12 +194,12 @@ class GuardedSight:
         return found
 
     async def _turn(self, ip: str, ruling: Ruling) -> None:
-        wait_s, paces = self._guard.turn_s(self._job.target, ip, ruling)
-        if wait_s > 0.0:
-            self._afford(wait_s, "the rates of the safety block")
-        for pace in paces:
-            pace.take(self.clock.mono() + wait_s)
-        await self._wait(wait_s)
+        for pace in self._guard.paces(self._job.target, ip, ruling):
+            wait_s = pace.wait_s(self.clock.mono())
+            if wait_s > 0.0:
+                self._afford(wait_s, "the rates of the safety block")
+            pace.take(self.clock.mono())
+            await self._wait(wait_s)
 
     async def _medical_turn(self, network: MedicalNetwork, ip: str) -> None:
         while (wait_s := self._guard.medical_turn_s(network, ip, held=network.cidr in self._medical)) > 0.0:
