@@ -20,7 +20,7 @@ from daemons.nats import nats_server
 from healthmon.model.errors import ConfigError, TransportDown
 from healthmon.runtime.clock import SystemClock
 from healthmon.transport import mqtt
-from healthmon.transport.embedded import EmbeddedBroker
+from healthmon.transport.embedded import _WATCHER, EmbeddedBroker
 
 pytestmark = pytest.mark.wire
 
@@ -127,12 +127,18 @@ async def test_a_second_one_in_the_same_directory_is_refused(embedded: EmbeddedB
 
 
 async def test_the_body_error_passes_and_the_child_ends(folder: Path) -> None:
-    with pytest.raises(ZeroDivisionError):
-        async with EmbeddedBroker(folder, clock=SystemClock()) as broker:
-            pid = broker.pid
+    broker = EmbeddedBroker(folder, clock=SystemClock())
+    pids: list[int | None] = []
+
+    async def fail_inside() -> None:
+        async with broker:
+            pids.append(broker.pid)
             raise ZeroDivisionError
-    assert pid is not None
-    assert not psutil.pid_exists(pid)
+
+    with pytest.raises(ZeroDivisionError):
+        await fail_inside()
+    assert pids[0] is not None
+    assert not psutil.pid_exists(pids[0])
 
 
 async def test_a_port_that_is_taken_is_told(folder: Path) -> None:
@@ -183,11 +189,24 @@ def test_the_child_dies_with_a_killed_parent(folder: Path) -> None:
     assert gone(pid)
 
 
+def test_where_there_is_no_deathsig_a_watcher_ends_the_child() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    watcher = subprocess.Popen([sys.executable, "-I", "-c", _WATCHER, str(child.pid)], stdin=subprocess.PIPE)
+    try:
+        time.sleep(0.2)
+        assert child.poll() is None
+        watcher.communicate()  # closes its standard input, as the end of the parent does
+        assert child.wait(10) == -signal.SIGTERM
+    finally:
+        child.kill()
+        child.wait()
+
+
 async def test_an_orphan_is_ended_and_its_port_taken_over(folder: Path) -> None:
     """An orphan made by hand: the same program on the same configuration, as left by a parent without a deathsig."""
     async with EmbeddedBroker(folder, clock=SystemClock()) as first:
         pass
-    orphan = subprocess.Popen(
+    orphan = subprocess.Popen(  # noqa: ASYNC220
         [nats_server(), "-c", str(folder / "nats-server.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     (folder / "nats-server.pid").write_text(f"{orphan.pid}\n")
@@ -203,7 +222,7 @@ async def test_an_orphan_is_ended_and_its_port_taken_over(folder: Path) -> None:
 
 async def test_a_stale_pid_file_of_a_stranger_harms_nobody(folder: Path) -> None:
     folder.mkdir(parents=True)
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])  # noqa: ASYNC220
     try:
         (folder / "nats-server.pid").write_text(f"{stranger.pid}\n")
         async with EmbeddedBroker(folder, clock=SystemClock()) as broker:

@@ -83,7 +83,7 @@ class EmbeddedBroker:
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.subprocess.Process | None = None
         self._lock: IO[bytes] | None = None
-        self._stopping = False
+        self._watching: asyncio.Task[None] | None = None
         self.restarts = 0
         self.broker = Broker(url="")
 
@@ -104,17 +104,18 @@ class EmbeddedBroker:
             self._lock.close()
             raise
         await self._group.__aenter__()
-        spawn(self._group, "embedded-broker", self._watch())
+        self._watching = spawn(self._group, "embedded-broker", self._watch())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stopping = True
+        assert self._watching is not None
+        self._watching.cancel()  # first, so that it does not start again what we end
         try:
-            await self._end_process()
-        finally:
             await self._group.__aexit__(None, None, None)
+        finally:
+            await self._end_process()
             if self._lock:
                 self._lock.close()
 
@@ -177,12 +178,11 @@ class EmbeddedBroker:
     async def _watch(self) -> None:
         """Start it again when it dies by itself."""
         backoff = Backoff(first_s=0.1, cap_s=5.0)
-        while not self._stopping:
+        while True:
             if self._process is not None:
                 code = await self._process.wait()
-                if self._stopping:
-                    return
                 log.warning("embedded broker died, starting it again", extra={"code": code})
+                await self._end_process()  # its watcher must not live to see the pid used again
                 self.restarts += 1
             try:
                 await self._start()

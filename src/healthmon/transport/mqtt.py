@@ -131,8 +131,8 @@ def _needs_side_loop() -> bool:
 async def _open(
     broker: Broker, where: Endpoint, *, client_id: str, clean: bool, will: Will | None
 ) -> AsyncIterator[Bus]:
-    client = _client(broker, where, client_id=client_id, clean=clean, will=will)
     try:
+        client = _client(broker, where, client_id=client_id, clean=clean, will=will)
         await client.__aenter__()
     except (aiomqtt.MqttError, OSError, ValueError) as error:
         raise TransportDown(f"{where.host}:{where.port}: {error}") from None
@@ -173,7 +173,15 @@ def _client(broker: Broker, where: Endpoint, *, client_id: str, clean: bool, wil
         keepalive=KEEPALIVE_S,
         timeout=ANSWER_S,
         max_inflight_messages=IN_FLIGHT,
-        tls_context=ssl.create_default_context(cafile=broker.ca_file) if where.tls else None,
+        tls_context=_trust(broker.ca_file) if where.tls else None,
     )
     client.pending_calls_threshold = 4 * IN_FLIGHT  # it warns above; our own limit is below
     return client
+
+
+def _trust(ca_file: str | None) -> ssl.SSLContext:
+    """Checks certificate and host name, against this authority or those of the system."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise TransportDown(f"ca_file {ca_file}: {error}") from None

@@ -1,0 +1,122 @@
+"""Both ends of the wire in one process: agents with real spools, and a server that acknowledges what it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from healthmon.model.incident import Ask
+from healthmon.model.plan import Broker
+from healthmon.model.sample import Batch, Outcome, Reading, Sample
+from healthmon.runtime.clock import SystemClock
+from healthmon.runtime.ranges import Ranges, add, contiguous_upto
+from healthmon.transport import codec, mqtt
+from healthmon.transport.codec import Ack, State
+from healthmon.transport.inbox import Inbox
+from healthmon.transport.publisher import Publisher, last_will
+from healthmon.transport.spool import Spool
+
+SITE = "st-elsewhere"
+CLOCK = SystemClock()
+
+
+def reading(name: str) -> Reading:
+    """One reading that can be told from every other by its target."""
+    return Reading(name, "icmp", "pc", CLOCK.now(), 0.01, Outcome.OK, None, "", (Sample("icmp", "rtt_seconds", 0.01),))
+
+
+async def until(true: Callable[[], bool], within_s: float = 30.0) -> None:
+    """Wait for something that gives no event."""
+    async with asyncio.timeout(within_s):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@dataclass
+class Server:
+    """Keeps every batch that arrived, in order, and acknowledges while `acking`."""
+
+    acking: bool = True
+    arrived: list[tuple[float, Batch]] = field(default_factory=list)  # (Unix s, batch)
+    states: list[State] = field(default_factory=list)
+    held: dict[tuple[str, str], Ranges] = field(default_factory=dict)
+    inbox: Inbox = field(init=False)
+
+    async def handle(self, kind: str, agent: str, payload: bytes) -> None:
+        if kind == "state":
+            self.states.append(codec.decode_state(payload))
+        if kind != "batch":
+            return
+        batch = codec.decode(payload)
+        self.arrived.append((CLOCK.now(), batch))
+        if self.acking:
+            seqs = add(self.held.get((agent, batch.epoch), ()), batch.seq)
+            self.held[agent, batch.epoch] = seqs
+            await self.inbox.send_ack(agent, Ack(batch.epoch, contiguous_upto(seqs), seqs))
+
+    def targets(self) -> list[str]:
+        """The names of all readings that arrived, repeats included."""
+        return [one.target for _, batch in self.arrived for one in batch.readings]
+
+
+@dataclass
+class Agent:
+    """One spool with its publisher."""
+
+    name: str
+    spool: Spool
+    publisher: Publisher
+    asked: list[Ask]
+
+    async def see(self, name: str, *, live: bool = True) -> int:
+        """Append one reading as the app does."""
+        seq = await self.spool.append([reading(name)], live=live)
+        self.publisher.wake()
+        return seq
+
+
+@contextlib.asynccontextmanager
+async def serving(broker: Broker, **how: Any) -> AsyncIterator[Server]:
+    """A server that is subscribed."""
+    server = Server()
+    connect = mqtt.connector(broker, client_id="server", clean=False)
+    server.inbox = Inbox(connect=connect, site=SITE, handle=server.handle, clock=CLOCK, **how)
+    running = asyncio.ensure_future(server.inbox.run())
+    try:
+        async with asyncio.timeout(20):
+            await server.inbox.connected.wait()
+        yield server
+    finally:
+        await ended(running)
+
+
+def make_agent(broker: Broker, path: Path, name: str = "pc-1", *, max_bytes: int = 1 << 26, **how: Any) -> Agent:
+    """An agent that does not run yet."""
+    spool = Spool(path, agent=name, max_bytes=max_bytes, clock=CLOCK)
+    connect = mqtt.connector(broker, client_id=name, will=last_will(SITE, name, spool))
+    asked: list[Ask] = []
+    publisher = Publisher(spool=spool, connect=connect, site=SITE, agent=name, clock=CLOCK, on_ask=asked.append, **how)
+    return Agent(name, spool, publisher, asked)
+
+
+@contextlib.asynccontextmanager
+async def publishing(agent: Agent) -> AsyncIterator[Agent]:
+    """The agent's publisher at work; a clean stop afterwards."""
+    running = asyncio.ensure_future(agent.publisher.run())
+    try:
+        async with asyncio.timeout(20):
+            await agent.publisher.connected.wait()
+        yield agent
+    finally:
+        await ended(running)
+
+
+async def ended(task: asyncio.Future[Any]) -> None:
+    """Cancel and wait; its own errors pass."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
