@@ -78,6 +78,8 @@ class Params:
         _in_range("retries", self.retries, 0, 5)
         _in_range("max_repetitions", self.max_repetitions, 1, 100)
         _in_range("max_rows", self.max_rows, 1, 100_000)
+        if self.pack:
+            parse_pack(self.pack)
         if self.version == "3":
             self._check_user()
 
@@ -146,9 +148,9 @@ class _Take:
 class SnmpProbe:
     """One instance serves all SNMP jobs of a process; counters and sessions live in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clients: Mapping[str, SnmpClient] | None = None) -> None:
         self._prepared: dict[tuple[str, str, str], _Prepared] = {}
-        self._clients: dict[str, SnmpClient] = {}
+        self._clients: dict[str, SnmpClient] = dict(clients or {})
 
     async def probe(self, job: Job, sight: Sight) -> Reading:
         look, take = Look(job, sight), _Take()
@@ -259,6 +261,7 @@ async def _read_table(session: SnmpSession, table: Table, params: Params, take: 
     """Walk the columns of one table. Alternatives are walked only for rows that still lack a value."""
     rows: dict[str, None] = {}
     silent = 0
+    from_column = False
     for group in needed_columns(table):
         have: set[str] = set()
         for oid in group:
@@ -271,10 +274,9 @@ async def _read_table(session: SnmpSession, table: Table, params: Params, take: 
                 trouble = await _walk(session, oid, params, take, sight)
                 silent = silent + 1 if trouble and trouble.reason is Reason.TIMEOUT else 0
             have.update(take.answers.columns[oid])
-            if group[0] == table.rows:
+            if group[0] == table.rows or (group == table.label_oids and not from_column):
                 rows.update(dict.fromkeys(take.answers.columns[oid]))
-        if not rows:  # no such column in this device: what answers defines the rows
-            rows.update(dict.fromkeys(have))
+        from_column = from_column or bool(rows)  # a device may lack the column of rows; then its names count
     take.indexes[table.family] = list(rows)
 
 
@@ -295,6 +297,8 @@ def _samples(ready: _Prepared, take: _Take) -> list[Sample]:
     if take.uptime_ticks is not None:
         samples.append(Sample(SYSTEM, "uptime_seconds", take.uptime_ticks / 100.0))
     for part in ready.pack.scalars:
+        if part.family == SYSTEM:  # read above, with every pack
+            continue
         samples += scalar_samples(part, take.answers, ready.counters)
     for table in ready.pack.tables:
         rows = take.indexes.get(table.family, [])
@@ -308,11 +312,16 @@ def _reading(look: Look, ready: _Prepared, take: _Take) -> Reading:
     detail = "; ".join(dict.fromkeys(trouble.detail for trouble in take.troubles))[:300]
     if any(trouble.reason is Reason.TIMEOUT for trouble in take.troubles):
         return look.bad(Fault(Reason.PARTIAL, detail), samples)
-    if not ready.params.pack or any(sample.family != SYSTEM for sample in samples):
+    if not _asks_more(ready.pack) or any(sample.family != SYSTEM for sample in samples):
         return look.ok(samples, detail)
     if take.troubles:
         return look.bad(Fault(Reason.BAD_RESPONSE, detail), samples)
     return look.bad(Fault(Reason.BAD_PARAMS, f"the agent answers but has nothing of pack {ready.pack.slug}"), samples)
+
+
+def _asks_more(pack: Pack) -> bool:
+    """Whether the pack is about more than the agent itself."""
+    return bool(pack.tables) or any(part.family != SYSTEM for part in pack.scalars)
 
 
 def _device(address: Address, params: Params, budget_s: float) -> Device:

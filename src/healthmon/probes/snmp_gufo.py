@@ -84,9 +84,8 @@ class GufoSession:
         self._device = device
         self._clock = clock
         self._proven = kept is None
-        self._stale = bool(kept) and device.credentials.version == "3" and (
-            clock.mono() - kept.used_at > REFRESH_AFTER_S if kept else False
-        )
+        rested_s = clock.mono() - kept.used_at if kept else 0.0
+        self._stale = device.credentials.version == "3" and rested_s > REFRESH_AFTER_S
 
     async def ready(self) -> None:
         """Open it, or bring the time of a long idle v3 session up to date. Raises SnmpTrouble."""
@@ -103,6 +102,8 @@ class GufoSession:
             await self._open()
             found = await self._ask(lambda inner: inner.get_many(wanted))
         self._proven = True
+        if not found and len(wanted) > 1:
+            raise SnmpTooBig  # gufo hides the error-status: tooBig looks like "none of these", so ask for less
         return {oid: value for oid, value in found.items() if value is not None}
 
     def column(self, oid: str) -> Cursor:
@@ -202,7 +203,7 @@ def _trouble(error: BaseException, *, early: bool) -> SnmpTrouble | None:
         case SnmpDecodeError():
             return SnmpTrouble(Reason.BAD_RESPONSE, f"not SNMP: {error}")
         case SnmpError():
-            return SnmpTooBig() if "too big" in str(error).lower() else SnmpTrouble(Reason.BAD_RESPONSE, str(error))
+            return SnmpTrouble(Reason.BAD_RESPONSE, str(error))
         case OSError():
             return _os_trouble(error)
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,13 +47,20 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """The first source that has a value. `ignore`: raw values that mean "not known"; `codes`: raw -> value."""
+    """The first source that has a value. `ignore`: raw values that mean "not known"; `codes`: raw -> value.
+
+    `least`: raw values below it mean "not known"; `bit`: this bit of an octet string, 0 is the first;
+    `times`: multiplied by this gauge of the same row (allocation units).
+    """
 
     name: str
     sources: tuple[Source, ...]
     ignore: frozenset[int] = frozenset()
     codes: Mapping[int, float] | None = None
     other: float | None = None  # value of a code that `codes` does not name; None: no value
+    least: float | None = None
+    bit: int | None = None
+    times: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +167,13 @@ def lint_pack(data: Mapping[str, Any]) -> list[str]:
 
 
 def parse_pack(data: Mapping[str, Any]) -> Pack:
-    """The pack as types. Raises ValueError with every problem."""
-    pack, problems = _parse(data)
+    """The pack as types. Raises ValueError with every problem. Thousands of devices share one parsed pack."""
+    return _parse_text(json.dumps(data, default=str))
+
+
+@functools.lru_cache(maxsize=256)
+def _parse_text(text: str) -> Pack:
+    pack, problems = _parse(json.loads(text))
     if problems:
         raise ValueError("; ".join(problems))
     return pack
@@ -190,7 +204,7 @@ def _parse(data: Mapping[str, Any]) -> tuple[Pack, list[str]]:
         _table(problems, f"tables[{at}]", item)
         for at, item in enumerate(problems.items("tables", data.get("tables", [])))
     )
-    families = [part.family for part in (*scalars, *tables)]
+    families = [part.family for part in scalars] + [part.family for part in tables]
     if not families:
         problems.say("pack", "needs scalars or tables")
     for name in {name for name in families if families.count(name) > 1}:
@@ -248,6 +262,8 @@ def _named_by(one: PackField) -> tuple[str, ...]:
             return (one.of, one.to)
         case Rate(most=str() as most):
             return (most,)
+        case Gauge(times=str() as times):
+            return (times,)
     return ()
 
 
@@ -274,7 +290,7 @@ def _unit(problems: _Problems, path: str, name: str, unit: Any) -> None:
 
 
 def _gauge(problems: _Problems, path: str, name: str, spec: Mapping[str, Any]) -> Gauge:
-    problems.keys(path, spec, ("unit", "read", "ignore", "codes", "other"))
+    problems.keys(path, spec, ("unit", "read", "ignore", "least", "codes", "other", "bit", "times"))
     codes = spec.get("codes")
     ignore = problems.items(f"{path}.ignore", spec.get("ignore", []))
     return Gauge(
@@ -282,8 +298,15 @@ def _gauge(problems: _Problems, path: str, name: str, spec: Mapping[str, Any]) -
         _sources(problems, f"{path}.read", spec["read"]),
         frozenset(_code(problems, f"{path}.ignore", raw) for raw in ignore),
         None if codes is None else _codes(problems, f"{path}.codes", codes),
-        None if spec.get("other") is None else problems.number(f"{path}.other", spec["other"]),
+        _optional(problems, path, spec, "other"),
+        _optional(problems, path, spec, "least"),
+        None if spec.get("bit") is None else _code(problems, f"{path}.bit", spec["bit"]),
+        None if spec.get("times") is None else str(spec["times"]),
     )
+
+
+def _optional(problems: _Problems, path: str, spec: Mapping[str, Any], key: str) -> float | None:
+    return None if spec.get(key) is None else problems.number(f"{path}.{key}", spec[key])
 
 
 def _codes(problems: _Problems, path: str, value: Any) -> Mapping[int, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -13,6 +14,9 @@ from healthmon.probes.snmp_pack import Gauge, PackField, Rate, Ratio, Scalars, S
 from healthmon.runtime.rates import Counters
 
 LABEL_LIMIT = 64
+#: An IEEE 754 single inside an Opaque (draft-perkins-opaque-01).
+OPAQUE_FLOAT = b"\x9fx\x04"
+_NUMBER = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -90,12 +94,12 @@ def table_samples(
 def row_values(
     fields: tuple[PackField, ...], index: str, answers: Answers, counters: Counters
 ) -> dict[str, float]:
-    """Field -> value for one row: gauges first, then rates (bounded by gauges), then ratios of both."""
+    """Field -> value for one row, in the order in which fields can name each other."""
     found: dict[str, float] = {}
-    for one in sorted(fields, key=lambda f: (isinstance(f, Ratio), isinstance(f, Rate))):
+    for one in sorted(fields, key=_turn):
         match one:
             case Gauge():
-                value = _gauge(one, index, answers)
+                value = _gauge(one, index, answers, found)
             case Rate():
                 value = _rate(one, index, answers, counters, found)
             case Ratio():
@@ -105,15 +109,35 @@ def row_values(
     return found
 
 
-def _gauge(one: Gauge, index: str, answers: Answers) -> float | None:
+def _turn(one: PackField) -> int:
+    """Gauges, gauges times a gauge, rates (bounded by gauges), ratios of all of these."""
+    match one:
+        case Gauge():
+            return 0 if one.times is None else 1
+        case Rate():
+            return 2
+    return 3
+
+
+def _gauge(one: Gauge, index: str, answers: Answers, found: Mapping[str, float]) -> float | None:
+    if one.times is not None and one.times not in found:
+        return None
     for source in one.sources:
-        raw = number(answers.value(source.oid, index))
-        if raw is None or raw in one.ignore:
+        raw = answers.value(source.oid, index)
+        if one.bit is not None and isinstance(raw, bytes):
+            return bit_of(raw, one.bit)
+        plain = number(raw)
+        if plain is None or plain in one.ignore or (one.least is not None and plain < one.least):
             continue
         if one.codes is not None:
-            return one.codes.get(int(raw), one.other)
-        return raw * source.scale + source.offset
+            return one.codes.get(int(plain), one.other)
+        return (plain * source.scale + source.offset) * (found[one.times] if one.times else 1.0)
     return None
+
+
+def bit_of(octets: bytes, bit: int) -> float:
+    """BITS count from the left (RFC 2578 section 7.1.4); octets that are left out are zero."""
+    return float(octets[bit // 8] >> (7 - bit % 8) & 1) if bit // 8 < len(octets) else 0.0
 
 
 def _rate(
@@ -143,18 +167,15 @@ def _ratio(one: Ratio, found: Mapping[str, float]) -> float | None:
 
 
 def number(raw: SnmpValue | None) -> float | None:
-    """A raw value as a number; some agents send numbers as text."""
-    match raw:
-        case None:
-            return None
-        case int() | float():
-            return raw
-        case bytes():
-            raw = raw.decode("ascii", "replace")
-    try:
-        return float(raw.strip("\x00 "))
-    except ValueError:
-        return None
+    """A raw value as a number; some agents send numbers as text, net-snmp wraps floats into Opaque."""
+    if raw is None or isinstance(raw, int | float):
+        return raw
+    if isinstance(raw, bytes):
+        if raw.startswith(OPAQUE_FLOAT) and len(raw) == 7:
+            return float(struct.unpack(">f", raw[3:])[0])
+        raw = raw.decode("ascii", "replace")
+    text = raw.strip("\x00 ")
+    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 def _was_reset(oid: str, index: str, answers: Answers, counters: Counters) -> bool:
