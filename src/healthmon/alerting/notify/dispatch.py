@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from healthmon.alerting.journal_rows import SENDING, is_final
+from healthmon.alerting.journal_rows import SENDING, is_final, progress
 from healthmon.model.incident import LedgerRow, Notice, NoticeResult
 from healthmon.model.journal import Changes
 from healthmon.model.ports import Clock, Dead, Notifier, Retry, Sent
@@ -34,6 +34,7 @@ SEND_LIMIT_S = 90.0
 JOURNAL_RETRY_S = 5.0
 
 _Chain = tuple[str, str]  # (to, incident)
+_Result = tuple[Notice, tuple[LedgerRow, ...]]
 
 
 class _Lane:
@@ -112,7 +113,7 @@ class Dispatcher:
         self._known: set[str] = set()  # keys queued or being sent
         self._began: dict[str, float] = {}  # key -> monotonic seconds of its first attempt
         self._backoffs: dict[str, Backoff] = {}
-        self._unrecorded: dict[str, tuple[Notice, tuple[LedgerRow, ...]]] = {}  # what the journal has still to take
+        self._unrecorded: dict[str, _Result] = {}  # what the journal has still to take
         self._refusals = asyncio.Event()  # the journal refused something
         self._idle = asyncio.Event()
         self._idle.set()
@@ -270,23 +271,24 @@ class Dispatcher:
 
     async def _record(self, notice: Notice, ledger: tuple[LedgerRow, ...] = ()) -> None:
         """Commit; a journal that fails does not stop the paging."""
-        self._unrecorded[notice.key] = (notice, ledger)
-        if not await self._flush():
+        if not await self._flush({notice.key: (notice, ledger)}):
             self._refusals.set()
 
-    async def _flush(self) -> bool:
-        pending = tuple(self._unrecorded.values())
-        rows = tuple(row for _, ledger in pending for row in ledger)
+    async def _flush(self, fresh: Mapping[str, _Result]) -> bool:
+        pending, self._unrecorded = {**self._unrecorded, **fresh}, {}
+        notices = tuple(notice for notice, _ in pending.values())
+        rows = tuple(row for _, ledger in pending.values() for row in ledger)
         try:
-            await self._commit(Changes(at=self._clock.now(), notices=tuple(n for n, _ in pending), ledger=rows))
+            await self._commit(Changes(at=self._clock.now(), notices=notices, ledger=rows))
         except (OSError, sqlite3.Error) as error:
             if not self.commit_failures:
                 log.error("journal refused a result", extra={"error": str(error)})
             self.commit_failures += 1
+            for key, result in pending.items():
+                newer = self._unrecorded.get(key)
+                if newer is None or progress(newer[0]) < progress(result[0]):
+                    self._unrecorded[key] = result
             return False
-        for entry in pending:
-            if self._unrecorded.get(entry[0].key) is entry:
-                del self._unrecorded[entry[0].key]
         return True
 
     async def _write_again(self) -> None:
@@ -296,7 +298,7 @@ class Dispatcher:
             self._refusals.clear()
             while self._unrecorded:
                 await self._clock.sleep(JOURNAL_RETRY_S)
-                await self._flush()
+                await self._flush({})
 
     def _forget(self, notice: Notice) -> None:
         self._known.discard(notice.key)

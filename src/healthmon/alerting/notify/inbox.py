@@ -17,7 +17,17 @@ from healthmon.model.incident import Notice
 from healthmon.model.ports import Dead, Retry, Sent
 
 #: A person must look: waiting does not make a path a file or give us the right to write.
-_LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG})
+_LASTING = frozenset(
+    {
+        errno.EACCES,
+        errno.EEXIST,
+        errno.EISDIR,
+        errno.ENAMETOOLONG,
+        errno.ENOTDIR,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def compose(notice: Notice, *, sender: str, to: tuple[str, ...]) -> EmailMessage
     message["From"] = sender
     message["To"] = ", ".join(to)
     message["Subject"] = " ".join(notice.subject.split()) + (" (repeat)" if notice.repeat else "")
-    message["Date"] = formatdate(notice.due)
+    message["Date"] = formatdate(notice.due, usegmt=True)
     message["Message-ID"] = f"<{notice.key}@{domain}>"
     message["References"] = f"<incident-{notice.incident}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"

@@ -1,0 +1,244 @@
+"""One suite over every channel: what each kind of answer means, against real receivers.
+
+A receiver that takes the message: Sent. One that may take it later: Retry. One that never will: Dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from daemons.paging import Answer, Receiver, notice
+from daemons.process import free_port
+from healthmon.alerting.notify import CHANNELS, make_channel
+from healthmon.alerting.notify.inbox import read_inbox
+from healthmon.model.incident import Notice
+from healthmon.model.ports import Dead, Notifier, Retry, Sent
+
+
+@dataclass
+class Bench:
+    """One channel with its receiver; `keys` reads what arrived, from the receiver's side."""
+
+    channel: Notifier
+    keys: Callable[[], list[str]]
+
+
+Setting = Callable[[Path], AbstractAsyncContextManager[Bench]]
+SHORT_S = 0.4  # for receivers that never answer
+LONG_S = 20.0  # for those that do, on a busy machine
+
+
+# --- webhook --------------------------------------------------------------------------------------------------
+
+
+def webhook(answer: Answer, timeout_s: float = LONG_S) -> Setting:
+    @contextlib.asynccontextmanager
+    async def setting(folder: Path) -> AsyncIterator[Bench]:
+        receiver = Receiver(lambda number: answer)
+        channel = make_channel("webhook", {"url": receiver.url, "timeout_s": timeout_s})
+        try:
+            yield Bench(channel, lambda: [post.headers["Idempotency-Key"] for post in receiver.posted])
+        finally:
+            await closed(channel)
+            await asyncio.to_thread(receiver.stop)
+
+    return setting
+
+
+@contextlib.asynccontextmanager
+async def webhook_to_nobody(folder: Path) -> AsyncIterator[Bench]:
+    channel = make_channel("webhook", {"url": f"http://127.0.0.1:{free_port()}/", "timeout_s": LONG_S})
+    yield Bench(channel, list)
+    await closed(channel)
+
+
+@contextlib.asynccontextmanager
+async def webhook_to_deaf(folder: Path) -> AsyncIterator[Bench]:
+    """It takes the connection and says nothing, as a stopped process does."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        channel = make_channel("webhook", {"url": f"http://127.0.0.1:{port}/", "timeout_s": SHORT_S})
+        yield Bench(channel, list)
+        await closed(channel)
+
+
+async def closed(channel: Notifier) -> None:
+    close = getattr(channel, "close", None)
+    if close:
+        await close()
+
+
+# --- mail -----------------------------------------------------------------------------------------------------
+
+
+class Postbox:
+    """An SMTP receiver; every answer can be set."""
+
+    def __init__(self, *, rcpt: str = "250 OK", data: str = "250 taken", slow_s: float = 0.0) -> None:
+        self.rcpt, self.data, self.slow_s = rcpt, data, slow_s
+        self.taken: list[bytes] = []
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
+        if self.rcpt.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return self.rcpt
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        await asyncio.sleep(self.slow_s)
+        if self.data.startswith("250"):
+            self.taken.append(envelope.content)
+        return self.data
+
+    def keys(self) -> list[str]:
+        lines = [line for mail in self.taken for line in mail.decode().splitlines()]
+        return [line.partition(": ")[2] for line in lines if line.startswith("X-Healthmon-Key: ")]
+
+
+def mail_params(port: int, **more: Any) -> dict[str, Any]:
+    return {
+        "host": "127.0.0.1",
+        "port": port,
+        "security": "none",
+        "sender": "healthmon@hospital.example",
+        "to": ["on-call@hospital.example"],
+        "timeout_s": LONG_S,
+        **more,
+    }
+
+
+def mail(box: Callable[[], Postbox], **more: Any) -> Setting:
+    @contextlib.asynccontextmanager
+    async def setting(folder: Path) -> AsyncIterator[Bench]:
+        postbox = box()
+        controller = Controller(postbox, hostname="127.0.0.1", port=free_port(), decode_data=False)
+        controller.start()
+        try:
+            yield Bench(make_channel("mail", mail_params(controller.port, **more)), postbox.keys)
+        finally:
+            await asyncio.to_thread(controller.stop)
+
+    return setting
+
+
+@contextlib.asynccontextmanager
+async def mail_to_nobody(folder: Path) -> AsyncIterator[Bench]:
+    yield Bench(make_channel("mail", mail_params(free_port())), list)
+
+
+@contextlib.asynccontextmanager
+async def mail_to_deaf(folder: Path) -> AsyncIterator[Bench]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        params = mail_params(listener.getsockname()[1], timeout_s=SHORT_S)
+        yield Bench(make_channel("mail", params), list)
+
+
+# --- inbox ----------------------------------------------------------------------------------------------------
+
+
+def inbox(place: Callable[[Path], Path]) -> Setting:
+    @contextlib.asynccontextmanager
+    async def setting(folder: Path) -> AsyncIterator[Bench]:
+        path = place(folder)
+
+        def keys() -> list[str]:
+            return [message["key"] for message in read_inbox(path)] if path.is_file() else []
+
+        yield Bench(make_channel("inbox", {"path": str(path)}), keys)
+
+    return setting
+
+
+def below_a_file(folder: Path) -> Path:
+    (folder / "file").write_text("in the way")
+    return folder / "file" / "inbox.jsonl"
+
+
+def full_disk(folder: Path) -> Path:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    return Path("/dev/full")
+
+
+def torn(folder: Path) -> Path:
+    path = folder / "inbox.jsonl"
+    path.write_bytes(b'{"v": 1, "key": "torn by a full di')
+    return path
+
+
+SETTINGS: list[tuple[str, str, Setting, type[Sent | Retry | Dead]]] = [
+    *[(f"webhook {code}", "webhook", webhook(Answer(code)), Sent) for code in (200, 201, 202, 204)],
+    *[(f"webhook {code}", "webhook", webhook(Answer(code)), Retry) for code in (408, 425, 429)],
+    *[(f"webhook {code}", "webhook", webhook(Answer(code)), Retry) for code in (500, 502, 503, 504)],
+    *[(f"webhook {code}", "webhook", webhook(Answer(code)), Dead) for code in (400, 401, 403, 404, 410, 413, 422)],
+    ("webhook sent elsewhere", "webhook", webhook(Answer(302, {"Location": "http://192.0.2.1/"})), Retry),
+    ("webhook slow", "webhook", webhook(Answer(hang_s=3 * SHORT_S), SHORT_S), Retry),
+    ("webhook reset", "webhook", webhook(Answer(drop=True)), Retry),
+    ("webhook refused", "webhook", webhook_to_nobody, Retry),
+    ("webhook deaf", "webhook", webhook_to_deaf, Retry),
+    ("mail taken", "mail", mail(Postbox), Sent),
+    ("mail busy", "mail", mail(lambda: Postbox(data="451 try later")), Retry),
+    ("mail greylisted", "mail", mail(lambda: Postbox(rcpt="450 greylisted")), Retry),
+    ("mail refused content", "mail", mail(lambda: Postbox(data="554 no")), Dead),
+    ("mail unknown reader", "mail", mail(lambda: Postbox(rcpt="550 unknown")), Dead),
+    ("mail slow", "mail", mail(lambda: Postbox(slow_s=3 * SHORT_S), timeout_s=SHORT_S), Retry),
+    ("mail no starttls", "mail", mail(Postbox, security="starttls"), Dead),
+    ("mail refused", "mail", mail_to_nobody, Retry),
+    ("mail deaf", "mail", mail_to_deaf, Retry),
+    ("inbox new file", "inbox", inbox(lambda folder: folder / "new" / "inbox.jsonl"), Sent),
+    ("inbox after a torn line", "inbox", inbox(torn), Sent),
+    ("inbox full disk", "inbox", inbox(full_disk), Retry),
+    ("inbox is a folder", "inbox", inbox(lambda folder: folder), Dead),
+    ("inbox below a file", "inbox", inbox(below_a_file), Dead),
+]
+
+
+@pytest.mark.parametrize(("setting", "expected"), [s[2:] for s in SETTINGS], ids=[s[0] for s in SETTINGS])
+async def test_what_an_answer_means(setting: Setting, expected: type[Sent | Retry | Dead], tmp_path: Path) -> None:
+    async with setting(tmp_path) as bench:
+        answer = await bench.channel.send(notice())
+        assert isinstance(answer, expected), answer
+        if expected is Sent:
+            assert bench.keys() == [notice().key]
+        else:
+            assert answer.detail, "a failure says why"
+
+
+def works(kind: str) -> list[Setting]:
+    return [setting for _, of, setting, expected in SETTINGS if of == kind and expected is Sent][:1]
+
+
+WORKING = [(kind, setting) for kind in CHANNELS for setting in works(kind)]
+
+
+def test_every_channel_is_in_this_suite() -> None:
+    assert [kind for kind, _ in WORKING] == list(CHANNELS)
+    for kind in CHANNELS:
+        assert {s[3] for s in SETTINGS if s[1] == kind} == {Sent, Retry, Dead}
+
+
+@pytest.mark.parametrize("setting", [s for _, s in WORKING], ids=[kind for kind, _ in WORKING])
+async def test_the_key_goes_with_every_sending(setting: Setting, tmp_path: Path) -> None:
+    first, again = notice(attempts=1), notice(attempts=2, repeat=True)
+    async with setting(tmp_path) as bench:
+        assert isinstance(await bench.channel.send(first), Sent)
+        assert isinstance(await bench.channel.send(again), Sent)
+        assert bench.keys() == [first.key] * 2
+
+
+@pytest.mark.parametrize("setting", [s for _, s in WORKING], ids=[kind for kind, _ in WORKING])
+async def test_many_at_once_all_arrive_whole(setting: Setting, tmp_path: Path) -> None:
+    notices: list[Notice] = [notice(f"{n:016x}", text="ü" * 500) for n in range(12)]
+    async with setting(tmp_path) as bench:
+        answers = await asyncio.gather(*(bench.channel.send(n) for n in notices))
+        assert {type(answer) for answer in answers} == {Sent}
+        assert sorted(bench.keys()) == [n.key for n in notices]
