@@ -80,7 +80,8 @@ def explain(error: BaseException) -> Fault | None:
         case ssl.SSLCertVerificationError():
             return _certificate(error)
         case ssl.SSLError():
-            return Fault(Reason.TLS_HANDSHAKE, (error.reason or "TLS error").lower().replace("_", " "))
+            word = getattr(error, "reason", None) or "TLS error"  # absent where Python itself raises it
+            return Fault(Reason.TLS_HANDSHAKE, word.lower().replace("_", " "))
         case socket.gaierror():
             return _name(error)
         case ImportError():
