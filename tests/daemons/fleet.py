@@ -38,15 +38,20 @@ async def until(true: Callable[[], bool], within_s: float = 30.0) -> None:
 
 @dataclass
 class Server:
-    """Keeps every batch that arrived, in order, and acknowledges while `acking`."""
+    """Keeps every batch that arrived, in order, acknowledges while `acking`, and handles while `going`."""
 
     acking: bool = True
     arrived: list[tuple[float, Batch]] = field(default_factory=list)  # (Unix s, batch)
     states: list[State] = field(default_factory=list)
     held: dict[tuple[str, str], Ranges] = field(default_factory=dict)
+    going: asyncio.Event = field(default_factory=asyncio.Event)
     inbox: Inbox = field(init=False)
 
+    def __post_init__(self) -> None:
+        self.going.set()
+
     async def handle(self, kind: str, agent: str, payload: bytes) -> None:
+        await self.going.wait()
         if kind == "state":
             self.states.append(codec.decode_state(payload))
         if kind != "batch":

@@ -18,7 +18,7 @@ from daemons.nats import Nats
 from daemons.relay import relay_to
 from healthmon.model.incident import Ask
 from healthmon.runtime.ranges import merge
-from healthmon.transport import mqtt, topics
+from healthmon.transport import inbox, mqtt, topics
 from healthmon.transport.codec import Ack
 
 pytestmark = pytest.mark.wire
@@ -246,6 +246,21 @@ async def test_the_inbox_counts_what_it_does_not_take_and_goes_on(daemon: Any, t
             await until(lambda: server.targets() == ["good"])
         stats = server.inbox.stats()
         assert (stats.oversize, stats.foreign, stats.failures, stats.refused) == (1, 1, 1, 0)
+
+
+async def test_a_backlog_that_is_full_refuses_and_the_spool_sends_again(
+    daemon: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "BACKLOG", 5)
+    agent = make_agent(daemon.broker, tmp_path / "spool.sqlite", resend_s=0.5)
+    async with serving(daemon.broker) as server, publishing(agent):
+        server.going.clear()
+        for number in range(100):
+            await agent.see(f"t{number}")
+        await until(lambda: server.inbox.stats().refused > 0)
+        server.going.set()
+        await until(lambda: agent.spool.batches == 0)
+    assert set(server.targets()) == {f"t{number}" for number in range(100)}
 
 
 async def test_answers_without_a_broker_are_counted_not_raised(daemon: Any) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from healthmon.model.errors import MalformedBatch, TransportDown
 from healthmon.model.incident import Ask
 from healthmon.model.ports import Bus, Clock, Connect, Message
+from healthmon.runtime.backoff import Backoff
 from healthmon.runtime.ranges import Ranges, contains, merge
 from healthmon.runtime.supervise import keep, spawn
 from healthmon.transport import codec, topics
@@ -101,7 +102,8 @@ class Publisher:
 
     async def run(self) -> None:
         """Stay connected until cancelled; a cancellation sends what is fresh and says goodbye, within seconds."""
-        await keep("publisher", self._session, clock=self._clock, recoverable=(TransportDown,))
+        backoff = Backoff(first_s=0.5, cap_s=max(2.0, min(30.0, self._spread_s)))
+        await keep("publisher", self._session, clock=self._clock, recoverable=(TransportDown,), backoff=backoff)
 
     def wake(self) -> None:
         """Call after an append."""
