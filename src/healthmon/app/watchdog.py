@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import sqlite3
 import ssl
 from collections.abc import Mapping
@@ -154,7 +155,7 @@ async def look_at(watch: Watch) -> Look:
         return Look(Seen.WRONG, str(error.certificate_error))
     except aiohttp.ClientConnectorError as error:
         seen = Seen.OWN_NETWORK if error.os_error.errno in _OWN_FAULT else Seen.SILENT
-        return Look(seen, error.os_error.strerror or type(error).__name__)
+        return Look(seen, os.strerror(error.os_error.errno) if error.os_error.errno else type(error).__name__)
     except (aiohttp.ClientError, OSError) as error:
         return Look(Seen.SILENT, type(error).__name__)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import os
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
@@ -102,5 +103,5 @@ class Webhook:
 def _reason(error: Exception) -> str:
     """The kind of error and the system's word; never the URL, which may hold a secret."""
     system = error.__cause__ if isinstance(error.__cause__, OSError) else error
-    word = system.strerror if isinstance(system, OSError) and system.strerror else ""
+    word = os.strerror(system.errno) if isinstance(system, OSError) and system.errno else ""
     return f"{type(error).__name__}: {word}" if word else type(error).__name__
