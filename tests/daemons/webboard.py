@@ -97,12 +97,16 @@ def estate() -> Estate:
     services["transfusion"] = Service("transfusion", "Transfusion", 1, ("ed", "theatres", "lab"), False, ("bb-app",))
     icmp = Check("icmp", "icmp", 5.0, 2.0)
     targets = {
-        f"sw-{key}": Target(f"sw-{key}", f"Switch {name}", "switch", "192.0.2.7", "main", key, ("sw-core",), "network", (icmp,))
+        f"sw-{key}": Target(
+            f"sw-{key}", f"Switch {name}", "switch", "192.0.2.7", "main", key, ("sw-core",), "network", (icmp,)
+        )
         for key, name, *_ in AREAS
     }
     targets["sw-core"] = Target("sw-core", "Core switch", "switch", "192.0.2.1", "main", checks=(icmp,))
     up = Check("up", "http", 5.0, 2.0, vantages=("poller", "agents"))
-    targets["ehr-web"] = Target("ehr-web", "EHR front door", "endpoint", "https://ehr.example", "main", None, ("sw-core",), "apps", (up,))
+    targets["ehr-web"] = Target(
+        "ehr-web", "EHR front door", "endpoint", "https://ehr.example", "main", None, ("sw-core",), "apps", (up,)
+    )
     targets["pc-w7-01"] = Target("pc-w7-01", "pc-w7-01", "workstation", "192.0.2.71", "main", "ward-7", ("sw-ward-7",))
     return Estate(
         Organisation("st-elsewhere", "St Elsewhere Hospitals", "Europe/London"),
@@ -132,7 +136,9 @@ def severe() -> Incident:
         for vantage in ("poller", "pc-w7-01")
     ]
     members += [
-        Member(AlertKey("check-failed", f"{name}-app", "up", "poller"), Effect.DOWN, NOW - 470, "timeout", None, "ehr-web")
+        Member(
+            AlertKey("check-failed", f"{name}-app", "up", "poller"), Effect.DOWN, NOW - 470, "timeout", None, "ehr-web"
+        )
         for name in ("epma", "orders", "results")
     ]
     return Incident(
@@ -175,7 +181,10 @@ def blind() -> Incident:
         plain_text="Nothing is heard from the monitors in Imaging. What works there is not known.",
         root=Root("sw-imaging", "icmp", "silent", 0.55, ("pc-img-01", "sw-core")),
         members=(Member(key, Effect.DOWN, NOW - 3000, "silent"),),
-        impact=(impact_line("imaging", "pacs", ServiceState.UNKNOWN), impact_line("imaging", "ehr", ServiceState.UNKNOWN)),
+        impact=(
+            impact_line("imaging", "pacs", ServiceState.UNKNOWN),
+            impact_line("imaging", "ehr", ServiceState.UNKNOWN),
+        ),
         impact_known="partial",
         opened_at=NOW - 2990,
         first_evidence_at=NOW - 3000,
@@ -215,18 +224,30 @@ def statuses(hospital: Estate) -> dict[tuple[str, str], ServiceStatus]:
     for service in hospital.services.values():
         for area in service.used_in:
             proven = NOW - 20 if area in ("ward-7", "ed") else None
-            found[area, service.id] = ServiceStatus(area, service.id, ServiceState.OK, NOW - 90000, Paths(2, 2), proven_at=proven)
+            found[area, service.id] = ServiceStatus(
+                area, service.id, ServiceState.OK, NOW - 90000, Paths(2, 2), proven_at=proven
+            )
     for incident in (severe(), blind()):
         for line in incident.impact:
             causes = (incident.root.target,) if incident.root else ()
-            found[line.area, line.service] = ServiceStatus(line.area, line.service, line.state, line.since, line.paths, causes)
+            found[line.area, line.service] = ServiceStatus(
+                line.area, line.service, line.state, line.since, line.paths, causes
+            )
     return found
 
 
 def readings() -> dict[tuple[str, str, str], Reading]:
     """The newest of each check."""
     found = [
-        Reading("sw-core", "icmp", "poller", NOW - 2, 0.004, Outcome.OK, samples=(Sample("icmp", "rtt_avg_seconds", 0.0008),)),
+        Reading(
+            "sw-core",
+            "icmp",
+            "poller",
+            NOW - 2,
+            0.004,
+            Outcome.OK,
+            samples=(Sample("icmp", "rtt_avg_seconds", 0.0008),),
+        ),
         Reading(
             "ehr-web",
             "up",
@@ -297,7 +318,9 @@ def sample_view(**changes: Any) -> View:
         targets=targets,
         services=statuses(hospital),
         incidents=(severe(), blind(), closed()),
-        alerts=(Alert(key, Phase.FIRING, Effect.DOWN, NOW - 485, NOW - 487, NOW - 480, 3, None, Reason.BAD_STATUS, "503"),),
+        alerts=(
+            Alert(key, Phase.FIRING, Effect.DOWN, NOW - 485, NOW - 487, NOW - 480, 3, None, Reason.BAD_STATUS, "503"),
+        ),
         latest=readings(),
         agents={
             "poller": AgentStatus("poller", None, "up", NOW - 1, "0123456789abcdef", 900),

@@ -110,9 +110,7 @@ async def impact(request: web.Request) -> web.Response:
         )
 
     found = filter(fits, view_of(request).services.values())
-    body = params.page(
-        request, found, key=lambda s: (s.area, s.service), shape=shapes.service_state_json, most=10_000
-    )
+    body = params.page(request, found, key=lambda s: (s.area, s.service), shape=shapes.service_state_json, most=10_000)
     return web.json_response(body)
 
 

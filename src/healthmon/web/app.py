@@ -78,12 +78,10 @@ async def metrics(request: web.Request) -> web.Response:
     site = request.app[WEB]
     view = site.queries.view()
     accept = request.headers.get("Accept", "")
-    body, content_type = await site.exporter.exposition(
-        view, site.health(), accept=accept, web_errors=site.errors
-    )
+    body, content_type = await site.exporter.exposition(view, site.health(), accept=accept, web_errors=site.errors)
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
 async def close_streams(app: web.Application) -> None:
-    """Let event streams end by themselves at their next beat."""
-    app[WEB].closing = True
+    """End event streams before the server waits for its handlers."""
+    events.end_streams(app[WEB])

@@ -13,20 +13,18 @@ from healthmon.web.metrics import Metric
 from healthmon.web.problem import Problem, bad_request
 from healthmon.web.settings import WEB
 
-#: our family.field -> (blackbox metric, label name, label value, help)
+#: our (family, field) -> blackbox_exporter's metric, label name, label value
 NAMES: dict[tuple[str, str], tuple[str, str, str]] = {
     ("http", "status_code"): ("probe_http_status_code", "", ""),
-    ("http", "resolve_seconds"): ("probe_http_duration_seconds", "phase", "resolve"),
     ("http", "dns_seconds"): ("probe_http_duration_seconds", "phase", "resolve"),
     ("http", "connect_seconds"): ("probe_http_duration_seconds", "phase", "connect"),
     ("http", "tls_seconds"): ("probe_http_duration_seconds", "phase", "tls"),
-    ("http", "first_byte_seconds"): ("probe_http_duration_seconds", "phase", "processing"),
+    ("http", "wait_seconds"): ("probe_http_duration_seconds", "phase", "processing"),
     ("http", "transfer_seconds"): ("probe_http_duration_seconds", "phase", "transfer"),
     ("http", "body_bytes"): ("probe_http_uncompressed_body_length", "", ""),
     ("http", "redirects"): ("probe_http_redirects", "", ""),
     ("icmp", "rtt_avg_seconds"): ("probe_icmp_duration_seconds", "phase", "rtt"),
-    ("tls", "not_after_seconds"): ("probe_ssl_earliest_cert_expiry", "", ""),
-    ("http", "cert_not_after_seconds"): ("probe_ssl_earliest_cert_expiry", "", ""),
+    ("tls", "expires_in_seconds"): ("probe_ssl_earliest_cert_expiry", "", ""),
 }
 HELP = {
     "probe_success": "Displays whether or not the probe was a success",
@@ -58,7 +56,7 @@ async def probe(request: web.Request) -> web.Response:
         reason = reading.reason.value if reading.reason else "unknown"
         raise Problem(503, "unknown", f"{reason}: this says nothing about the target")
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    return web.Response(body=encode(exposed(reading)), headers={"Content-Type": content_type})  # type: ignore[arg-type]
+    return web.Response(body=encode(exposed(reading)), headers={"Content-Type": content_type})
 
 
 def exposed(reading: Reading) -> Families:
@@ -69,7 +67,10 @@ def exposed(reading: Reading) -> Families:
     for sample in reading.samples:
         known = NAMES.get((sample.family, sample.field))
         if known and not isinstance(sample.value, str):
-            _put(families, known[0], float(sample.value), label=known[1], word=known[2])
+            moment = (
+                reading.started if known[0] == "probe_ssl_earliest_cert_expiry" else 0.0
+            )  # they say when, not how long
+            _put(families, known[0], moment + float(sample.value), label=known[1], word=known[2])
     return families
 
 

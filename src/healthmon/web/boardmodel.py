@@ -117,6 +117,7 @@ class Board:
     version: int
     shadow: bool
     shadow_words: str
+    held: int
     probing: bool
     strip: Strip
     matrix: Matrix
@@ -140,7 +141,8 @@ def board(view: View, health: Health, *, now: float, everything: bool = False) -
         zone=clock.zone_words(),
         version=view.version,
         shadow=health.mode != "live",
-        shadow_words=shadow_words(view, health),
+        shadow_words=shadow_words(health),
+        held=sum(1 for row in view.ledger if row.cause == "shadow"),
         probing=health.probing,
         strip=strip(view, health, clock),
         matrix=matrix,
@@ -162,13 +164,9 @@ def headline(cards: list[IncidentCard], stale: bool) -> str:
     return f"{len(cards)} open {noun}, worst severity {worst}"
 
 
-def shadow_words(view: View, health: Health) -> str:
+def shadow_words(health: Health) -> str:
     """What shadow mode means just now."""
-    if health.mode == "live":
-        return ""
-    held = sum(1 for row in view.ledger if row.cause == "shadow")
-    tail = f" {held} recent pages were held back; see the ledger." if held else ""
-    return f"Shadow mode: everything is evaluated, nobody is paged.{tail}"
+    return "" if health.mode == "live" else "Shadow mode: everything is evaluated, nobody is paged."
 
 
 def strip(view: View, health: Health, clock: LocalTime) -> Strip:

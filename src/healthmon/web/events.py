@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
@@ -58,27 +59,33 @@ def frame(kind: str, data: dict[str, Any], number: int | None = None) -> bytes:
 async def events(request: web.Request) -> web.StreamResponse:
     """Stream until the client goes or the server stops."""
     site, known = request.app[WEB], last_event_id(request)
-    if site.streams >= site.settings.streams_cap:
+    if len(site.streams) >= site.settings.streams_cap:
         raise Problem(503, "too-many-streams", "too many pages are open", headers={"Retry-After": "10"})
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
     await response.prepare(request)
-    site.streams += 1
-    try:
-        await stream(site, response, known)
-    except (ConnectionError, TimeoutError):
-        pass  # the client went, or stopped reading; it resumes with its last id
-    finally:
-        site.streams -= 1
+    with contextlib.suppress(ConnectionError, TimeoutError):  # the client went, or we stop; it resumes with its id
+        async with asyncio.timeout(None) as leash:
+            site.streams.add(leash)
+            try:
+                await stream(site, response, known)
+            finally:
+                site.streams.discard(leash)
     return response
+
+
+def end_streams(site: Web) -> None:
+    """Let every stream end now, so that stopping the server waits for none."""
+    for leash in site.streams:
+        leash.reschedule(asyncio.get_running_loop().time())
 
 
 async def stream(site: Web, response: web.StreamResponse, known: int | None) -> None:
     """Tell the present version unless the client has it, then every newer one; beat in between."""
     await send(response, b"retry: 2000\n\n")
     view = site.queries.view()
-    incidents: Versions = {}
     told = known if known == view.version else None
-    while not site.closing:
+    incidents: Versions = {} if told is None else {i.id: i for i in view.incidents}
+    while True:
         health = site.health()
         if view.version != told:
             await send(response, frame("view", view_event(view, health, incidents), view.version))

@@ -89,6 +89,7 @@ class Exporter:
         self._kept: dict[str, Rendered] = {}
         self._series = 0
         self._dropped = 0
+        self._names: frozenset[str] = frozenset()
         self._detections = Detections()
 
     async def exposition(self, view: View, health: Health, *, accept: str, web_errors: int = 0) -> tuple[bytes, str]:
@@ -96,12 +97,10 @@ class Exporter:
         encode, content_type = choose_encoder(accept)
         async with self._lock:
             body = await self._body(view, health, encode, content_type)
-            own = encode(self._own(health, web_errors))  # type: ignore[arg-type]
+            own = encode(self._own(health, web_errors))
         return own.removesuffix(b"# EOF\n") + body, content_type
 
-    async def _body(
-        self, view: View, health: Health, encode: Callable[[Any], bytes], content_type: str
-    ) -> bytes:
+    async def _body(self, view: View, health: Health, encode: Callable[[Any], bytes], content_type: str) -> bytes:
         now = self._clock.mono()
         kept = self._kept.get(content_type)
         if kept:
@@ -131,6 +130,7 @@ class Exporter:
         families.found["healthmon_detection_seconds"] = self._detections.family()
         self._series, dropped = put_samples(families, view, fresh, cap=self._cap)
         self._dropped += dropped
+        self._names = frozenset(families.found)
         return families
 
     def _own(self, health: Health, web_errors: int) -> Registry:
@@ -140,7 +140,7 @@ class Exporter:
         families.put("healthmon_exporter_series_dropped_total", [], self._dropped)
         families.put("healthmon_web_errors_total", [], web_errors)
         put_health(families, health)
-        put_counters(families, health.counters)
+        put_counters(families, health.counters, taken=self._names)
         return families
 
 
@@ -257,9 +257,15 @@ def put_samples(families: Families, view: View, readings: Iterable[Reading], *, 
 
 
 def dimensions(labels: Mapping[str, str]) -> dict[str, str]:
-    """A sample's own labels, kept apart from the six of the series and from names that Prometheus owns."""
+    """A sample's own labels, kept apart from the six of the series and from names that Prometheus owns.
+
+    A backslash becomes a slash, as in the store: `C:\\` and `C:/` would be two series.
+    """
     taken = {*SERIES, "le", "quantile", "job", "instance"}
-    return {(f"dim_{name}" if (name := clean(key)) in taken else name): value for key, value in labels.items()}
+    return {
+        (f"dim_{name}" if (name := clean(key)) in taken else name): value.replace("\\", "/")
+        for key, value in labels.items()
+    }
 
 
 def put_health(families: Families, health: Health) -> None:
@@ -279,9 +285,12 @@ def put_health(families: Families, health: Health) -> None:
         families.put("healthmon_status", [status], float(health.status == status))
 
 
-def put_counters(families: Families, counters: Mapping[str, float]) -> None:
-    """healthmon's own counters; those that the catalogue does not know get a plain help text."""
-    shown = {"healthmon_exporter_series_dropped_total", "healthmon_web_errors_total"}
+def put_counters(families: Families, counters: Mapping[str, float], *, taken: frozenset[str] = frozenset()) -> None:
+    """healthmon's own counters; those that the catalogue does not know get a plain help text.
+
+    A name that readings have taken is left out: declared twice, it would spoil the whole scrape.
+    """
+    shown = taken | {"healthmon_exporter_series_dropped_total", "healthmon_web_errors_total"}
     for key in sorted(counters):
         name, labels = parse_counter(key)
         if name in shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -72,8 +73,7 @@ class Web:
     prober: Prober | None = None
     scrub: Scrub | None = None
     name_for_token: Callable[[str], str | None] | None = None
-    closing: bool = False
-    streams: int = 0
+    streams: set[asyncio.Timeout] = field(default_factory=set)
     errors: int = 0
 
     def health(self) -> Health:

@@ -67,7 +67,7 @@ def confidence_words(confidence: float) -> str:
 
 def area_words(area: Area) -> str:
     """`ward with 28 beds`, never `28 affected`."""
-    kinds = {"ed": "emergency department", "icu": "intensive care", "theatre": "theatres", "lab": "laboratory"}
+    kinds = {"ed": "ED", "icu": "ICU", "theatre": "theatres", "lab": "laboratory", "datacentre": "data centre"}
     kind = kinds.get(area.kind.value, area.kind.value)
     return f"{kind} with {area.beds} beds" if area.beds else kind
 
