@@ -232,10 +232,12 @@ def rotas_of(written: Written) -> dict[str, Rota]:
 
 
 def _channels_known(written: Written, names: list[str], path: DataPath) -> None:
-    for name in names:
+    for number, name in enumerate(names):
         if name not in written.channels:
             known = set(written.channels)
-            written.validator.problem(path, f"unknown channel '{name}'{did_you_mean(name, known)}{allowed(known)}")
+            written.validator.problem(
+                (*path, number), f"unknown channel '{name}'{did_you_mean(name, known)}{allowed(known)}"
+            )
 
 
 def changes_of(written: Written) -> tuple[PlannedChange, ...]:

@@ -74,11 +74,11 @@ class CheckReader:
         )
 
     def _vantages_known(self, form: CheckForm, path: DataPath) -> None:
-        for name in form.vantages:
+        for number, name in enumerate(form.vantages):
             if name not in self._vantages:
                 hint = did_you_mean(name, self._vantages)
                 self._validator.problem(
-                    (*path, "from"), f"unknown vantage '{name}'{hint} (allowed: poller, agents, ids of agents)"
+                    (*path, "from", number), f"unknown vantage '{name}'{hint} (allowed: poller, agents, ids of agents)"
                 )
 
     def _params(self, form: CheckForm, path: DataPath) -> dict[str, Any] | None:

@@ -9,7 +9,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
-from healthmon.config.scalars import Duration, Id, Interval, Moment, Network, Rate, Timezone, Url
+from healthmon.config.scalars import (
+    Day,
+    Duration,
+    Id,
+    Interval,
+    MedicalInterval,
+    Moment,
+    Network,
+    Rate,
+    Retention,
+    Timezone,
+    Url,
+)
 from healthmon.model.topology import Acuity, AreaKind
 
 
@@ -227,7 +239,7 @@ class LineProtocolForm(Form):
 class EmbeddedStoreForm(Form):
     """The store that healthmon brings."""
 
-    retention: Duration = Field(default=30 * 86400.0, gt=0, description="How long points are kept")
+    retention: Retention = Field(default=30 * 86400.0, description="How long points are kept")
 
 
 class StoreForm(Form):
@@ -243,7 +255,7 @@ class MedicalAllowForm(Form):
 
     kind: str
     approved_by: str
-    approved_on: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    approved_on: Day
 
 
 class MedicalForm(Form):
@@ -251,9 +263,7 @@ class MedicalForm(Form):
 
     cidr: Network
     allow: list[MedicalAllowForm] = []
-    every: Duration = Field(
-        default=60.0, ge=60, description="At most one probe of a device in this time, never under 60s"
-    )
+    every: MedicalInterval = Field(default=60.0, description="At most one probe of a device in this time")
 
 
 class RatesForm(Form):

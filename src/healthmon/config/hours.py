@@ -22,19 +22,19 @@ class HoursProblem(ValueError):
 
 
 def hours_of(written: Any) -> Hours | None:
-    """None means always. Raises HoursProblem."""
+    """None means always; a single day overrides a range that covers it. Raises HoursProblem."""
     if written in ("always", None):
         return None
     if not isinstance(written, dict) or not written:
         raise HoursProblem(None, f"must be always or a mapping of days to hours (allowed: always, {_ALLOWED_KEYS})")
-    spans: list[tuple[int, int, int]] = []
-    closed_on_holidays = False
-    for key, value in written.items():
-        if key == "holidays":
-            closed_on_holidays = _holidays(value)
-            continue
+    closed_on_holidays = _holidays(written["holidays"]) if "holidays" in written else False
+    days: dict[int, str] = {}
+    for key in sorted((key for key in written if key != "holidays"), key=lambda key: "-" not in key):
         for day in _days(key):
-            spans.extend(_spans(key, day, value))
+            if day in days and ("-" in key) == ("-" in days[day]):
+                raise HoursProblem(key, f"gives {_DAYS[day]} again, after {days[day]}")
+            days[day] = key
+    spans = [span for day, key in days.items() for span in _spans(key, day, written[key])]
     return Hours(tuple(sorted(spans)), closed_on_holidays)
 
 

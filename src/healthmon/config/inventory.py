@@ -106,8 +106,8 @@ class Inventory:
         for team_id, placed in self._written.teams.items():
             form = placed.form
             self._refer(form.rota, rotas, "rota", (*placed.path, "rota"))
-            for name in form.channels:
-                self._refer(name, channels, "channel", (*placed.path, "channels"))
+            for number, name in enumerate(form.channels):
+                self._refer(name, channels, "channel", (*placed.path, "channels", number))
             teams[team_id] = Team(
                 team_id, form.name or team_id, form.rota, form.phone, form.desk, self._team_channels(form)
             )
@@ -162,7 +162,7 @@ class Inventory:
         raw = self._written.raw_ids("areas")
         kinds = {kind.value for kind in AreaKind}
         used: dict[str, None] = {}
-        for name in form.used_in:
+        for number, name in enumerate(form.used_in):
             if name in raw:
                 used[name] = None
             elif name in kinds:
@@ -170,7 +170,7 @@ class Inventory:
             else:
                 hint = did_you_mean(name, raw | kinds)
                 self._validator.problem(
-                    (*path, "used_in"), f"unknown area or area kind '{name}'{hint}{allowed(kinds | {'all'})}"
+                    (*path, "used_in", number), f"unknown area or area kind '{name}'{hint}{allowed(kinds | {'all'})}"
                 )
         return tuple(used)
 

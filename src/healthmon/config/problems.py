@@ -47,8 +47,9 @@ class Problems:
 
 
 def allowed(names: Iterable[str]) -> str:
-    """` (allowed: a, b, c)`."""
-    return f" (allowed: {', '.join(sorted(names))})"
+    """` (allowed: a, b, c)`, or that there is none."""
+    known = sorted(names)
+    return f" (allowed: {', '.join(known)})" if known else " (none is declared)"
 
 
 def did_you_mean(word: str, names: Collection[str]) -> str:

@@ -77,10 +77,10 @@ def _selector_known(placed: Placed[RuleForm], validator: Validator, written: Wri
         ("areas", placed.form.on.areas, written.raw_ids("areas"), False),
     )
     for key, names, known, listed in places:
-        for name in names:
+        for number, name in enumerate(names):
             if name not in known:
                 hint = did_you_mean(name, known) + (allowed(known) if listed else "")
-                validator.problem((*placed.path, "on", key), f"unknown name '{name}'{hint}")
+                validator.problem((*placed.path, "on", key, number), f"unknown name '{name}'{hint}")
 
 
 def _metrics_known(placed: Placed[RuleForm], validator: Validator, packs: Packs) -> None:
@@ -152,6 +152,8 @@ def _with_channels(policy: Policy, channels: Mapping[str, object]) -> Policy:
 
 
 def _known(written: Written, names: list[str], known: set[str], what: str, path: DataPath) -> None:
-    for name in names:
+    for number, name in enumerate(names):
         if name not in known:
-            written.validator.problem(path, f"unknown {what} '{name}'{did_you_mean(name, known)}{allowed(known)}")
+            written.validator.problem(
+                (*path, number), f"unknown {what} '{name}'{did_you_mean(name, known)}{allowed(known)}"
+            )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 ID_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 _ID = re.compile(ID_PATTERN)
@@ -27,6 +27,26 @@ def duration_s(value: Any) -> float:
     if not isinstance(value, bool) and value in (0, "0"):
         return 0.0
     raise ValueError("is not a duration (allowed: 500ms, 30s, 5m, 1h, 7d)")
+
+
+def range_of_s(low: str, high: str) -> AfterValidator:
+    """Refuses durations out of this range, in words that a person wrote it in."""
+    low_s, high_s = duration_s(low), duration_s(high)
+
+    def check(value: float) -> float:
+        if not low_s <= value <= high_s:
+            raise ValueError(f"is out of range (allowed: {low} to {high})")
+        return value
+
+    return AfterValidator(check)
+
+
+def checked_date(value: str) -> str:
+    """A day."""
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise ValueError("is not a date (allowed: 2026-11-01)") from None
 
 
 def rate_hz(value: Any) -> float:
@@ -84,7 +104,12 @@ def moment_s(value: Any) -> float:
 RATE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": _RATE_PATTERN}
 DURATION_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "string", "pattern": _DURATION_PATTERN}, {"const": 0}]}
 Duration = Annotated[float, BeforeValidator(duration_s), WithJsonSchema(DURATION_SCHEMA)]
-Interval = Annotated[float, BeforeValidator(duration_s), Field(ge=0.1, le=86400.0), WithJsonSchema(DURATION_SCHEMA)]
+Interval = Annotated[float, BeforeValidator(duration_s), range_of_s("100ms", "1d"), WithJsonSchema(DURATION_SCHEMA)]
+MedicalInterval = Annotated[
+    float, BeforeValidator(duration_s), range_of_s("60s", "1d"), WithJsonSchema(DURATION_SCHEMA)
+]
+Retention = Annotated[float, BeforeValidator(duration_s), range_of_s("1h", "3650d"), WithJsonSchema(DURATION_SCHEMA)]
+Day = Annotated[str, AfterValidator(checked_date), WithJsonSchema({"type": "string", "format": "date"})]
 Rate = Annotated[float, BeforeValidator(rate_hz), WithJsonSchema(RATE_SCHEMA)]
 Id = Annotated[
     str,

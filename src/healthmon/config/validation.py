@@ -31,6 +31,10 @@ _WORDS = {
     "model_attributes_type": "must be a mapping",
     "dataclass_type": "must be a mapping",
     "string_pattern_mismatch": "does not have the form {pattern}",
+    "too_short": "must have at least {min_length} item",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
 }
 
 

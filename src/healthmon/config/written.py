@@ -130,7 +130,7 @@ def _organisation(validator: Validator, sites: list[Placed[SiteForm]]) -> Organi
     if "site" in data and sites:
         site = sites[0].form
         return OrganisationForm(id=site.id, name=site.name, timezone=site.timezone or "UTC")
-    if "site" not in data:
+    if "site" not in data and not len(validator.problems):
         validator.problem((), "key 'organisation' is missing (or `site` as the short form for one site)")
     return OrganisationForm(id="invalid", name="invalid")
 

@@ -99,7 +99,7 @@ def node_at(root: Node, path: DataPath, *, key: bool = False) -> Node:
     return node
 
 
-def _continues(node: Node, key: ScalarNode, value: Node) -> bool:
+def _continues(node: MappingNode, key: ScalarNode, value: Node) -> bool:
     """Whether `then paper` of `{text: Read-only copy, then paper, proven_by: x}` is the rest of the text before it.
 
     No key of ours holds a space, so a "key" with one and without a value can be nothing else.
@@ -124,9 +124,10 @@ class Builder:
             return None
         if isinstance(node, SequenceNode):
             return [self.build(item, depth + 1) for item in node.value]
+        assert isinstance(node, MappingNode)
         return self._mapping(node, depth)
 
-    def _mapping(self, node: Node, depth: int) -> dict[str, Any]:
+    def _mapping(self, node: MappingNode, depth: int) -> dict[str, Any]:
         built: dict[str, Any] = {}
         last: str | None = None  # the key before this one, if its value is text
         for key_node, value_node in node.value:

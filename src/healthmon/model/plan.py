@@ -19,7 +19,7 @@ class Job:
     address: str
     every_s: float
     timeout_s: float
-    params: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict, repr=False)  # may hold secrets
     recheck: int = 2
 
 

@@ -115,7 +115,7 @@ class Check:
     kind: str
     every_s: float
     timeout_s: float
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may hold secrets
     vantages: tuple[str, ...] = ("poller",)
     recheck: int = 2
 
