@@ -84,7 +84,8 @@ def _url(parts: SplitResult, path: str) -> Url:
         raise Finding(Reason.BAD_PARAMS, "credentials do not belong in an address: use user and password_file")
     more, _, query = path.partition("?")
     joined = parts.path.rstrip("/") + (more if more.startswith("/") else f"/{more}") if more else parts.path or "/"
-    whole = Url(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], joined, query or parts.query)
+    host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode("ascii")
+    whole = Url(parts.scheme, host, parts.port or _PORTS[parts.scheme], joined, query or parts.query)
     if any(ord(char) <= 0x20 or ord(char) >= 0x7F for char in whole.target):
         raise ValueError("a request line is printable ASCII")
     return whole

@@ -94,22 +94,23 @@ class Guard:
 
     def check_stop(self) -> None:
         """Raises Forbidden(probing_stopped) while the stop button is pressed."""
-        by = self.stopped_by
-        if by is not None:
+        if self.stopped:
             self.counts["stopped"] += 1
-            raise Forbidden(Reason.PROBING_STOPPED, f"probing is stopped by {by}")
+            raise Forbidden(Reason.PROBING_STOPPED, "the stop button is pressed")
 
     # admission
 
     def admit(self, found: Found, kind: str) -> list[tuple[int, str, Ruling]]:
         """The addresses that the safety block allows. Raises Forbidden(not_allowed) when there is none."""
         ruled = [(family, ip, self._networks.ruling(ip, kind)) for family, ip in found]
-        allowed = [entry for entry in ruled if entry[2].refused is None][:MOST_ADDRESSES]
+        allowed = [entry for entry in ruled if entry[2].refused is None]
         if not allowed:
-            why = ruled[0][2].refused if ruled else "the name has no address"
-            self.counts["medical_denied" if why and "medical" in why else "denied"] += 1
-            raise Forbidden(Reason.NOT_ALLOWED, why or "not allowed")
-        return allowed
+            first = ruled[0][2] if ruled else Ruling(refused="the name has no address")
+            self.counts["medical_denied" if first.medical else "denied"] += 1
+            raise Forbidden(Reason.NOT_ALLOWED, first.refused or "not allowed")
+        if allowed[0][2].medical is not None:
+            return allowed[:1]  # never a second medical device for one run
+        return [entry for entry in allowed if entry[2].medical is None][:MOST_ADDRESSES]
 
     def paces(self, target: str, ip: str, ruling: Ruling) -> Iterator[Pace]:
         """The rates that one more probe must fit, narrowest first.
@@ -165,7 +166,6 @@ class GuardedSight:
         allowed = self._guard.admit(await self._look_up(host), self._job.kind)
         _, ip, ruling = allowed[0]
         if ruling.medical is not None:
-            allowed = allowed[:1]  # never a second medical device for one run
             await self._medical_turn(ruling.medical, ip)
         await self._turn(ip, ruling)
         self._guard.check_stop()

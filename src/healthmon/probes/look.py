@@ -14,6 +14,9 @@ from healthmon.probes.reasons import Fault
 
 P = TypeVar("P")
 
+#: Far more than the checks of one poller; ad hoc probes of ever new targets must not fill the memory.
+_MOST_KNOWN = 50_000
+
 
 def samples_of(family: str, fields: Mapping[str, Value], labels: Mapping[str, str] | None = None) -> list[Sample]:
     """Samples of one family with the same labels; numbers become float."""
@@ -77,6 +80,8 @@ class Settings(Generic[P]):
         key = (job.target, job.check)
         known = self._known.get(key)
         if known is None or known[0] is not job.params:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
             known = (job.params, msgspec.convert(job.params, self._kind))
             self._known[key] = known
         return known[1]

@@ -56,7 +56,7 @@ class Networks:
 
     def _medical_ruling(self, address: IPAddress, medical: MedicalNetwork, kind: str) -> Ruling:
         if not any(allow.kind == kind for allow in medical.allow):
-            return Ruling(refused=f"{kind} is not approved in the medical network {medical.cidr}")
+            return Ruling(f"{kind} is not approved in the medical network {medical.cidr}", medical)
         return Ruling(medical=medical, subnet=_subnet(address))
 
 

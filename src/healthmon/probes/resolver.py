@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from queue import SimpleQueue
 
 #: (address family, address) in the resolver's order of preference.
 Found = list[tuple[int, str]]
@@ -23,11 +25,19 @@ def literal(host: str) -> Found | None:
 
 
 class Resolver:
-    """getaddrinfo in at most `threads` threads. A dead name server holds one thread per name, not per probe."""
+    """getaddrinfo in at most `threads` threads. A dead name server holds one thread per name, not per probe.
 
-    def __init__(self, *, threads: int = 16) -> None:
-        self._threads = threads
-        self._pool: ThreadPoolExecutor | None = None
+    The threads are daemons: one that hangs in the system's resolver must not hold up the end of the process,
+    which an executor's would.
+    """
+
+    def __init__(self, *, threads: int = 16, getaddrinfo: Callable[[str], Found] | None = None) -> None:
+        self._most = threads
+        self._getaddrinfo = getaddrinfo or _getaddrinfo
+        self._started = 0
+        self._idle = 0
+        self._lock = threading.Lock()
+        self._queue: SimpleQueue[tuple[str, asyncio.Future[Found]]] = SimpleQueue()
         self._asking: dict[str, asyncio.Future[Found]] = {}
 
     async def __call__(self, host: str) -> Found:
@@ -41,12 +51,14 @@ class Resolver:
         return await asyncio.shield(asked)
 
     def _ask(self, host: str) -> asyncio.Future[Found]:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="resolve")
-        loop = asyncio.get_running_loop()
-        asked = loop.run_in_executor(self._pool, _getaddrinfo, host)
+        asked: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
         self._asking[host] = asked
         asked.add_done_callback(lambda done: self._forget(host, done))
+        self._queue.put((host, asked))
+        with self._lock:
+            if self._idle < self._queue.qsize() and self._started < self._most:
+                self._started += 1
+                threading.Thread(target=self._work, name=f"resolve-{self._started}", daemon=True).start()
         return asked
 
     def _forget(self, host: str, done: asyncio.Future[Found]) -> None:
@@ -54,6 +66,29 @@ class Resolver:
             del self._asking[host]
         if not done.cancelled():
             done.exception()  # nobody may be waiting any more; that is not worth a warning
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            host, asked = self._queue.get()
+            with self._lock:
+                self._idle -= 1
+            try:
+                found: Found | Exception = self._getaddrinfo(host)
+            except (OSError, UnicodeError) as error:
+                found = error
+            with suppress(RuntimeError):  # the loop that asked is gone
+                asked.get_loop().call_soon_threadsafe(_answer, asked, found)
+
+
+def _answer(asked: asyncio.Future[Found], found: Found | Exception) -> None:
+    if asked.done():
+        return
+    if isinstance(found, Exception):
+        asked.set_exception(found)
+    else:
+        asked.set_result(found)
 
 
 def _getaddrinfo(host: str) -> Found:

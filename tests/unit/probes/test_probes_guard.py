@@ -20,7 +20,7 @@ NAMES = {
     "ehr.example": ["192.0.2.10", "203.0.113.10"],
     "mapped.example": ["::ffff:198.51.100.7"],
     "nat64.example": ["64:ff9b::c633:6407"],
-    "v6.example": ["2001:db8::1"],
+    "mixed.example": ["192.0.2.10", "198.51.100.7"],
 }
 
 MEDICAL = MedicalNetwork("198.51.100.0/24", (MedicalAllow("icmp", "clinical engineering", "2026-11-01"),), 60.0)
@@ -121,6 +121,11 @@ async def test_a_slot_that_stays_taken_ends_as_rate_limited(clock: ManualClock) 
         await settle()
         await clock.advance(6.0)
     assert waiting.result() is Reason.RATE_LIMITED
+
+
+async def test_a_medical_address_behind_an_ordinary_one_is_left_out(clock: ManualClock) -> None:
+    found = await guard(clock).sight(job("icmp"), "v").resolve("mixed.example", 0)
+    assert [a.ip for a in found] == ["192.0.2.10"]
 
 
 async def test_a_reload_does_not_forget_what_a_medical_device_has_got(clock: ManualClock) -> None:
