@@ -26,6 +26,7 @@ from healthmon.model.incident import (
     Step,
     Why,
 )
+from healthmon.model.topology import Team
 
 ESTATE = estate()
 
@@ -38,7 +39,7 @@ class Desk:
         self.rows: list[LedgerRow] = []
         self.mode = mode
         self.policies = policies
-        self.more: Mapping[str, Any] = more
+        self.more: Mapping[str, Any] = {"estate": ESTATE} | more
 
     def ask(self, incident: Incident, now: float) -> list[tuple[str, Why]]:
         notices, rows = due(
@@ -47,7 +48,6 @@ class Desk:
             told=self.told,
             mode=self.mode,
             now=now,
-            estate=ESTATE,
             ledgered={row.key for row in self.rows},
             **self.more,
         )
@@ -59,7 +59,6 @@ class Desk:
             told=self.told,
             mode=self.mode,
             now=now,
-            estate=ESTATE,
             ledgered={row.key for row in self.rows},
             **self.more,
         )
@@ -193,6 +192,13 @@ def test_a_policy_may_name_teams_and_addresses() -> None:
     desk = Desk(policies=(network,))
     assert desk.ask(incident(team="network"), MORNING) == [("mail", Why.OPENED)]
     assert next(iter(desk.told.values())).to == "net@hospital.example"
+
+
+def test_the_team_whose_fault_it_is_hears_with_the_first_step() -> None:
+    network = Team("network", "Network", channels=("net-chat", "pager"))
+    desk = Desk(estate=replace(ESTATE, teams={"network": network}))
+    assert desk.ask(incident(team="network"), MORNING) == [("pager", Why.OPENED), ("net-chat", Why.OPENED)]
+    assert desk.ask(incident(team="network"), MORNING + 300) == [("mail", Why.ESCALATED)]
 
 
 def test_no_policy_is_visible() -> None:

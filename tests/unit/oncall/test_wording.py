@@ -30,6 +30,7 @@ def test_the_end_never_says_resolved_to_a_ward() -> None:
     text = wording.text(mitigated(incident(), MORNING + 600), Why.MITIGATED, ESTATE)
     assert "Reachable again since 10:10; keep using paper until the nurse in charge says stop." in text
     assert "resolved" not in text.lower()
+    assert "Nobody has taken it" not in text
 
 
 def test_a_person_who_says_it_works_is_quoted_as_such() -> None:

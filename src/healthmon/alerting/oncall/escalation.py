@@ -112,7 +112,7 @@ def _steps(case: Case, policy: Policy, heard: tuple[Notice, ...], *, live: bool)
         if live and not counted and step.after_s > policy.steps[0].after_s:
             return  # waking came late: later steps wait for the first to be told
         told = {(notice.channel, notice.to) for notice in counted if notice.step == number}
-        for reader in _readers(step):
+        for reader in _readers(case, step, first=number == 0):
             if reader not in told:
                 yield case.notice(number, reader, Why.ESCALATED if number else Why.OPENED)
 
@@ -131,9 +131,13 @@ def _nobody_reached(heard: tuple[Notice, ...], number: int) -> bool:
     return number == max(notice.step for notice in heard) + 1
 
 
-def _readers(step: Step) -> Iterator[Reader]:
-    """`mail` is everyone behind that channel, `mail:ops@hospital.example` one address."""
-    for name in step.channels:
+def _readers(case: Case, step: Step, *, first: bool) -> Iterator[Reader]:
+    """The step's channels, and with the first step those of the team whose fault it is.
+
+    `mail` is everyone behind that channel, `mail:ops@hospital.example` one address.
+    """
+    team = case.estate.teams.get(case.incident.team or "") if first else None
+    for name in dict.fromkeys((*step.channels, *(team.channels if team else ()))):
         channel, _, to = name.partition(":")
         yield channel, to or channel
 

@@ -62,7 +62,10 @@ def text(incident: Incident, why: Why, estate: Estate) -> str:
     if incident.root:
         lines.append(_cause(incident.root))
     lines.append(f"First sign {clock_text(incident.first_evidence_at, zone)}, severity {incident.severity}.")
-    lines.append(f"Owner: {incident.owner}." if incident.owner else "Nobody has taken it yet.")
+    if incident.owner:
+        lines.append(f"Owner: {incident.owner}.")
+    elif why not in (Why.MITIGATED, Why.RESOLVED):
+        lines.append("Nobody has taken it yet.")
     lines.append(f"Incident {incident.id}")
     return "\n".join(lines)
 
