@@ -16,6 +16,9 @@ CLOCK_STEP_S = 30.0
 #: A clock that jumps more often than this within one epoch is beyond repair; the last correction stays.
 MAX_CLOCK_SEGMENTS = 64
 
+#: Two epochs of one agent heard by turns within this time mean that its disk image was cloned.
+CLONE_WINDOW_S = 60.0
+
 
 @dataclass(slots=True)
 class Track:
@@ -100,6 +103,33 @@ class Track:
             return False
         self.clock.append((batch.seq, skew_of(batch.sent, received_at), batch.sent - batch.mono))
         return True
+
+
+@dataclass(slots=True)
+class Turns:
+    """Which epochs of one agent speak live, by turns.
+
+    A new spool changes the epoch once, and a spool whose disk recovers goes back once; two machines with one
+    identity keep changing.
+    """
+
+    newest: str
+    heard: dict[str, float] = field(default_factory=dict)  # epoch -> when last
+    returns: list[float] = field(default_factory=list)
+    cloned_at: float | None = None
+
+    def note(self, epoch: str, at: float) -> bool:
+        """Hear one live batch; True when it shows, for the first time in a while, that two machines speak."""
+        self.heard = {name: when for name, when in self.heard.items() if at - when <= CLONE_WINDOW_S}
+        self.returns = [when for when in self.returns if at - when <= CLONE_WINDOW_S]
+        if epoch != self.newest and epoch in self.heard:
+            self.returns.append(at)
+        self.newest = epoch
+        self.heard[epoch] = at
+        if len(self.returns) < 2:
+            return False
+        before, self.cloned_at = self.cloned_at, at
+        return before is None or at - before > CLONE_WINDOW_S
 
 
 def skew_of(sent: float, received_at: float) -> float:

@@ -168,7 +168,10 @@ PATTERNS = (
         ),
     ),
     Pattern("hl7_segment", re.compile(r"(?<![A-Za-z0-9])(?:PID|NK1|IN1|GT1|MRG)\|")),
-    Pattern("hl7_name", re.compile(r"(?<![A-Za-z0-9])[A-Z](?:[A-Za-z'’-]{3,}|[a-z'’]{2,})\^[A-Z][A-Za-z'’-]+(?![A-Za-z0-9])")),
+    Pattern(
+        "hl7_name",
+        re.compile(r"(?<![A-Za-z0-9])[A-Z](?:[A-Za-z'’-]{3,}|[a-z'’]{2,})\^[A-Z][A-Za-z'’-]+(?![A-Za-z0-9])"),
+    ),
     Pattern("fhir_patient", re.compile(r"(?<![A-Za-z])Patient/[A-Za-z0-9][A-Za-z0-9.-]{0,63}")),
     Pattern(
         "fhir_search",

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from healthmon.ingest.epochs import SKEW_TOLERANCE_S, Track
+from healthmon.ingest.epochs import CLONE_WINDOW_S, SKEW_TOLERANCE_S, Track, Turns
 from healthmon.ingest.guard import PatientDataGuard
 from healthmon.ingest.rows import RowMaker
 from healthmon.model.journal import Epoch, Ranges
@@ -15,8 +15,6 @@ from healthmon.model.topology import Estate
 from healthmon.runtime import ranges
 
 POLLER = "poller"
-#: Two epochs of one agent heard by turns within this time mean that its disk image was cloned.
-CLONE_WINDOW_S = 60.0
 MAX_EPOCHS_PER_AGENT = 16
 MAX_RANGES = 4096
 MAX_SEQ = (1 << 63) - 1
@@ -30,8 +28,8 @@ Declared = Callable[[str, str, str], bool]
 class Admitted:
     """What may go on. `readings` are skew-corrected and guarded; `new` False: the engine has them already.
 
-    `rows` is empty only when the store has this batch; a batch that the store may lack is written again.
-    `key` names the batch for the store's queue.
+    `rows` is empty when the store has this batch, or when nothing of it was declared; a batch that the store may
+    lack is written again. `key` names the batch for the store's queue.
     """
 
     batch: Batch
@@ -67,8 +65,7 @@ class Pipeline:
         self.counters: Counter[str] = Counter()
         self._guard = PatientDataGuard(families)
         self._tracks = {key: Track.restored(epoch) for key, epoch in epochs.items()}
-        self._current: dict[str, tuple[str, str, float]] = {}  # agent -> newest epoch, the one before, when it changed
-        self._cloned: dict[str, float] = {}
+        self._turns: dict[str, Turns] = {}
         self._declared = declared
         self.reload(estate)
 
@@ -130,19 +127,20 @@ class Pipeline:
         return track.gaps() if track else ()
 
     def cloned(self, now: float) -> frozenset[str]:
-        """Agents whose two epochs were heard by turns in the last minute."""
-        return frozenset(agent for agent, at in self._cloned.items() if now - at <= CLONE_WINDOW_S)
+        """Agents of which two epochs spoke by turns within the last minute: a cloned disk image."""
+        return frozenset(
+            agent
+            for agent, turns in self._turns.items()
+            if turns.cloned_at is not None and now - turns.cloned_at <= CLONE_WINDOW_S
+        )
 
     def rejected(self) -> dict[str, int]:
         """Counts by reason for `healthmon_ingest_rejected_total`."""
         prefixes = ("batches_refused_", "readings_refused_", "samples_refused_")
-        return {name: count for name, count in self._all_counts().items() if name.startswith(prefixes)}
+        return {name: count for name, count in self.counts().items() if name.startswith(prefixes)}
 
     def counts(self) -> dict[str, int]:
         """Every counter, the guard's included; all monotone."""
-        return self._all_counts()
-
-    def _all_counts(self) -> dict[str, int]:
         return dict(self.counters + self._guard.counts)
 
     def _refuse(self, batch: Batch, topic_agent: str, track: Track | None) -> Refused | None:
@@ -182,23 +180,13 @@ class Pipeline:
             self.counters["clock_steps"] += 1
         before = track.received
         track.received = ranges.add(before, batch.seq)
-        if batch.dropped:
+        if batch.dropped or track.dropped:
             track.dropped = ranges.subtract(ranges.merge(track.dropped, batch.dropped), track.received)[-MAX_RANGES:]
         track.last_at = max(track.last_at, received_at)
-        if batch.live:
-            self._note_turn(batch, received_at)
+        turns = self._turns.setdefault(batch.agent, Turns(batch.epoch))
+        if batch.live and turns.note(batch.epoch, received_at):
+            self.counters["agents_cloned"] += 1
         return track.received is not before
-
-    def _note_turn(self, batch: Batch, at: float) -> None:
-        """A new spool changes the epoch once; only two living spools go back to an epoch left behind."""
-        newest, previous, changed_at = self._current.get(batch.agent, (batch.epoch, "", at))
-        if batch.epoch != newest:
-            if batch.epoch == previous and at - changed_at <= CLONE_WINDOW_S:
-                if batch.agent not in self.cloned(at):
-                    self.counters["agents_cloned"] += 1
-                self._cloned[batch.agent] = at
-            newest, previous, changed_at = batch.epoch, newest, at
-        self._current[batch.agent] = (newest, previous, changed_at)
 
     def _readings(self, batch: Batch, skew_s: float, received_at: float) -> Iterable[Reading]:
         for reading in batch.readings:

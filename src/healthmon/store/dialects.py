@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 _API = {1: "/write", 2: "/api/v2/write", 3: "/api/v3/write_lp"}
 
@@ -25,13 +25,33 @@ class Dialect:
         if self.version not in (None, 1, 2, 3):
             raise ValueError(f"version {self.version} (allowed: 1, 2, 3)")
         if urlsplit(self.url).scheme not in ("http", "https"):
-            raise ValueError(f"url {self.url!r} must start with http:// or https://")
+            raise ValueError("the url must start with http:// or https://")
+
+    @classmethod
+    def of(
+        cls,
+        version: int | None,
+        url: str,
+        name: str,
+        *,
+        org: str = "",
+        token: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+    ) -> Dialect:
+        """A login inside the address (`http://user:password@host`) is taken out of it."""
+        parts = urlsplit(url)
+        if "@" in parts.netloc:
+            login, _, place = parts.netloc.rpartition("@")
+            user, _, secret = login.partition(":")
+            url = parts._replace(netloc=place).geturl()
+            username, password = username or unquote(user), password or unquote(secret)
+        return cls(version, url, name, org, token, username, password)
 
     @property
     def at(self) -> str:
-        """The address as messages may show it, without a login."""
-        parts = urlsplit(self.write_url)
-        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        """The address as messages show it: without its query, which may hold a token."""
+        return urlsplit(self.write_url)._replace(query="").geturl()
 
     @property
     def reads(self) -> bool:

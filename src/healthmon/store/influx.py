@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 #: Lines of one request: large enough to be fast, small enough to encode without holding the loop for long.
 MAX_LINES = 5_000
 
-#: VictoriaMetrics answers before its disk has the rows; it writes them out within this time.
-VICTORIA_FLUSH_S = 5.0
+#: VictoriaMetrics answers before its disk has the rows. Killed at any moment, 1.79.5 lost points of known series
+#: up to 5 s old and points of a new series up to 9 s old.
+VICTORIA_FLUSH_S = 15.0
 
 Rejected = list[tuple[Row, str]]
 
@@ -62,7 +63,9 @@ class InfluxStore:
         ca_file: str | None = None,
     ) -> None:
         name = (bucket if version == 2 else database) or bucket or database or "healthmon"
-        self.dialect = Dialect(version, url, name, org or "", token, username, password)
+        self.dialect = Dialect.of(
+            version, url, name, org=org or "", token=token, username=username, password=password
+        )
         self._timeout_s = timeout_s
         self._ca_file = ca_file
         self._encoder = Encoder()
@@ -171,12 +174,30 @@ class InfluxStore:
         data: bytes | Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> _Answer:
+        """One answer, with a second try: a connection kept open since before the database restarted fails once."""
         import aiohttp
 
         every = {**self.dialect.headers, **(headers or {})}
         try:
+            return await self._once(method, url, params, data, every)
+        except StoreDown as down:
+            if not isinstance(down.__cause__, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)):
+                raise
+        return await self._once(method, url, params, data, every)
+
+    async def _once(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        data: bytes | Mapping[str, str] | None,
+        headers: Mapping[str, str],
+    ) -> _Answer:
+        import aiohttp
+
+        try:
             async with self._open().request(
-                method, url, params=params, data=data, headers=every, allow_redirects=False
+                method, url, params=params, data=data, headers=headers, allow_redirects=False
             ) as answer:
                 text = await answer.text(errors="replace")
                 victoria = "X-Server-Hostname" in answer.headers

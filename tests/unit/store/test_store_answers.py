@@ -96,9 +96,11 @@ def test_logins_by_version() -> None:
     assert "p" not in repr(basic).replace("http", "").split("username")[1].removeprefix("='u'")
 
 
-def test_a_login_in_the_address_is_never_shown() -> None:
-    dialect = Dialect(1, "https://u:secret@db.example:8086", "x")
+def test_a_login_in_the_address_is_used_and_never_shown() -> None:
+    dialect = Dialect.of(1, "https://u:s%40fe@db.example:8086", "x")
     assert dialect.at == "https://db.example:8086/write"
+    assert (dialect.username, dialect.password) == ("u", "s@fe")
+    assert "fe" not in repr(dialect)
 
 
 @pytest.mark.parametrize(("version", "url"), [(4, "http://db"), (1, "db:8086"), (2, "mqtt://db")])
