@@ -39,7 +39,9 @@ groups:
   - {match: {kind: switch, label: {layer: core}}, checks: [{kind: tcp, port: 22}]}
 """
     )
-    checks = {target.id: {check.id: check.every_s for check in target.checks} for target in site.estate.targets.values()}
+    checks = {
+        target.id: {check.id: check.every_s for check in target.checks} for target in site.estate.targets.values()
+    }
 
     assert checks == {"a": {"icmp": 5.0, "tcp": 30.0}, "b": {"icmp": 30.0}, "c": {}}
 
