@@ -40,7 +40,7 @@ async def test_a_change_appears_without_a_reload(page: Page) -> None:
         better = dict(hospital.view().services)
         better["icu", "ehr"] = replace(better["icu", "ehr"], state=ServiceState.DEGRADED)
         hospital.show(services=better, incidents=(replace(severe(), title="Now another title"),))
-        await page.wait("document.querySelector('#live').innerText.includes('Now another title')")
+        await page.wait("document.querySelector('#live')?.innerText.includes('Now another title')")
         assert await page.eval("document.querySelector('#say').textContent") == "1 open incident, worst severity 1"
         assert await page.eval("window.mark") == 1
 
@@ -50,7 +50,7 @@ async def test_signing_in_and_taking_an_incident(page: Page) -> None:
     async with served(hospital_app(hospital)) as url:
         await sign_in(page, url)
         await page.eval(f"document.getElementById('ack-{SEVERE}').click()")
-        await page.wait("document.querySelector('#live').innerText.includes('owner Dana Example')")
+        await page.wait("document.querySelector('#live')?.innerText.includes('owner Dana Example')")
         await page.wait("document.readyState === 'complete'")
     assert [(c.action, c.incident, c.by) for c in hospital.commands] == [("ack", SEVERE, "Dana Example")]
 
@@ -63,7 +63,7 @@ async def test_a_note_is_not_lost_when_the_page_changes_under_it(page: Page) -> 
         await page.eval("document.getElementById('f-note').focus()")
         await page.eval("document.getElementById('f-note').value = 'half a sentence'")
         hospital.show(incidents=(replace(severe(), title="Changed meanwhile"),))
-        await page.wait("document.querySelector('#live').innerText.includes('Changed meanwhile')")
+        await page.wait("document.querySelector('#live')?.innerText.includes('Changed meanwhile')")
         assert await page.eval("document.activeElement.id") == "f-note"
         assert await page.eval("document.getElementById('f-note').value") == "half a sentence"
 
@@ -72,12 +72,12 @@ async def test_a_dead_server_makes_the_page_say_so_and_its_return_heals_it(page:
     port = free_port()
     async with served(hospital_app(Hospital()), port) as url:
         await page.open(url)
-        assert await page.eval("document.getElementById('stale').hidden")
-    await page.wait("!document.getElementById('stale').hidden", timeout_s=30)
+        assert await page.eval("document.getElementById('stale')?.hidden")
+    await page.wait("!document.getElementById('stale')?.hidden", timeout_s=30)
     assert "out of date since" in await page.text("#stale")
     assert await page.eval("document.documentElement.classList.contains('stale')")
     async with served(hospital_app(Hospital()), port):
-        await page.wait("document.getElementById('stale').hidden", timeout_s=60)
+        await page.wait("document.getElementById('stale')?.hidden", timeout_s=60)
 
 
 async def test_a_stuck_engine_makes_the_page_say_so_and_its_return_heals_it(page: Page) -> None:
@@ -85,9 +85,9 @@ async def test_a_stuck_engine_makes_the_page_say_so_and_its_return_heals_it(page
     async with served(hospital_app(hospital)) as url:
         await page.open(url)
         hospital._view = replace(hospital.view(), health=health(engine_tick_age_s=25.0))  # no new version: it is stuck
-        await page.wait("!document.getElementById('stale').hidden", timeout_s=30)
+        await page.wait("!document.getElementById('stale')?.hidden", timeout_s=30)
         hospital._view = replace(hospital.view(), health=health())
-        await page.wait("document.getElementById('stale').hidden", timeout_s=30)
+        await page.wait("document.getElementById('stale')?.hidden", timeout_s=30)
 
 
 @pytest.mark.parametrize("path", ["/", f"/incident/{SEVERE}", "/targets", "/ledger", "/login", "/ack/tok-1"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -14,11 +15,13 @@ from healthmon.web.access import from_own_page, local_path, person
 from healthmon.web.actions import check_texts
 from healthmon.web.api import find_incident
 from healthmon.web.problem import Problem, bad_request
-from healthmon.web.settings import WEB, engine_stale
+from healthmon.web.settings import WEB, Web, engine_stale
 from healthmon.web.words import LocalTime
 
 FORM_ACTIONS = ("ack", "unack", "own", "note", "mitigate", "resolve", "reopen")
 TEXT_MOST = 2000
+TARGETS_MOST = 500  # rows shown unless all are asked for
+MATRIX_KEPT_S = 10.0  # what was proven grows old even when nothing changes
 
 
 def common(request: web.Request, view: View) -> dict[str, Any]:
@@ -47,16 +50,33 @@ def common(request: web.Request, view: View) -> dict[str, Any]:
 
 def page(request: web.Request, name: str, facts: dict[str, Any]) -> web.Response:
     """The whole page, or with `?part=live` the part that changes."""
-    template = f"{name}_live.html" if request.query.get("part") == "live" else f"{name}.html"
-    return web.Response(text=request.app[WEB].pages.render(template, facts), content_type="text/html")
+    pages = request.app[WEB].pages
+    if request.query.get("part") != "live":
+        return web.Response(text=pages.render(f"{name}.html", facts), content_type="text/html")
+    part = pages.render(f"{name}_live.html", facts)
+    tag = f'"{hashlib.sha256(part.encode()).hexdigest()[:16]}"'
+    if request.headers.get("If-None-Match") == tag:
+        return web.Response(status=304, headers={"ETag": tag})
+    return web.Response(text=part, content_type="text/html", headers={"ETag": tag})
 
 
 async def show_board(request: web.Request) -> web.Response:
     view = request.app[WEB].queries.view()
     facts = common(request, view)
     everything = request.query.get("all") == "1"
-    facts["board"] = boardmodel.board(view, facts["health"], now=facts["now"], everything=everything)
+    matrix = matrix_now(request.app[WEB], view, facts["clock"], everything=everything)
+    facts["board"] = boardmodel.board(view, facts["health"], now=facts["now"], matrix=matrix)
     return page(request, "board", facts)
+
+
+def matrix_now(site: Web, view: View, clock: LocalTime, *, everything: bool) -> boardmodel.Matrix:
+    """The matrix of this view, made once for all who look: a large hospital has 30,000 cells."""
+    kept = site.matrices.get(everything)
+    if kept and kept[0] == view.version and 0.0 <= clock.now - kept[1] < MATRIX_KEPT_S:
+        return kept[2]
+    made = boardmodel.matrix_of(view, clock, everything=everything)
+    site.matrices[everything] = (view.version, clock.now, made)
+    return made
 
 
 async def show_incident(request: web.Request) -> web.Response:
@@ -73,7 +93,9 @@ async def show_incident(request: web.Request) -> web.Response:
 async def show_targets(request: web.Request) -> web.Response:
     view = request.app[WEB].queries.view()
     facts = common(request, view)
-    facts["rows"] = boardmodel.target_rows(view, facts["now"])
+    most = 100_000 if request.query.get("all") == "1" else TARGETS_MOST
+    facts["rows"] = boardmodel.target_rows(view, facts["now"], most=most)
+    facts["total"] = len(view.estate.targets)
     return page(request, "targets", facts)
 
 

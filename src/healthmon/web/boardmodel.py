@@ -127,10 +127,10 @@ class Board:
     headline: str = ""
 
 
-def board(view: View, health: Health, *, now: float, everything: bool = False) -> Board:
-    """The board of this view at this moment."""
+def board(view: View, health: Health, *, now: float, matrix: Matrix | None = None) -> Board:
+    """The board of this view at this moment; a matrix made of the same view may be given."""
     clock = LocalTime.of(view.estate, now)
-    matrix = matrix_of(view, clock, everything=everything)
+    matrix = matrix or matrix_of(view, clock)
     cards = [card(i, view.estate, clock) for i in view.incidents if not i.merged_into]
     opened = sorted((c for c in cards if c.incident.open), key=_urgent_first)
     closed = [c for c in cards if not c.incident.open][:CLOSED_SHOWN]
@@ -312,12 +312,12 @@ class TargetRow:
     last: str
 
 
-def target_rows(view: View, now: float) -> list[TargetRow]:
-    """Every target, what fails first."""
+def target_rows(view: View, now: float, *, most: int = 100_000) -> list[TargetRow]:
+    """The targets, what fails first."""
     clock = LocalTime.of(view.estate, now)
     order = {"lost": 0, "unknown": 1, "suppressed": 2, "ok": 3}
-    rows = [_target_row(view, target_id, clock) for target_id in view.estate.targets]
-    return sorted(rows, key=lambda r: (order[r.state], r.id))
+    ranked = sorted((order[_target_state(view.targets.get(key))[0]], key) for key in view.estate.targets)
+    return [_target_row(view, key, clock) for _, key in ranked[:most]]
 
 
 def _target_row(view: View, target_id: str, clock: LocalTime) -> TargetRow:

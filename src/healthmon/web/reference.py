@@ -74,8 +74,8 @@ vantage, so the same ones stay).
 ## Probing for Prometheus
 
 `GET /probe?target=TARGET&module=MODULE` answers like blackbox_exporter (`probe_success`, `probe_duration_seconds`,
-`probe_http_status_code` ...) for modules and networks that the configuration allows. When the outcome is unknown, the
-answer is 503: the scrape fails and the target is not blamed.
+`probe_http_status_code` ...) for modules and networks that the configuration allows, on servers that offer it. When
+the outcome is unknown, the answer is 503: the scrape fails and the target is not blamed.
 """
 
 

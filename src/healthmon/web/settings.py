@@ -15,6 +15,7 @@ from healthmon.model.sample import Reading
 from healthmon.model.view import Health
 
 if TYPE_CHECKING:
+    from healthmon.web.boardmodel import Matrix
     from healthmon.web.exporter import Exporter
     from healthmon.web.idempotency import Answers
     from healthmon.web.pages import Pages
@@ -74,6 +75,7 @@ class Web:
     scrub: Scrub | None = None
     name_for_token: Callable[[str], str | None] | None = None
     streams: set[asyncio.Timeout] = field(default_factory=set)
+    matrices: dict[bool, tuple[int, float, Matrix]] = field(default_factory=dict)
     errors: int = 0
 
     def health(self) -> Health:

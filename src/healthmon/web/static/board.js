@@ -18,6 +18,8 @@
   let engineStuckSince = root.classList.contains("stale") ? heardAt : null;
   let wanted = false; // a change was announced that this page does not show yet
   let fetching = false;
+  let tag = ""; // of the part that is shown
+  let notBefore = 0; // a page that is slow to make is not asked for at every change
   let headline = "";
 
   const part = () => live.firstElementChild;
@@ -51,22 +53,27 @@
 
   async function refresh() {
     wanted = true;
-    if (fetching) return;
+    if (fetching || Date.now() < notBefore) return; // asked again when that is over, or at the next beat
     fetching = true;
+    const began = Date.now();
+    let spacing = 300;
     try {
-      while (wanted) {
-        wanted = false;
-        const answer = await fetch(live.dataset.part, {cache: "no-store", signal: AbortSignal.timeout(8000)});
-        if (answer.redirected || answer.status === 401) return location.reload();
-        if (!answer.ok) throw new Error(String(answer.status));
-        const html = await answer.text();
-        if (html.trim() !== live.innerHTML.trim()) swap(html);
-        heardAt = Date.now();
-      }
+      wanted = false;
+      const answer = await fetch(live.dataset.part, {
+        cache: "no-store", headers: tag ? {"If-None-Match": tag} : {}, signal: AbortSignal.timeout(8000),
+      });
+      if (answer.redirected || answer.status === 401) return location.reload();
+      if (!answer.ok && answer.status !== 304) throw new Error(String(answer.status));
+      if (answer.status !== 304) swap(await answer.text());
+      tag = answer.headers.get("ETag") || "";
+      heardAt = began;
     } catch {
-      wanted = true; // tried again at the next beat; until then the page ages
+      wanted = true; // until it is there, the page ages
+      spacing = 2000;
     } finally {
       fetching = false;
+      notBefore = Date.now() + Math.max(spacing, 4 * (Date.now() - began));
+      if (wanted) setTimeout(refresh, notBefore - Date.now() + 10);
       showAge();
     }
   }
@@ -76,7 +83,7 @@
     const ageMs = (told.engine_tick_age_s || 0) * 1000;
     engineStuckSince = ageMs > STALE_AFTER_MS ? Date.now() - ageMs : null;
     if (wanted) refresh();
-    else heardAt = Date.now();
+    else if (!fetching) heardAt = Date.now();
     showAge();
   }
 
