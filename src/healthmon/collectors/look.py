@@ -1,10 +1,12 @@
-"""One look at the host: a blocking call in a thread, its outcome and its time as a Reading."""
+"""One look at the host: a blocking call in a thread of its own, its outcome and its time as a Reading."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import suppress
+from typing import TypeVar, cast
 
 import msgspec
 import psutil
@@ -13,7 +15,11 @@ from healthmon.model.plan import Job
 from healthmon.model.ports import Sight
 from healthmon.model.sample import Outcome, Reading, Reason, Sample
 
+Answer = TypeVar("Answer")
 Kind = TypeVar("Kind")
+
+#: End before the runner's own timeout: that one would call the host failed.
+BUDGET_RATIO = 0.9
 
 
 class Unseen(Exception):
@@ -34,18 +40,47 @@ def params_of(job: Job, kind: type[Kind]) -> Kind:
 
 
 async def look(job: Job, sight: Sight, see: Callable[[], list[Sample]]) -> Reading:
-    """Run `see` in a worker thread; what the operating system refuses is `unknown`, never the host's fault."""
+    """Run `see` beside the loop; what the operating system refuses is `unknown`, never the host's fault."""
     started, mono = sight.clock.now(), sight.clock.mono()
     samples: list[Sample] = []
     outcome, reason, detail = Outcome.UNKNOWN, None, ""
     try:
-        samples = await asyncio.to_thread(see)
+        async with asyncio.timeout(job.timeout_s * BUDGET_RATIO):
+            samples = await in_daemon_thread(f"{job.kind} {job.check}", see)
         outcome = Outcome.OK
     except Unseen as unseen:
         reason, detail = unseen.reason, unseen.detail
     except (psutil.AccessDenied, PermissionError) as error:
         reason, detail = Reason.NO_PERMISSION, str(error)
+    except TimeoutError:
+        reason, detail = Reason.NO_ANSWER, "the operating system does not answer"
     except (psutil.Error, OSError, NotImplementedError) as error:
         reason, detail = Reason.NO_ANSWER, f"{type(error).__name__}: {error}"
     took = sight.clock.mono() - mono
     return Reading(job.target, job.check, sight.vantage, started, took, outcome, reason, detail, tuple(samples))
+
+
+async def in_daemon_thread(name: str, see: Callable[[], Answer]) -> Answer:
+    """The result of a blocking call. Unlike a pool's thread, one that hangs blocks neither others nor the exit."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Answer] = loop.create_future()
+
+    def settle(error: BaseException | None, value: Answer | None) -> None:
+        if answer.done():  # nobody waits any more
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(cast(Answer, value))
+
+    def run() -> None:
+        error, value = None, None
+        try:
+            value = see()
+        except BaseException as caught:
+            error = caught
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, error, value)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return await answer

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -185,8 +187,9 @@ class SnmpProbe:
         params = ready.params
         host, port = split_address(look.job.address, params.port)
         address = (await sight.resolve(host, port))[0]  # may wait for its turn: outside the budget
-        budget_s = max(0.05, look.job.timeout_s * BUDGET_RATIO - look.took_s())
-        device = _device(address, params, budget_s)
+        whole_s = look.job.timeout_s * BUDGET_RATIO
+        budget_s = max(0.05, whole_s - look.took_s())
+        device = _device(address, params, whole_s)
         sight.trace(f"SNMP version {params.version} to {device.ip} port {device.port}")
         client = self._client(params.client, sight)
         try:
@@ -218,11 +221,10 @@ def split_address(address: str, port: int) -> tuple[str, int]:
 
 
 def _best_library() -> str:
-    import importlib.util
-
-    for name, module in (("gufo", "gufo"), ("pysnmp", "pysnmp")):
-        if importlib.util.find_spec(module) is not None:
-            return name
+    for name, module in (("gufo", "gufo.snmp"), ("pysnmp", "pysnmp")):
+        with suppress(ModuleNotFoundError):  # of the parent package
+            if importlib.util.find_spec(module) is not None:
+                return name
     raise SnmpTrouble(Reason.NO_LIBRARY, "no SNMP library is installed; install healthmon[snmp]")
 
 
@@ -325,7 +327,10 @@ def _asks_more(pack: Pack) -> bool:
 
 
 def _device(address: Address, params: Params, budget_s: float) -> Device:
-    """One request may take so long that the retries and one more column fit into the budget."""
+    """One request may take so long that the retries and one more column fit into the budget.
+
+    The same job gives an equal Device every time: sessions are kept by it.
+    """
     return Device(
         address.ip,
         address.port,

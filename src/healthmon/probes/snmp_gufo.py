@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import functools
+import os
+import re
+import resource
+import socket
+import struct
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from healthmon.model.ports import Clock
 from healthmon.model.sample import Reason
+from healthmon.probes.reasons import Fault, explain
 from healthmon.probes.snmp_client import Credentials, Cursor, Device, SnmpTooBig, SnmpTrouble, SnmpValue
 
 AUTH_KEYS = {
@@ -27,6 +32,11 @@ PRIV_KEYS = {"DES": "DesKey", "AES": "Aes128Key", "AES-192": "Aes192Key", "AES-2
 #: RFC 3414 section 3.2: a message more than 150 s off the agent's time is refused, so learn it anew before.
 REFRESH_AFTER_S = 100.0
 
+OS_ERROR = re.compile(r"os error (\d+)")
+#: linux/in.h and linux/in6.h; the socket module does not name them before Python 3.14.
+IP_RECVERR = 11
+IPV6_RECVERR = 25
+
 
 @dataclass(slots=True)
 class _Kept:
@@ -39,7 +49,7 @@ class GufoClient:
 
     def __init__(self, *, clock: Clock, keep: int = 2048, idle_s: float = 600.0) -> None:
         self._clock = clock
-        self._keep = keep
+        self._keep = _affordable(keep)
         self._idle_s = idle_s
         self._idle: OrderedDict[Device, _Kept] = OrderedDict()
 
@@ -82,7 +92,6 @@ class GufoSession:
         self.inner: Any = kept.inner if kept else None
         self.sound = True
         self._device = device
-        self._clock = clock
         self._proven = kept is None
         rested_s = clock.mono() - kept.used_at if kept else 0.0
         self._stale = device.credentials.version == "3" and rested_s > REFRESH_AFTER_S
@@ -122,14 +131,13 @@ class GufoSession:
                     raise
 
     async def _ask(self, call: Any) -> Any:
-        began = self._clock.mono()
         try:
             return await call(self.inner)
         except StopAsyncIteration:
             return None
         except BaseException as error:  # cancellation included: an answer may still be on its way
             self.sound = False
-            trouble = _trouble(error, early=self._clock.mono() - began < self._device.timeout_s / 2)
+            trouble = _trouble(error, self.inner)
             if trouble is None:
                 raise
             raise trouble from error
@@ -150,12 +158,13 @@ def _open_session(device: Device) -> Any:
 
     who = device.credentials
     common = {"port": device.port, "timeout": device.timeout_s, "max_repetitions": device.max_repetitions}
+    identity = {"user": _user(who)} if who.version == "3" else {"community": who.community}
     try:
-        if who.version == "3":
-            return SnmpSession(device.ip, user=_user(who), **common)
-        return SnmpSession(device.ip, community=who.community, **common)
+        inner = SnmpSession(device.ip, **identity, **common)
+        _watch_icmp(inner)
     except OSError as error:
         raise _os_trouble(error) from error
+    return inner
 
 
 def _user(who: Credentials) -> Any:
@@ -186,7 +195,7 @@ def _named(known: dict[str, str], protocol: str) -> str:
         raise SnmpTrouble(Reason.NO_LIBRARY, f"gufo-snmp has no {protocol}; it has {', '.join(known)}") from None
 
 
-def _trouble(error: BaseException, *, early: bool) -> SnmpTrouble | None:
+def _trouble(error: BaseException, inner: Any) -> SnmpTrouble | None:
     """gufo's exceptions in our words; None for what is not about SNMP."""
     from gufo.snmp import SnmpAuthError, SnmpDecodeError, SnmpError
 
@@ -194,10 +203,9 @@ def _trouble(error: BaseException, *, early: bool) -> SnmpTrouble | None:
         case SnmpTrouble():
             return error
         case TimeoutError():
-            # gufo says "timeout" at once when the host answers with ICMP port unreachable.
-            if early:
-                return SnmpTrouble(Reason.REFUSED, "port unreachable")
-            return SnmpTrouble(Reason.TIMEOUT, "no answer")
+            # gufo says "timeout" at once for whatever the socket reports; the kernel knows what it was.
+            code = _icmp_error(inner)
+            return _os_trouble(OSError(code, os.strerror(code))) if code else SnmpTrouble(Reason.TIMEOUT, "no answer")
         case SnmpAuthError():
             return SnmpTrouble(Reason.AUTH_FAILED, "the agent refuses the user, a key or the security level")
         case SnmpDecodeError():
@@ -210,11 +218,42 @@ def _trouble(error: BaseException, *, early: bool) -> SnmpTrouble | None:
 
 
 def _os_trouble(error: OSError) -> SnmpTrouble:
-    reasons = {
-        errno.ECONNREFUSED: Reason.REFUSED,
-        errno.EHOSTUNREACH: Reason.UNREACHABLE,
-        errno.ENETUNREACH: Reason.NO_ROUTE,
-        errno.EACCES: Reason.NO_PERMISSION,
-        errno.EPERM: Reason.NO_PERMISSION,
-    }
-    return SnmpTrouble(reasons.get(error.errno or 0, Reason.UNREACHABLE), error.strerror or str(error))
+    if error.errno is None and (said := OS_ERROR.search(str(error))):  # gufo puts the number into the text
+        code = int(said[1])
+        error = OSError(code, os.strerror(code))
+    fault = explain(error) or Fault(Reason.UNREACHABLE, error.strerror or str(error))
+    if fault.reason is Reason.REFUSED:
+        return SnmpTrouble(Reason.REFUSED, "port unreachable")
+    return SnmpTrouble(fault.reason, fault.detail)
+
+
+def _watch_icmp(inner: Any) -> None:
+    """Let the kernel keep what ICMP says about this socket (ip(7), IP_RECVERR)."""
+    with _socket_of(inner) as sock:
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+
+
+def _icmp_error(inner: Any) -> int:
+    """The newest errno that ICMP brought to this socket, 0 when there is none."""
+    found = 0
+    with _socket_of(inner) as sock, suppress(BlockingIOError):
+        while True:
+            _, ancillary, _, _ = sock.recvmsg(0, 512, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
+            for _, kind, data in ancillary:
+                if kind in (IP_RECVERR, IPV6_RECVERR):
+                    found = int(struct.unpack_from("=I", data)[0])  # ee_errno of struct sock_extended_err
+    return found
+
+
+def _socket_of(inner: Any) -> socket.socket:
+    """A second handle of gufo's socket; closing it leaves the first alone."""
+    return socket.socket(fileno=os.dup(inner._fd))
+
+
+def _affordable(keep: int) -> int:
+    """A session is an open file; take no more than a quarter of what the process may have."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return keep if soft == resource.RLIM_INFINITY else max(16, min(keep, soft // 4))

@@ -287,6 +287,20 @@ async def test_one_request_leaves_room_for_the_retries() -> None:
     assert sight.asked == [("sw-ward7.example", 161)]
 
 
+async def test_every_run_of_a_job_is_the_same_device_so_that_its_session_is_found_again() -> None:
+    memory = Memory(switch())
+
+    class Slow(Sight):
+        async def resolve(self, host: str, port: int) -> Sequence[Address]:
+            await self.clock.advance(len(memory.devices) / 7)
+            return await super().resolve(host, port)
+
+    probe, sight, one = SnmpProbe({"gufo": memory}), Slow(), job()
+    for _ in range(3):
+        await probe.probe(one, sight)
+    assert len(set(memory.devices)) == 1
+
+
 @pytest.mark.parametrize(
     ("address", "split"),
     [
