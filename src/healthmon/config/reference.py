@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from healthmon.config.forms import SiteFileForm
+from healthmon.config.fileforms import SiteFileForm
 from healthmon.config.kinds import Kind, channel_kind, channel_names, check_kind, collector_names, probe_names
 from healthmon.config.rulepacks import PolicyPackForm, RolePackForm, RulePackForm
 from healthmon.config.scalars import DURATION_SCHEMA, ID_PATTERN, RATE_SCHEMA

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from healthmon.config.forms import CheckForm, Form, Names, PolicyForm
+from healthmon.config.fileforms import PolicyForm
+from healthmon.config.forms import CheckForm, Form, Names
 from healthmon.config.scalars import Duration, Id
 from healthmon.config.yamlnodes import DataPath
 from healthmon.model.alert import (

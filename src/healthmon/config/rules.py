@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from healthmon.config.forms import RuleOverrideForm
+from healthmon.config.fileforms import RuleOverrideForm
 from healthmon.config.kinds import check_names
 from healthmon.config.packs import Packs
 from healthmon.config.problems import allowed, did_you_mean
@@ -19,6 +19,7 @@ from healthmon.model.incident import Policy
 _RULES = "alerting/rules"
 _POLICIES = "alerting/policies"
 STOCK = "stock"
+_OWN_FAMILIES = {"agent"}  # what an agent says of itself is declared by the role that says it, above this package
 
 
 def rules_of(written: Written, packs: Packs) -> tuple[Rule, ...]:
@@ -88,7 +89,7 @@ def _metrics_known(placed: Placed[RuleForm], validator: Validator, packs: Packs)
     for key, form in (("condition", placed.form.condition), ("clear", placed.form.clear)):
         for path, metric in metrics_of(form, (*placed.path, key)) if form else ():
             known = packs.metrics()
-            if metric not in known:
+            if metric not in known and metric.partition(".")[0] not in _OWN_FAMILIES:
                 near = {name for name in known if name.startswith(metric.partition(".")[0] + ".")}
                 hint = allowed(near) if near else did_you_mean(metric, known)
                 validator.problem(path, f"nothing emits '{metric}'{hint}")

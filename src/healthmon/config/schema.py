@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from healthmon.config.forms import SiteFileForm
+from healthmon.config.fileforms import SiteFileForm
 from healthmon.config.kinds import Kind, channel_kind, channel_names, check_kind, check_names
 from healthmon.config.scalars import DURATION_SCHEMA
 

@@ -6,25 +6,27 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from healthmon.config.document import Document
-from healthmon.config.forms import (
-    AgentForm,
+from healthmon.config.fileforms import (
     AlertingForm,
-    AreaForm,
     BrokerForm,
     ChangeForm,
     ChannelForm,
-    GroupForm,
     OncallForm,
-    OrganisationForm,
     SafetyForm,
-    ServiceForm,
     SiteFileForm,
-    SiteForm,
     StoreForm,
-    TargetForm,
-    TeamForm,
     WatchForm,
     WebForm,
+)
+from healthmon.config.forms import (
+    AgentForm,
+    AreaForm,
+    GroupForm,
+    OrganisationForm,
+    ServiceForm,
+    SiteForm,
+    TargetForm,
+    TeamForm,
 )
 from healthmon.config.problems import Problems, allowed, did_you_mean
 from healthmon.config.scalars import checked_id

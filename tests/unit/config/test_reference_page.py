@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from healthmon.config.forms import SiteFileForm
+from healthmon.config.fileforms import SiteFileForm
 from healthmon.config.reference import reference
 
 PAGE = Path(__file__).parents[3] / "docs" / "config.md"

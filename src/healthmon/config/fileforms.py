@@ -1,0 +1,290 @@
+"""The written form of everything beside the inventory, and the top of the file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from healthmon.config.forms import (
+    AgentForm,
+    AreaForm,
+    Form,
+    GroupForm,
+    Names,
+    OrganisationForm,
+    ServiceForm,
+    SiteForm,
+    TargetForm,
+    TeamForm,
+)
+from healthmon.config.scalars import Day, Duration, Id, Interval, MedicalInterval, Moment, Network, Rate, Retention, Url
+
+
+class BrokerForm(Form):
+    """An MQTT broker; `broker: embedded` is the one that healthmon brings."""
+
+    url: Url = Field(description="`mqtt://host:1883` or `mqtts://host:8883`")
+    username: str | None = None
+    password: str | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+
+
+class InfluxForm(Form):
+    """InfluxDB 1.x, 2.x or 3.x."""
+
+    url: Url
+    version: Literal[1, 2, 3] = 1
+    org: str | None = Field(default=None, description="Version 2")
+    bucket: str = Field(default="healthmon", description="Version 2; the database of version 3")
+    database: str | None = Field(default=None, description="Version 1; default: the bucket")
+    token: str | None = None
+    token_file: str | None = None
+    username: str | None = None
+    password: str | None = None
+    password_file: str | None = None
+
+
+class LineProtocolForm(Form):
+    """Anything that takes Influx line protocol over HTTP."""
+
+    url: Url
+    token: str | None = None
+    token_file: str | None = None
+
+
+class EmbeddedStoreForm(Form):
+    """The store that healthmon brings."""
+
+    retention: Retention = Field(default=30 * 86400.0, description="How long points are kept")
+
+
+class StoreForm(Form):
+    """Exactly one kind of store; `store: embedded` is the default."""
+
+    embedded: EmbeddedStoreForm | None = None
+    influxdb: InfluxForm | None = None
+    lineprotocol: LineProtocolForm | None = None
+
+
+class MedicalAllowForm(Form):
+    """One approved kind of probe in a medical network."""
+
+    kind: str
+    approved_by: str
+    approved_on: Day
+
+
+class MedicalForm(Form):
+    """A network of medical devices: nothing is probed but what clinical engineering approved."""
+
+    cidr: Network
+    allow: list[MedicalAllowForm] = Field(default=[])
+    every: MedicalInterval = Field(default=60.0, description="At most one probe of a device in this time")
+
+
+class RatesForm(Form):
+    """Probes in a time, for each target, each /24 (or /64), and in all."""
+
+    per_target: Rate = 2.0
+    per_subnet: Rate = 50.0
+    everywhere: Rate = Field(default=2000.0, alias="global")
+
+
+class SafetyForm(Form):
+    """What no probe may do, whatever its origin."""
+
+    deny: list[Network] = Field(default=[], description="Networks that are never probed")
+    medical: list[MedicalForm] = Field(default=[])
+    rates: RatesForm = RatesForm()
+
+
+Mode = Literal["shadow", "live"]
+
+
+def _mode_of_name(value: Any) -> Any:
+    return {"mode": value} if isinstance(value, str) else value
+
+
+class PlaceOverrideForm(Form):
+    """How one site or area differs."""
+
+    mode: Mode
+
+
+PlaceOverride = Annotated[PlaceOverrideForm, BeforeValidator(_mode_of_name)]
+
+
+class RuleOverrideForm(Form):
+    """How one rule differs here from its pack."""
+
+    mode: Mode | None = None
+    enabled: bool = True
+    hold: Duration | None = None
+    keep: Duration | None = None
+    stale: Duration | None = None
+    confirm: int | None = Field(default=None, ge=1)
+    clear_confirm: int | None = Field(default=None, ge=1)
+    value: float | None = Field(default=None, description="The threshold of a rule with one `above` or `below`")
+
+
+RuleOverride = Annotated[RuleOverrideForm, BeforeValidator(_mode_of_name)]
+
+
+class OverridesForm(Form):
+    """Differences by place and by rule."""
+
+    sites: dict[str, PlaceOverride] = Field(default={})
+    areas: dict[str, PlaceOverride] = Field(default={})
+    rules: dict[str, RuleOverride] = Field(default={})
+
+
+class AlertingForm(Form):
+    """Which rules run, and whether they page."""
+
+    mode: Mode = Field(default="shadow", description="`shadow`: everything but paging; `live`: pages")
+    packs: Names = Field(default=["stock"], description="`stock`: all rule packs; else names under alerting/rules/")
+    overrides: OverridesForm = OverridesForm()
+
+
+class PersonForm(Form):
+    """Somebody on a rota."""
+
+    id: Id
+    name: str
+    email: str | None = None
+    phone: str | None = None
+    channels: Names = Field(default=[])
+
+
+class RotaForm(Form):
+    """People who take turns."""
+
+    id: Id
+    name: str | None = None
+    people: list[PersonForm] = Field(min_length=1)
+
+
+class StepForm(Form):
+    """After so long without an owner, tell these channels."""
+
+    after: Duration = 0.0
+    channels: Names = Field(min_length=1)
+
+
+class PolicyForm(Form):
+    """Who is told, in which order."""
+
+    id: Id
+    severities: list[Annotated[int, Field(ge=1, le=5)]] = Field(default=[1, 2, 3])
+    teams: Names = Field(default=[], description="Empty: every team")
+    steps: list[StepForm] = Field(min_length=1)
+
+
+class OncallForm(Form):
+    """Rotas and escalation; policies given here replace those of the packs."""
+
+    rotas: list[RotaForm] = Field(default=[])
+    policies: list[PolicyForm] = Field(default=[])
+
+
+class ChannelForm(BaseModel):
+    """One way to reach people; keys beside `kind` are the parameters of that kind of channel."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str
+
+
+class WatchForm(Form):
+    """What `healthmon watchdog` looks at from elsewhere."""
+
+    url: Url
+    every: Interval = 10.0
+    channels: Names = Field(default=[])
+    name: str = "healthmon"
+
+
+class NotifyForm(Form):
+    """The ways to reach people."""
+
+    channels: dict[Id, ChannelForm] = Field(default={})
+    watch: WatchForm | None = None
+
+
+class ChangeForm(Form):
+    """Planned work: signals that are expected in the window page nobody."""
+
+    id: Id | None = None
+    title: str
+    targets: list[str] = Field(min_length=1)
+    starts_at: Moment
+    ends_at: Moment
+    expected: Names = Field(default=[])
+
+
+class TlsForm(Form):
+    """Certificate and key of the web server, PEM."""
+
+    cert_file: str
+    key_file: str
+
+
+class UserForm(Form):
+    """A person who may sign in."""
+
+    id: Id
+    name: str
+    email: str | None = None
+
+
+class WebForm(Form):
+    """API, board and ward pages."""
+
+    listen: str = Field(default="127.0.0.1:8470", description="Address and port; `[::]:8470` for IPv6")
+    token_file: str | None = Field(
+        default=None, description="Made at first start (mode 0600); default: in the data directory"
+    )
+    tls: TlsForm | None = None
+    trusted_proxies: list[Network] = Field(default=[])
+    anonymous: Literal["loopback", "never"] = Field(default="loopback", description="Who may read without a token")
+    ward_networks: list[Network] = Field(default=[], description="Networks whose PCs see their ward page without login")
+    users: list[UserForm] = Field(default=[])
+
+
+def _embedded(value: Any) -> Any:
+    return None if value == "embedded" else value
+
+
+def _embedded_store(value: Any) -> Any:
+    return {"embedded": {}} if value == "embedded" else value
+
+
+class SiteFileForm(Form):
+    """The top of the configuration."""
+
+    include: Names = Field(default=[], description="Files to read as well; globs, relative to this file")
+    data_dir: str | None = Field(default=None, description="Where spool, journal and embedded store live")
+    packs: Names = Field(default=[], description="Folders with the hospital's own packs; the last one wins")
+    organisation: OrganisationForm | None = None
+    site: SiteForm | None = None
+    sites: list[SiteForm] = Field(default=[])
+    areas: list[AreaForm] = Field(default=[])
+    services: list[ServiceForm] = Field(default=[])
+    targets: list[TargetForm] = Field(default=[])
+    groups: list[GroupForm] = Field(default=[])
+    teams: dict[Id, TeamForm] = Field(default={})
+    agents: list[AgentForm] = Field(default=[])
+    broker: Annotated[
+        BrokerForm | None, BeforeValidator(_embedded, json_schema_input_type=BrokerForm | Literal["embedded"])
+    ] = Field(default=None, description="`embedded` (default) or an MQTT broker")
+    store: Annotated[
+        StoreForm, BeforeValidator(_embedded_store, json_schema_input_type=StoreForm | Literal["embedded"])
+    ] = StoreForm()
+    safety: SafetyForm = SafetyForm()
+    alerting: AlertingForm = AlertingForm()
+    oncall: OncallForm = OncallForm()
+    notify: NotifyForm = NotifyForm()
+    changes: list[ChangeForm] = Field(default=[])
+    web: WebForm = WebForm()
