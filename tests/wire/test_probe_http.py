@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import time
 from collections.abc import Iterator
@@ -359,3 +360,24 @@ async def test_hundreds_of_hanging_servers_do_not_slow_a_good_one(bed: Bed) -> N
         reading = await subject.run_once(Job("good", "c", "http", bed.server.url("/health"), 30.0, 3.0))
         assert verdict(reading) == ("ok", None)
         assert time.monotonic() - began < 1.0
+
+
+async def test_on_a_schedule_hanging_servers_leave_the_good_one_on_time(bed: Bed) -> None:
+    clock, seen = SystemClock(), []
+    subject = Runner(
+        vantage="v",
+        guard=Guard(Safety(rates=FAST), clock),
+        clock=clock,
+        probes=load_probe,
+        on_reading=lambda reading: seen.append((reading.target, reading.started)),
+    )
+    good = Job("good", "c", "http", bed.server.url("/health"), 0.25, 2.0)
+    async with serving(wire_faults.hang) as port:
+        hanging = [Job(f"h{n}", "c", "http", f"http://127.0.0.1:{port}/", 2.0, 1.5) for n in range(200)]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5.0):
+                await subject.run([good, *hanging])
+    starts = [started for target, started in seen if target == "good"]
+    assert len(starts) >= 15
+    assert max(after - before for before, after in itertools.pairwise(starts)) < 1.25
+    assert len({target for target, _ in seen}) == 201

@@ -8,10 +8,12 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from healthmon.model.sample import Reason
 from healthmon.probes.reasons import Finding
 
+_PORTS = {"http": 80, "https": 443}
+
 
 def host_port(address: str, default_port: int | None) -> tuple[str, int]:
-    """Raises Finding(bad_params) when there is no host or no port."""
-    bare = address.partition("://")[2] or address
+    """The port written, or the default, or that of the URL's scheme. Raises Finding(bad_params) without one."""
+    scheme, _, bare = address.rpartition("://")
     if bare.count(":") > 1 and not bare.startswith("["):
         bare = f"[{bare}]"  # an IPv6 address without a port
     try:
@@ -19,9 +21,10 @@ def host_port(address: str, default_port: int | None) -> tuple[str, int]:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    port = port or default_port
+    if not port:
+        port = _PORTS.get(scheme) if default_port is None else default_port
     if not host or port is None:
-        raise Finding(Reason.BAD_PARAMS, f"no {'port' if host else 'host'} in the address {address}")
+        raise Finding(Reason.BAD_PARAMS, f"no {'port' if host else 'host'} in the address")
     return host, port
 
 
@@ -54,9 +57,6 @@ class Url:
     def same_origin(self, other: Url) -> bool:
         """Whether credentials may go along."""
         return (self.scheme, self.host, self.port) == (other.scheme, other.host, other.port)
-
-
-_PORTS = {"http": 80, "https": 443}
 
 
 def parse_url(text: str, *, path: str = "") -> Url:

@@ -129,6 +129,11 @@ def test_hosts_and_ports(address: str, expected: tuple[str, int]) -> None:
     assert host_port(address, 25) == expected
 
 
+def test_the_scheme_of_a_url_is_the_last_word_on_its_port() -> None:
+    assert host_port("https://ehr.example/app", None) == ("ehr.example", 443)
+    assert host_port("http://[2001:db8::1]", None) == ("2001:db8::1", 80)
+
+
 @pytest.mark.parametrize("address", ["", ":80", "host:99999", "host:x", "[::1"])
 def test_addresses_that_are_none(address: str) -> None:
     with pytest.raises(Finding) as caught:
