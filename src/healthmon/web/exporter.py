@@ -291,10 +291,13 @@ def put_counters(families: Families, counters: Mapping[str, float], *, taken: fr
     A name that readings have taken is left out: declared twice, it would spoil the whole scrape.
     """
     shown = taken | {"healthmon_exporter_series_dropped_total", "healthmon_web_errors_total"}
+    done: set[tuple[str, frozenset[tuple[str, str]]]] = set()
     for key in sorted(counters):
         name, labels = parse_counter(key)
-        if name in shown:
+        series = (name, frozenset(labels.items()))
+        if name in shown or series in done:
             continue
+        done.add(series)
         if name not in families.found:
             words = name.removeprefix("healthmon_").removesuffix("_total").replace("_", " ")
             families.declare([Metric(name, "counter", f"Count of {words} since the start.", tuple(labels))])

@@ -85,6 +85,9 @@ COUNTERS = (
 RESERVED = frozenset(metric.name for metric in (*CORE, *SELF, *COUNTERS))
 BY_NAME = {metric.name: metric for metric in (*CORE, *SELF, *COUNTERS)}
 
+#: What the pipeline calls its counts, under the names of the public interface.
+SYNONYMS = {"batches_admitted": "ingest_accepted"}
+
 _KEY = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*?)(?:_total)?(?:\.(?P<words>[^{]*)|\{(?P<pairs>.*)\})?")
 _UNFIT = re.compile(r"[^a-zA-Z0-9_]")
 _RUNTIME_SUFFIX = re.compile(r"_(count|sum|bucket|info|created)$")
@@ -104,7 +107,7 @@ def parse_counter(key: str) -> tuple[str, dict[str, str]]:
     found = _KEY.fullmatch(key)
     if not found:
         return f"healthmon_{clean(key)}_total", {}
-    name = f"healthmon_{clean(found['name'])}_total"
+    name = f"healthmon_{clean(SYNONYMS.get(found['name'], found['name']))}_total"
     if found["pairs"]:
         pairs = (pair.partition("=") for pair in found["pairs"].split(","))
         return name, {clean(k.strip()): v.strip().strip('"') for k, _, v in pairs}

@@ -87,7 +87,8 @@ def state_words(incident: Incident, clock: LocalTime) -> str:
     match incident.state:
         case IncidentState.MITIGATED:
             since = clock.short(incident.mitigated_at)
-            by_person = any(e.what == "mitigate" and e.by != "healthmon" for e in incident.timeline)
+            said = [entry for entry in incident.timeline if entry.what == "mitigated"]
+            by_person = bool(said) and said[-1].by != "healthmon"
             head = f"IT reports working again since {since}" if by_person else f"reachable again since {since}"
             return f"{head}; keep using paper until the nurse in charge says stop"
         case IncidentState.RESOLVED:

@@ -108,6 +108,14 @@ async def test_counters_of_health_with_their_labels() -> None:
     assert of(found, "healthmon_store_rows_accepted_total") == [4000.0]
 
 
+async def test_a_counter_told_under_two_names_is_one_series() -> None:
+    counters = {"batches_admitted": 9.0, "notice_total.mail.sent": 1.0, 'notice{channel="mail",result="sent"}': 1.0}
+    body, _ = await exporter().exposition(sample_view(), health(counters=counters), accept="")
+    lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
+    assert lines.count("healthmon_ingest_accepted_total 9.0") == 1
+    assert sum(line.startswith("healthmon_notice_total{") for line in lines) == 1
+
+
 async def test_each_incident_is_timed_once_and_those_before_the_start_never() -> None:
     timed, clock = exporter(), ManualClock(NOW)
     timed._clock = clock

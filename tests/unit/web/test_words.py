@@ -87,5 +87,7 @@ def test_recovery_keeps_wards_on_paper() -> None:
     over = replace(severe(), state=IncidentState.MITIGATED, mitigated_at=NOW - 60)
     tail = "; keep using paper until the nurse in charge says stop"
     assert state_words(over, LONDON) == f"reachable again since 14:04{tail}"
-    by_person = replace(over, timeline=(Entry(NOW - 60, "mitigate", "works", by="Dana"),))
+    earlier, by_engine = Entry(NOW - 900, "mitigated", "works", by="Dana"), Entry(NOW - 60, "mitigated", "clear")
+    assert state_words(replace(over, timeline=(earlier, by_engine)), LONDON) == f"reachable again since 14:04{tail}"
+    by_person = replace(over, timeline=(by_engine, Entry(NOW - 60, "mitigated", "works", by="Dana")))
     assert state_words(by_person, LONDON) == f"IT reports working again since 14:04{tail}"
