@@ -1,0 +1,292 @@
+"""All alerts of the site: every reading, every word of an agent and every silence moves them; nothing else does."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from healthmon.alerting.detect.conditions import absent_after, evaluate
+from healthmon.alerting.detect.index import Bound, RuleIndex
+from healthmon.alerting.detect.state import advance, due_at, expire
+from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Verdict
+from healthmon.model.incident import LedgerRow
+from healthmon.model.sample import Reading, Reason
+from healthmon.model.topology import Agent, Estate
+
+Series = tuple[str, str, str]
+AGENT_CHECK = "agent"
+#: An engine that did nothing for so long was asleep: silence is counted from when it woke.
+ASLEEP_S = 30.0
+#: Roles of machines that people switch off when they go home.
+_SWITCHED_OFF = ("ward-workstation",)
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A rule that failed on a reading; the rest went on."""
+
+    rule: str
+    series: Series
+    error: str
+
+
+@dataclass(slots=True)
+class AlertDesk:
+    """Alerts by key. `touched`: keys that changed since the last `drain`; `moved`: some phase did."""
+
+    estate: Estate
+    index: RuleIndex
+    staffed: Callable[[str, float], bool]
+    latest: Mapping[Series, Reading]
+    presence: Mapping[str, tuple[str, float]]
+    alerts: dict[AlertKey, Alert] = field(default_factory=dict)
+    touched: dict[AlertKey, Alert] = field(default_factory=dict)
+    moved: bool = False
+    stale: set[Series] = field(default_factory=set)
+    errors: dict[str, int] = field(default_factory=dict)
+    set_aside: deque[SetAside] = field(default_factory=lambda: deque(maxlen=100))
+    ledger: list[LedgerRow] = field(default_factory=list)
+    awake_at: float = float("-inf")
+    blind: bool = False  # the server's own looker is cut off: its silence proves nothing
+    _due: list[tuple[float, int, str, AlertKey | Series | str]] = field(default_factory=list)
+    _order: int = 0
+    _by_series: dict[Series, set[AlertKey]] = field(default_factory=dict)
+    _watched: set[Series | str] = field(default_factory=set)
+
+    def restore(self, alerts: Mapping[AlertKey, Alert], now: float) -> None:
+        """Take up the alerts of the last run; those of rules or targets that are gone are forgotten."""
+        for key in sorted(alerts):
+            self.alerts[key] = alerts[key]
+            self._by_series.setdefault((key.target, key.check, key.vantage), set()).add(key)
+            self._schedule(alerts[key], now)
+
+    def watch_agents(self, now: float) -> None:
+        """Expect every declared agent that a rule asks about, heard of or not."""
+        for agent in self.estate.agents.values():
+            if self.index.for_agent(agent):
+                self._watch_agent(agent, now)
+
+    def read(self, reading: Reading, now: float) -> None:
+        """Ask every rule about this series."""
+        series = (reading.target, reading.check, reading.vantage)
+        self.stale.discard(series)
+        for bound in self.index.bound(reading.target, reading.check):
+            self._judge(bound, reading, series, now)
+        self.watch_series(reading)
+
+    def watch_series(self, reading: Reading) -> None:
+        """Notice when this series falls silent."""
+        series = (reading.target, reading.check, reading.vantage)
+        if series not in self._watched:
+            self._watched.add(series)
+            ended = max(reading.started + reading.took, self.awake_at)
+            self._push(ended + self._stale_s(series), "series", series)
+
+    def heard(self, agent_id: str, state: str, now: float) -> None:
+        """An agent has spoken: up, or a clean stop."""
+        agent = self.estate.agents.get(agent_id)
+        if agent is None:
+            return
+        for rule in self.index.for_agent(agent):
+            key = _agent_key(rule, agent)
+            if state == "up" and key in self.alerts:
+                self._move(key, advance(self.alerts[key], Verdict(key, False, True, now), rule, now), now)
+        self._watch_agent(agent, now)
+
+    def pass_time(self, now: float, before: float) -> None:
+        """Everything that falls due by itself: holds, keeps, silence. `before`: the last time this was called."""
+        while self._due and self._due[0][0] <= now:
+            _, _, kind, what = heapq.heappop(self._due)
+            if kind == "alert" and isinstance(what, AlertKey):
+                self._expire(what, now)
+            elif kind == "series" and isinstance(what, tuple):
+                self._series_due(what, now)
+            elif kind == "agent" and isinstance(what, str):
+                self._agent_due(what, now, before)
+
+    def next_due(self) -> float | None:
+        return self._due[0][0] if self._due else None
+
+    def put(self, alert: Alert) -> None:
+        """An alert that no rule makes (a cut-off looker)."""
+        self._move(alert.key, alert, alert.since)
+
+    def drop(self, key: AlertKey, now: float) -> None:
+        self._move(key, None, now)
+
+    def drain(self) -> tuple[Alert, ...]:
+        """What changed since the last call, in order of key."""
+        changed = tuple(self.touched[key] for key in sorted(self.touched))
+        self.touched.clear()
+        return changed
+
+    def _judge(self, bound: Bound, reading: Reading, series: Series, now: float) -> None:
+        try:
+            verdicts = evaluate(bound.rule, reading, bound.metrics)
+        except Exception as error:  # boundary: one rule on one reading; counted, kept aside, the others go on
+            self.errors[bound.rule.id] = self.errors.get(bound.rule.id, 0) + 1
+            self.set_aside.append(SetAside(bound.rule.id, series, repr(error)))
+            return
+        for verdict in verdicts:
+            known = self.alerts.get(verdict.key)
+            if known is not None or verdict.bad:
+                self._move(verdict.key, advance(known, verdict, bound.rule, now), now)
+
+    def _move(self, key: AlertKey, after: Alert | None, now: float) -> None:
+        before = self.alerts.get(key)
+        if after == before:
+            return
+        series = (key.target, key.check, key.vantage)
+        if after is None:
+            assert before is not None
+            del self.alerts[key]
+            self._by_series[series].discard(key)
+            self.touched[key] = Alert(key, Phase.CLEAR, before.effect, since=now, bad_since=before.bad_since)
+        else:
+            self.alerts[key] = self.touched[key] = after
+            self._by_series.setdefault(series, set()).add(key)
+            self._schedule(after, now)
+        if before is None or after is None or before.phase is not after.phase:
+            self.moved = True
+
+    def _schedule(self, alert: Alert, now: float) -> None:
+        rule = self.index.rules.get(alert.key.rule)
+        at = due_at(alert, rule) if rule is not None else None
+        if at is not None:
+            self._push(max(at, now), "alert", alert.key)
+
+    def _push(self, at: float, kind: str, what: AlertKey | Series | str) -> None:
+        self._order += 1
+        heapq.heappush(self._due, (at, self._order, kind, what))
+
+    def _expire(self, key: AlertKey, now: float) -> None:
+        alert, rule = self.alerts.get(key), self.index.rules.get(key.rule)
+        if alert is not None and rule is not None:
+            at = due_at(alert, rule)
+            if at is not None and at > now:
+                self._push(at, "alert", key)
+            else:
+                self._move(key, expire(alert, rule, now), now)
+
+    def _stale_s(self, series: Series) -> float:
+        """The shortest time after which anybody calls this series silent."""
+        target, check, _ = series
+        asked = [b.stale_s for b in self.index.bound(target, check) if b.wants_silence]
+        asked += [s for b in self.index.bound(target, check) if (s := absent_after(b.rule)) is not None]
+        return min([self.index.stale_s(target, check), *asked])
+
+    def _series_due(self, series: Series, now: float) -> None:
+        """The series has been silent for a while, or has spoken since."""
+        reading = self.latest[series]
+        ended = max(reading.started + reading.took, self.awake_at)
+        limits = [self.index.stale_s(series[0], series[1])]
+        for bound in self.index.bound(series[0], series[1]):
+            if bound.wants_silence:
+                limits += self._ask_of_silence(bound, series, ended, now)
+        if now >= reading.started + reading.took + limits[0] and series not in self.stale:
+            self.stale.add(series)
+            self.moved = True
+        ahead = [ended + limit for limit in limits if ended + limit > now]
+        if ahead:
+            self._push(min(ahead), "series", series)
+        else:
+            self._watched.discard(series)
+
+    def _ask_of_silence(self, bound: Bound, series: Series, ended: float, now: float) -> list[float]:
+        """Apply a rule's policy for no data, or its question about absence; the limits that it watches."""
+        for_s = absent_after(bound.rule)
+        if for_s is not None:
+            if now - ended >= for_s and not self.blind:
+                key = AlertKey(bound.rule.id, *series)
+                self._silent(key, bound.rule, ended + for_s, now)
+            return [for_s]
+        if now - ended < bound.stale_s or self.blind:
+            return [bound.stale_s]
+        keys = sorted(key for key in self._by_series.get(series, ()) if key.rule == bound.rule.id)
+        if bound.rule.no_data is NoData.CLEAR:
+            for key in keys:
+                self._move(key, None, now)
+        elif bound.rule.no_data is NoData.ALERT:
+            for key in keys or [AlertKey(bound.rule.id, *series)]:
+                self._silent(key, bound.rule, ended + bound.stale_s, now)
+        return [bound.stale_s]
+
+    def _silent(self, key: AlertKey, rule: Rule, since: float, now: float) -> None:
+        """Silence is one long observation: it fires at once, holds apart."""
+        known = self.alerts.get(key)
+        if known is not None and known.active:
+            return
+        alert = Alert(
+            key=key,
+            phase=Phase.PENDING,
+            effect=rule.effect,
+            since=known.since if known else now,
+            bad_since=known.bad_since if known else since,
+            streak=rule.confirm,
+            reason=Reason.SILENT,
+        )
+        self._move(key, expire(alert, rule, now), now)
+
+    def _watch_agent(self, agent: Agent, now: float) -> None:
+        if agent.id not in self._watched:
+            rules = self.index.for_agent(agent)
+            spans = [for_s for rule in rules if (for_s := absent_after(rule)) is not None]
+            if spans:
+                self._watched.add(agent.id)
+                self._push(max(self._heard_at(agent.id, now), self.awake_at) + min(spans), "agent", agent.id)
+
+    def _heard_at(self, agent_id: str, now: float) -> float:
+        return self.presence.get(agent_id, ("never", now))[1]
+
+    def _agent_due(self, agent_id: str, now: float, before: float) -> None:
+        """The agent has been silent for a while, or has spoken since."""
+        self._watched.discard(agent_id)
+        agent = self.estate.agents[agent_id]
+        state, _ = self.presence.get(agent_id, ("never", now))
+        heard_at = max(self._heard_at(agent_id, now), self.awake_at)
+        ahead: list[float] = []
+        for rule in self.index.for_agent(agent):
+            for_s = absent_after(rule)
+            if for_s is None:
+                continue
+            due = heard_at + for_s
+            if due > now:
+                ahead.append(due)
+            elif _agent_key(rule, agent) not in self.alerts:
+                self._absent(rule, agent, state, due, now, before)
+        if ahead:
+            self._watched.add(agent_id)
+            self._push(min(ahead), "agent", agent_id)
+
+    def _absent(self, rule: Rule, agent: Agent, state: str, due: float, now: float, before: float) -> None:
+        """Fire, unless the machine was shut down cleanly or nobody is there at this hour."""
+        key = _agent_key(rule, agent)
+        target = self.estate.targets.get(agent.target) if agent.target else None
+        home = any(role in _SWITCHED_OFF for role in agent.roles) and target is not None and target.area is not None
+        cause = ""
+        if state == "stopped":
+            cause, because = "clean_stop", "it was shut down cleanly"
+        elif home and target is not None and target.area and not self.staffed(target.area, due):
+            cause, because = "out_of_hours", f"nobody is in {target.area} at this hour"
+        if not cause:
+            self._silent(key, rule, due, now)
+        elif due > before:
+            row_key = f"{key}#{due:.3f}"
+            self.ledger.append(LedgerRow(now, "", row_key, "nobody", cause, f"{agent.id} is silent: {because}"))
+
+
+def _agent_key(rule: Rule, agent: Agent) -> AlertKey:
+    return AlertKey(rule.id, agent.target or agent.id, AGENT_CHECK, agent.id)
+
+
+def known_alerts(alerts: Iterable[Alert], index: RuleIndex, estate: Estate) -> dict[AlertKey, Alert]:
+    """Alerts whose rule and target still exist; the rest belongs to a configuration that is gone."""
+    return {
+        alert.key: alert
+        for alert in alerts
+        if alert.phase is not Phase.CLEAR
+        and (alert.key.rule in index.rules or alert.key.rule == "monitor-blind")
+        and (alert.key.target in estate.targets or alert.key.target in estate.agents)
+    }

@@ -1,0 +1,363 @@
+"""The engine: readings in, alerts, incidents, impact and notices out. The one stateful class; no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from healthmon.alerting.detect.desk import ASLEEP_S, AlertDesk, known_alerts
+from healthmon.alerting.detect.index import RuleIndex
+from healthmon.alerting.engine_settings import EngineSettings, EngineStep
+from healthmon.alerting.engine_telling import Escalate, Telling
+from healthmon.alerting.engine_view import Showing
+from healthmon.alerting.incidents import actions
+from healthmon.alerting.incidents.assess import Weighing
+from healthmon.alerting.incidents.blind import BLIND_RULE, may_be_blind, outlook, watch
+from healthmon.alerting.incidents.correlate import Picture, correlate
+from healthmon.alerting.incidents.evidence import Evidence, Series, reached
+from healthmon.alerting.incidents.harm import Assessor, Losses, PathCache
+from healthmon.alerting.incidents.placing import place
+from healthmon.alerting.incidents.readiness import Readiness, questions_within
+from healthmon.alerting.incidents.reconcile import Reconciler
+from healthmon.alerting.incidents.text import Texts
+from healthmon.impact.graph import NeedGraph
+from healthmon.impact.hours import Calendar
+from healthmon.impact.severity import Hospital, SeverityTable
+from healthmon.model.alert import Alert, Effect, Phase, Rule
+from healthmon.model.incident import Ask, Command, Incident, IncidentState, LedgerRow, Member, Notice, Policy
+from healthmon.model.journal import Changes, Restored
+from healthmon.model.sample import Outcome, Reading
+from healthmon.model.topology import Estate
+from healthmon.model.view import Health, View
+
+#: Opening hours and fallbacks move severities without any reading.
+_REASSESS_S = 30.0
+#: While a looker is cut off, or alerts wait, look again so often.
+_WATCH_S = 1.0
+_FUTURE_S = 60.0
+_RESOLVED_KEPT = 200
+#: The engine's own line in the presence table: when it last woke from a long sleep.
+_SELF = "*"
+
+__all__ = ["Engine", "EngineSettings", "EngineStep"]
+
+
+class Engine:
+    """Feed it with `observe` and `heard`, move it with `tick`; everything it knows goes out in `Changes`."""
+
+    def __init__(
+        self,
+        *,
+        estate: Estate,
+        rules: Iterable[Rule],
+        policies: Sequence[Policy],
+        severity: SeverityTable,
+        settings: EngineSettings,
+        staffed: Callable[[str, float], bool],
+        restored: Restored | None = None,
+        escalate: Escalate | None = None,
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        self._estate = estate
+        self._settings = settings
+        self._graph = NeedGraph(estate)
+        self._index = RuleIndex(estate, rules)
+        self._evidence = Evidence(estate, self._graph, self._index, settings.server)
+        latest, presence = self._evidence.latest, self._evidence.presence
+        self._desk = AlertDesk(estate, self._index, staffed, latest, presence)
+        self._cache = PathCache(self._graph)
+        self._texts = Texts(settings.text, estate, Calendar(estate))
+        self._assessor = Assessor(self._evidence, staffed, severity, Hospital.of(estate))
+        self._telling = Telling(estate, tuple(policies), settings, staffed, self._index.rules, escalate)
+        self._incidents: dict[str, Incident] = {}
+        self._picture = Picture()
+        self._losses = Losses(self._evidence, self._picture.troubles, self._cache, 0.0)
+        self._showing = Showing(self._evidence, self._desk.alerts, self._cache, self._index)
+        self._asked: dict[Series, float] = {}
+        self._changed_incidents: dict[str, Incident] = {}
+        self._changed_readings: dict[Series, Reading] = {}
+        self._changed_presence: dict[str, tuple[str, float]] = {}
+        self._ledger: list[LedgerRow] = []
+        self._now = self._ticked_at = float("-inf")
+        self._news = True
+        self._look_again_at = float("-inf")
+        self._waiting_for_sight = self._suspect = False
+        self._version = 0
+        if restored is not None:
+            self._restore(restored)
+
+    def observe(self, readings: Sequence[Reading], *, now: float, live: bool = True) -> None:
+        """Take up readings; late ones only mend history elsewhere and never page."""
+        now = self._moved_on(now)
+        if live:
+            self._spoke({reading.vantage for reading in readings}, now)
+        for reading in readings:
+            if not live or now - reading.started - reading.took > self._settings.late_after_s:
+                self.counters["readings_late"] += 1
+            elif reading.started > now + _FUTURE_S:
+                self.counters["readings_from_the_future"] += 1
+            elif not self._evidence.admit(reading):
+                self.counters["readings_not_newest"] += 1
+            else:
+                self._take_up(reading, now)
+
+    def heard(self, agent: str, state: str, now: float) -> None:
+        """An agent's batch has arrived (`up`), or its clean goodbye (`stopped`)."""
+        now = self._moved_on(now)
+        self._evidence.presence[agent] = self._changed_presence[agent] = (state, now)
+        self._desk.heard(agent, state, now)
+        self._showing.touch_agent(agent)
+        self._news = self._news or bool(self._desk.alerts)
+
+    def tick(self, now: float) -> EngineStep:
+        """Everything that follows from what was observed and from the time that has passed."""
+        now = self._moved_on(now)
+        before, self._ticked_at = self._ticked_at, now
+        self._desk.pass_time(now, before)
+        self._ledger += self._desk.ledger
+        self._desk.ledger.clear()
+        asks: tuple[Ask, ...] = ()
+        if self._news or self._desk.moved or now >= self._look_again_at:
+            self._watch_lookers(now)
+            readiness = self._readiness()
+            asks = self._asks(readiness, now)
+            self._correlate(readiness, now)
+        notices = self._tell(now)
+        return EngineStep(self._changes(now, notices), notices, asks)
+
+    def act(self, command: Command, now: float) -> Incident:
+        """A person acts. Raises NotFound, Conflict."""
+        now = self._moved_on(now)
+        changed = actions.act(self._incidents, command, now, failing=self._member_fails, texts=self._texts)
+        for incident in changed:
+            self._keep(incident)
+        self._news = True
+        return changed[0]
+
+    def told(self, notice: Notice, now: float) -> None:
+        """What became of a sending."""
+        now = self._moved_on(now)
+        incident = self._telling.told(notice, self._incidents.get(notice.incident), now)
+        if incident is not None:
+            self._keep(incident)
+
+    def view(self, now: float, health: Health) -> View:
+        """One immutable picture for every surface."""
+        now = self._moved_on(now)
+        targets, services, agents = self._showing.show(self._picture, self._losses, self._incidents, now)
+        return View(
+            version=self._version,
+            at=now,
+            estate=self._estate,
+            targets=targets,
+            services=services,
+            incidents=_in_order(self._incidents.values()),
+            alerts=tuple(self._desk.alerts[key] for key in sorted(self._desk.alerts)),
+            latest=dict(self._evidence.latest),
+            agents=agents,
+            health=health,
+            ledger=self._telling.recent,
+        )
+
+    def next_deadline(self) -> float | None:
+        """When `tick` will have something to do even if nothing is observed."""
+        dues = [self._desk.next_due(), self._telling.next_due(), self._look_again_at]
+        times = [due for due in dues if due is not None and due > float("-inf")]
+        return min(times, default=None)
+
+    def _moved_on(self, now: float) -> float:
+        """Engine time never goes back; a long sleep is noted, because silence during it proves nothing."""
+        if now < self._now:
+            return self._now
+        if self._now == float("-inf"):
+            self._start(now)
+        elif now - self._now > ASLEEP_S:
+            self.counters["slept"] += 1
+            self._desk.awake_at = now
+            self._changed_presence[_SELF] = ("awake", now)
+            self._news = True
+        self._now = now
+        return now
+
+    def _start(self, now: float) -> None:
+        """First moment of a first start: from now on the declared agents are expected."""
+        for agent in self._estate.agents.values():
+            if self._index.for_agent(agent) and agent.id not in self._evidence.presence:
+                never = ("never", now)
+                self._evidence.presence[agent.id] = self._changed_presence[agent.id] = never
+        self._desk.watch_agents(now)
+
+    def _restore(self, restored: Restored) -> None:
+        for reading in restored.readings.values():
+            self._evidence.admit(reading)
+        presence = dict(restored.presence)
+        _, self._desk.awake_at = presence.pop(_SELF, ("awake", float("-inf")))
+        self._evidence.presence.update(presence)
+        self._incidents.update(restored.incidents)
+        self._telling.restore(restored, self._incidents)
+        if restored.at is None:
+            return
+        self._desk.restore(known_alerts(restored.alerts.values(), self._index, self._estate), restored.at)
+        for reading in self._evidence.latest.values():
+            self._desk.watch_series(reading)
+        self._start(restored.at)
+        self._now = self._ticked_at = restored.at
+
+    def _take_up(self, reading: Reading, now: float) -> None:
+        series = (reading.target, reading.check, reading.vantage)
+        self._changed_readings[series] = reading
+        self._asked.pop(series, None)
+        self._desk.read(reading, now)
+        self._showing.touch(reading.target)
+        odd = reading.outcome is not Outcome.OK and not reached(reading)
+        self._news = self._news or odd or bool(self._desk.alerts)
+
+    def _spoke(self, vantages: set[str], now: float) -> None:
+        """Whose readings arrive live is there; a clean goodbye stands until `heard` says otherwise."""
+        for vantage in sorted(vantages & self._estate.agents.keys()):
+            if self._evidence.presence.get(vantage, ("up", now))[0] != "stopped":
+                self.heard(vantage, "up", now)
+
+    def _watch_lookers(self, now: float) -> None:
+        """Is the server's own looker cut off?"""
+        server, alerts = self._settings.server, self._desk.alerts
+        known = next((alert for alert in alerts.values() if alert.key.rule == BLIND_RULE), None)
+        seen = outlook(self._evidence, server, alerts)
+        after = watch(known, seen, self._evidence, alerts, now=now, settle_s=self._settings.settle_s)
+        if known is not None and after is None:
+            self._desk.drop(known.key, now)
+        elif after is not None:
+            self._desk.put(after)
+        is_blind = after is not None and after.phase is Phase.FIRING
+        self._desk.blind = is_blind
+        self._evidence.blind = {server} if is_blind else set()
+        self._suspect = after is None and may_be_blind(seen, self._evidence)
+        self._waiting_for_sight = after is not None or self._suspect
+
+    def _readiness(self) -> Readiness:
+        settings = self._settings
+        return Readiness(
+            self._evidence,
+            self._desk.alerts,
+            settle_s=settings.settle_s,
+            server=settings.server,
+            suspect=self._suspect,
+        )
+
+    def _asks(self, readiness: Readiness, now: float) -> tuple[Ask, ...]:
+        """Look at the parents at the first sign of trouble, within the budget."""
+        settings = self._settings
+        self._asked = {series: until for series, until in self._asked.items() if until > now}
+        room = int(settings.ask_budget_per_s * settings.settle_s) - len(self._asked)
+        found: list[Series] = []
+        homes = {member.key for incident in self._incidents.values() if incident.open for member in incident.members}
+        for key in sorted(self._desk.alerts):
+            alert = self._desk.alerts[key]
+            hard = alert.effect in (Effect.DOWN, Effect.DEGRADED) and key.rule != BLIND_RULE
+            if hard and alert.phase in (Phase.PENDING, Phase.FIRING) and key not in homes and len(found) < room:
+                questions = readiness.open_questions(alert, now)
+                deadline = now + settings.settle_s
+                found += questions_within(questions, self._asked, deadline=deadline, room=room - len(found))
+        return tuple(Ask(*series, deadline=now + settings.settle_s) for series in found)
+
+    def _correlate(self, readiness: Readiness, now: float) -> None:
+        self._news = self._desk.moved = False
+        self._picture = correlate(self._desk.alerts, self._evidence, now, cleared=self._cleared())
+        self._losses = Losses(self._evidence, self._picture.troubles, self._cache, now)
+        placement = place(self._incidents, self._picture.groups, lambda alert: readiness.ready(alert, now), now)
+        weighing = Weighing(self._assessor, self._losses, self._cache, self._index.rules, self._texts, now)
+        done = Reconciler(
+            incidents=self._incidents,
+            weighing=weighing,
+            texts=self._texts,
+            failing_since=self._failing_since,
+            now=now,
+            auto_resolve_s=self._settings.auto_resolve_s,
+            hold_resolution=bool(self._evidence.blind),
+        ).run(placement)
+        for id_ in sorted(done.incidents):
+            self._keep(done.incidents[id_])
+        self._ledger += done.ledger
+        self._showing.touch_all(self._picture)
+        self._look_again_at = self._next_look(readiness, done.deadlines, now)
+
+    def _cleared(self) -> dict[Series, float]:
+        """Members of open incidents that have recovered, and when."""
+        return {
+            (member.key.target, member.key.check, member.key.vantage): member.cleared_at
+            for incident in self._incidents.values()
+            if incident.state in _BEING_WORKED_ON
+            for member in incident.members
+            if member.cleared_at is not None
+        }
+
+    def _next_look(self, readiness: Readiness, deadlines: Sequence[float], now: float) -> float:
+        """When time alone may change the picture."""
+        times = list(deadlines)
+        if any(incident.state in _BEING_WORKED_ON for incident in self._incidents.values()):
+            times.append(now + _REASSESS_S)
+        waiting = [a for a in self._desk.alerts.values() if a.active and not readiness.ready(a, now)]
+        times += [alert.fired_at + self._settings.settle_s for alert in waiting if alert.fired_at is not None]
+        if self._waiting_for_sight:
+            times.append(now + _WATCH_S)
+        return min(times, default=float("inf"))
+
+    def _keep(self, incident: Incident) -> None:
+        self._incidents[incident.id] = self._changed_incidents[incident.id] = incident
+        self._telling.look_at(incident.id)
+
+    def _tell(self, now: float) -> tuple[Notice, ...]:
+        notices, rows = self._telling.due(self._incidents, now)
+        self._ledger += rows
+        return notices
+
+    def _changes(self, now: float, notices: tuple[Notice, ...]) -> Changes:
+        told = (*notices, *self._telling.drain_told())
+        changes = Changes(
+            at=now,
+            readings=tuple(self._changed_readings.values()),
+            alerts=self._desk.drain(),
+            incidents=tuple(self._changed_incidents.values()),
+            notices=told,
+            ledger=self._telling.unwritten(self._ledger),
+            presence=dict(self._changed_presence),
+        )
+        self._changed_readings.clear()
+        self._changed_incidents.clear()
+        self._changed_presence.clear()
+        self._ledger.clear()
+        if not changes.empty():
+            self._version += 1
+            self._forget_old()
+        return changes
+
+    def _forget_old(self) -> None:
+        """Resolved incidents beyond the newest few stay in the journal only."""
+        resolved = [incident for incident in self._incidents.values() if not incident.open]
+        if len(resolved) > 2 * _RESOLVED_KEPT:
+            resolved.sort(key=lambda incident: (incident.resolved_at or 0.0, incident.id))
+            for incident in resolved[:-_RESOLVED_KEPT]:
+                del self._incidents[incident.id]
+                self._telling.forget(incident.id)
+
+    def _failing_since(self, alert: Alert, since: float) -> bool:
+        """The alert has come back, or its series has failed afresh, since then."""
+        reading = self._evidence.latest.get((alert.key.target, alert.key.check, alert.key.vantage))
+        afresh = reading is not None and reading.started > since and alert.phase is Phase.FIRING
+        return (alert.fired_at or 0.0) > since or afresh
+
+    def _member_fails(self, member: Member) -> bool:
+        """By what is seen now: an alert held only because nobody can see does not count."""
+        alert = self._desk.alerts.get(member.key)
+        if alert is None or not alert.active:
+            return False
+        reading = self._evidence.latest.get((member.key.target, member.key.check, member.key.vantage))
+        return reading is None or self._evidence.counts(reading, self._now)
+
+
+_BEING_WORKED_ON = (IncidentState.OPEN, IncidentState.ACKNOWLEDGED)
+
+
+def _in_order(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
+    """Open first, newest first, then the resolved ones, newest first."""
+    return tuple(sorted(incidents, key=lambda incident: (not incident.open, -incident.opened_at, incident.id)))

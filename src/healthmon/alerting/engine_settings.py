@@ -1,0 +1,38 @@
+"""What the engine is told once, and what one step of it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from healthmon.alerting.oncall.waking import DEFAULT_WAKING, Waking
+from healthmon.model.incident import Ask, Notice
+from healthmon.model.journal import Changes
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """settle_s: how long a fired alert waits for news of what it depends on; late_after_s: readings older than this
+    on arrival only mend history; server: the vantage point that runs beside the engine; mode: shadow or live,
+    overridden by rule, then area, then site."""
+
+    settle_s: float = 4.0
+    mode: str = "shadow"
+    site_modes: Mapping[str, str] = field(default_factory=dict)
+    area_modes: Mapping[str, str] = field(default_factory=dict)
+    rule_modes: Mapping[str, str] = field(default_factory=dict)
+    text: Mapping[str, str] = field(default_factory=dict)
+    auto_resolve_s: float = 1_800.0
+    ask_budget_per_s: float = 200.0
+    late_after_s: float = 60.0
+    server: str = "poller"
+    waking: Waking = DEFAULT_WAKING
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStep:
+    """What one tick changed, whom to tell, and what to look at again."""
+
+    changes: Changes
+    notices: tuple[Notice, ...] = ()
+    asks: tuple[Ask, ...] = ()

@@ -1,0 +1,183 @@
+"""The engine's side of telling people: which incident is looked at when, in which mode, and what was told."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from healthmon.alerting.engine_settings import EngineSettings
+from healthmon.alerting.incidents.reconcile import noted
+from healthmon.model.alert import Rule
+from healthmon.model.incident import (
+    Entry,
+    Incident,
+    IncidentState,
+    LedgerRow,
+    Member,
+    Notice,
+    NoticeResult,
+    Policy,
+)
+from healthmon.model.journal import Restored
+from healthmon.model.topology import Estate
+
+#: (notices, ledger rows); the signature of alerting.oncall.escalation.due.
+Escalate = Callable[..., tuple[tuple[Notice, ...], tuple[LedgerRow, ...]]]
+#: An open incident is looked at again so often, for holds and steps that fall due by the time of day.
+_POLL_S = 5.0
+_RECENT_ROWS = 200
+_FINAL = (NoticeResult.SENT, NoticeResult.DEAD)
+
+
+class Telling:
+    """Calls the escalation for incidents that changed or whose time has come; keeps the told-log."""
+
+    def __init__(
+        self,
+        estate: Estate,
+        policies: tuple[Policy, ...],
+        settings: EngineSettings,
+        staffed: Callable[[str, float], bool],
+        rules: Mapping[str, Rule],
+        escalate: Escalate | None,
+    ) -> None:
+        self._estate = estate
+        self._policies = policies
+        self._settings = settings
+        self._staffed = staffed
+        self._rules = rules
+        self._escalate = escalate or _stock_escalation()
+        self._told: dict[str, dict[str, Notice]] = {}
+        self._ledgered: set[str] = set()
+        self._absorbed: dict[str, set[str]] = {}
+        self._look: dict[str, float] = {}
+        self._results: dict[str, Notice] = {}
+        self._recent: deque[LedgerRow] = deque(maxlen=_RECENT_ROWS)
+
+    @property
+    def recent(self) -> tuple[LedgerRow, ...]:
+        """The newest rows of the ledger, newest first."""
+        return tuple(reversed(self._recent))
+
+    def restore(self, restored: Restored, incidents: Mapping[str, Incident]) -> None:
+        for notice in restored.notices.values():
+            self._told.setdefault(notice.incident, {})[notice.key] = notice
+        self._ledgered |= restored.ledgered
+        for incident in incidents.values():
+            self._absorb(incident)
+            if not _over(incident):
+                self.look_at(incident.id)
+
+    def look_at(self, incident: str, at: float = float("-inf")) -> None:
+        """Ask the escalation about this incident at the next due, or at a time."""
+        self._look[incident] = min(at, self._look.get(incident, float("inf")))
+
+    def next_due(self) -> float | None:
+        return min(self._look.values(), default=None)
+
+    def told(self, notice: Notice, incident: Incident | None, now: float) -> Incident | None:
+        """Keep the result; the incident with a line about it, if there is something to say."""
+        self._told.setdefault(notice.incident, {})[notice.key] = notice
+        self._results[notice.key] = notice
+        self.look_at(notice.incident)
+        if incident is None or notice.result not in _FINAL:
+            return None
+        what = "told" if notice.result is NoticeResult.SENT else "not_told"
+        who = notice.to if notice.to == notice.channel else f"{notice.to} ({notice.channel})"
+        text = f"{who}: {notice.why.value}, {notice.result.value}"
+        return noted(incident, Entry(now, what, text))
+
+    def drain_told(self) -> tuple[Notice, ...]:
+        results = tuple(self._results.values())
+        self._results.clear()
+        return results
+
+    def due(self, incidents: Mapping[str, Incident], now: float) -> tuple[tuple[Notice, ...], list[LedgerRow]]:
+        """Notices and rows of every incident whose time has come."""
+        notices: list[Notice] = []
+        rows: list[LedgerRow] = []
+        for id_ in sorted(id_ for id_, at in self._look.items() if at <= now):
+            del self._look[id_]
+            incident = incidents.get(id_)
+            if incident is None:
+                continue
+            self._absorb(incident)
+            new, listed = self._ask(incident, now)
+            for notice in new:
+                self._told.setdefault(notice.incident, {})[notice.key] = notice
+            notices += new
+            rows += listed
+            if not _over(incident):
+                self.look_at(id_, min([now + _POLL_S, *self._steps(incident, now)]))
+        return tuple(notices), rows
+
+    def unwritten(self, rows: Iterable[LedgerRow]) -> tuple[LedgerRow, ...]:
+        """Rows that the ledger does not have yet."""
+        fresh = {row.key: row for row in rows if row.key not in self._ledgered}
+        self._ledgered.update(fresh)
+        self._recent.extend(fresh.values())
+        return tuple(fresh.values())
+
+    def forget(self, incident: str) -> None:
+        self._told.pop(incident, None)
+        self._absorbed.pop(incident, None)
+
+    def mode(self, incident: Incident) -> str:
+        """Live if any rule that speaks for itself in it is live: by rule, then area, then site."""
+        own = [member for member in incident.members if member.behind is None] or list(incident.members)
+        modes = {self._member_mode(member) for member in own}
+        return "live" if "live" in modes else "shadow"
+
+    def _ask(self, incident: Incident, now: float) -> tuple[Sequence[Notice], Sequence[LedgerRow]]:
+        absorbed = sorted(self._absorbed.get(incident.id, ()))
+        told: dict[str, Notice] = {}
+        for id_ in (incident.id, *absorbed):
+            told.update(self._told.get(id_, {}))
+        more: dict[str, Any] = {
+            "waking": self._settings.waking,
+            "staffed": self._staffed,
+            "ledgered": self._ledgered,
+            "absorbed": absorbed,
+        }
+        return self._escalate(
+            incident,
+            policies=self._policies,
+            told=told,
+            mode=self.mode(incident),
+            now=now,
+            estate=self._estate,
+            **more,
+        )
+
+    def _member_mode(self, member: Member) -> str:
+        settings, rule = self._settings, self._rules.get(member.key.rule)
+        target = self._estate.targets.get(member.key.target)
+        return (
+            settings.rule_modes.get(member.key.rule)
+            or (rule.mode if rule else None)
+            or (settings.area_modes.get(target.area) if target and target.area else None)
+            or (settings.site_modes.get(target.site) if target else None)
+            or settings.mode
+        )
+
+    def _steps(self, incident: Incident, now: float) -> list[float]:
+        """When the steps of any policy fall due, from the opening."""
+        afters = {step.after_s for policy in self._policies for step in policy.steps}
+        return [at for after in sorted(afters) if (at := incident.opened_at + after) > now]
+
+    def _absorb(self, incident: Incident) -> None:
+        """Who was told of the younger must hear of the end of the older."""
+        if incident.merged_into is not None:
+            mine = self._absorbed.get(incident.id, set()) | {incident.id}
+            self._absorbed.setdefault(incident.merged_into, set()).update(mine)
+
+
+def _over(incident: Incident) -> bool:
+    return incident.state in (IncidentState.MITIGATED, IncidentState.RESOLVED)
+
+
+def _stock_escalation() -> Escalate:
+    from healthmon.alerting.oncall.escalation import due
+
+    return due

@@ -1,0 +1,203 @@
+"""What the engine knows, as surfaces show it: ok is said only of what was proven, everything else is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from healthmon.alerting.detect.conditions import absent_after
+from healthmon.alerting.detect.index import RuleIndex
+from healthmon.alerting.incidents.correlate import INFERRED, Picture
+from healthmon.alerting.incidents.evidence import Evidence
+from healthmon.alerting.incidents.harm import Line, Losses, PathCache
+from healthmon.impact.graph import Explanation, Tri
+from healthmon.model.alert import Alert, AlertKey, Effect, Phase
+from healthmon.model.incident import Incident, IncidentKind, ServiceState
+from healthmon.model.sample import Outcome, Reading
+from healthmon.model.topology import need_ids
+from healthmon.model.view import AgentStatus, ServiceStatus, TargetStatus
+
+_SILENT_AFTER_S = 60.0
+Shown = tuple[Mapping[str, TargetStatus], Mapping[Line, ServiceStatus], Mapping[str, AgentStatus]]
+
+
+class Showing:
+    """Statuses of targets, services and agents, worked out when they are asked for."""
+
+    def __init__(
+        self, evidence: Evidence, alerts: Mapping[AlertKey, Alert], cache: PathCache, index: RuleIndex
+    ) -> None:
+        self._evidence = evidence
+        self._alerts = alerts
+        self._cache = cache
+        self._index = index
+        self._targets: dict[str, TargetStatus] = {}
+        self._services: dict[Line, ServiceStatus] = {}
+
+    def touch(self, target: str) -> None:
+        """The target has a new reading."""
+
+    def touch_agent(self, agent: str) -> None:
+        """The agent has spoken."""
+
+    def touch_all(self, picture: Picture) -> None:
+        """The picture has changed."""
+
+    def show(self, picture: Picture, losses: Losses, incidents: Mapping[str, Incident], now: float) -> Shown:
+        """Everything as it is now."""
+        failing = _failing(picture)
+        behind = _behind(incidents)
+        by_target: dict[str, list[Alert]] = {}
+        for alert in self._alerts.values():
+            by_target.setdefault(alert.key.target, []).append(alert)
+        for id_ in self._evidence.estate.targets:
+            status = self._target(id_, by_target.get(id_, []), failing.get(id_), behind.get(id_), now)
+            self._targets[id_] = status
+        for line in self._evidence.graph.lines():
+            self._services[line] = self._service(line, losses, incidents, now)
+        agents = {id_: self._agent(id_, now) for id_ in self._evidence.estate.agents}
+        return dict(self._targets), dict(self._services), agents
+
+    def _target(
+        self, id_: str, alerts: list[Alert], failing: tuple[str, float] | None, behind: str | None, now: float
+    ) -> TargetStatus:
+        readings = list(self._evidence.of_target(id_))
+        last_at = max((reading.started for reading in readings), default=None)
+        outcome, reason, since = self._outcome(id_, readings, alerts, failing, now)
+        before = self._targets.get(id_)
+        if before is not None and before.outcome is outcome:
+            since = before.since
+        return TargetStatus(id_, outcome, reason, since, last_at, behind)
+
+    def _outcome(
+        self, id_: str, readings: list[Reading], alerts: list[Alert], failing: tuple[str, float] | None, now: float
+    ) -> tuple[Outcome, str, float]:
+        """Over all vantage points: failing, proven, or not known."""
+        if failing is not None:
+            return Outcome.FAILED, failing[0], failing[1]
+        counting = [reading for reading in readings if self._evidence.counts(reading, now)]
+        good = [reading for reading in counting if reading.outcome is Outcome.OK]
+        if good:
+            return Outcome.OK, "", min(reading.started for reading in good)
+        before = self._targets.get(id_)
+        unconfirmed = [reading for reading in counting if reading.outcome is Outcome.FAILED]
+        if unconfirmed and before is not None and any(alert.phase is Phase.PENDING for alert in alerts):
+            return before.outcome, before.reason, before.since
+        if unconfirmed:
+            reason = unconfirmed[0].reason
+            return Outcome.FAILED, reason.value if reason else "", unconfirmed[0].started
+        return self._unseen(id_, readings, counting, now)
+
+    def _unseen(
+        self, id_: str, readings: list[Reading], counting: list[Reading], now: float
+    ) -> tuple[Outcome, str, float]:
+        """Nobody has looked, or all that is known comes from what it carries, or from the agent on it."""
+        states = [self._agent(a.id, now) for a in self._evidence.estate.agents.values() if a.target == id_]
+        up = [state for state in states if state.state == "up"]
+        if up and not counting:
+            return Outcome.OK, "", max(state.last_at or now for state in up)
+        if not readings and self._evidence.passes(id_, float("-inf"), now):
+            return Outcome.OK, INFERRED, now
+        newest = max(readings, key=lambda reading: reading.started, default=None)
+        if newest is None:
+            stopped = [state for state in states if state.state != "up"]
+            return Outcome.UNKNOWN, stopped[0].state if stopped else "not_watched", now
+        if newest.vantage in self._evidence.blind:
+            return Outcome.UNKNOWN, "blind", now
+        if not self._evidence.fresh(newest, now):
+            return Outcome.UNKNOWN, "stale", newest.started
+        return Outcome.UNKNOWN, newest.reason.value if newest.reason else "", newest.started
+
+    def _service(self, line: Line, losses: Losses, incidents: Mapping[str, Incident], now: float) -> ServiceStatus:
+        area, service = line
+        graph = self._evidence.graph
+        goal = graph.goal(area, service)
+        state = losses.state(line)
+        down, degraded = losses.seen_from(area)
+        causes: frozenset[str] = frozenset()
+        if state in (ServiceState.OK, ServiceState.AT_RISK):
+            if graph.evaluate(goal, lambda id_: self._own(id_, down | degraded)) is None:
+                state = ServiceState.UNKNOWN
+            causes = frozenset(self._cache.closure(line) & down) if state is ServiceState.AT_RISK else causes
+        else:
+            causes = Explanation(graph, down | degraded).of_goal(goal)
+        before = self._services.get(line)
+        since = before.since if before is not None and before.state is state else _since(line, state, incidents, now)
+        return ServiceStatus(
+            area=area,
+            service=service,
+            state=state,
+            since=since,
+            paths=losses.paths(line),
+            causes=tuple(sorted(causes)),
+            proven_at=self._proven_at(line),
+        )
+
+    def _own(self, id_: str, not_working: frozenset[str]) -> Tri:
+        """What is known of a thing by itself: only what was seen counts as working."""
+        if id_ in self._evidence.estate.services:
+            return True
+        if id_ in not_working:
+            return False
+        return None if self._targets[id_].outcome is Outcome.UNKNOWN else True
+
+    def _proven_at(self, line: Line) -> float | None:
+        """The newest look from the area itself that found what the service needs working."""
+        area, service = line
+        needed = dict.fromkeys(need_ids(self._evidence.graph.needs(service)))
+        return max(
+            (
+                reading.started
+                for id_ in needed
+                for reading in self._evidence.of_target(id_)
+                if reading.outcome is Outcome.OK
+                and self._evidence.estate.vantage_area(reading.vantage) == area
+                and self._evidence.host(reading.vantage) != id_
+            ),
+            default=None,
+        )
+
+    def _agent(self, id_: str, now: float) -> AgentStatus:
+        agent = self._evidence.estate.agents[id_]
+        state, at = self._evidence.presence.get(id_, ("never", 0.0))
+        spans = [s for rule in self._index.for_agent(agent) if (s := absent_after(rule)) is not None]
+        if state == "up" and now - at > min(spans, default=_SILENT_AFTER_S):
+            state = "silent"
+        return AgentStatus(id_, agent.target, state, None if state == "never" else at)
+
+
+def _failing(picture: Picture) -> dict[str, tuple[str, float]]:
+    """Targets that are failing by the picture: reason and since when."""
+    found: dict[str, tuple[str, float]] = {}
+    for group in picture.groups:
+        if group.kind is not IncidentKind.INCIDENT:
+            continue
+        if group.root.reason == INFERRED:
+            found[group.root.target] = (INFERRED, group.since)
+        if group.areas is not None or not group.nodes:
+            continue
+        for alert, _ in group.members:
+            if alert.effect is Effect.DOWN and alert.key.target not in found:
+                found[alert.key.target] = (alert.reason.value if alert.reason else "", alert.bad_since)
+    return found
+
+
+def _behind(incidents: Mapping[str, Incident]) -> dict[str, str]:
+    return {
+        member.key.target: member.behind
+        for incident in incidents.values()
+        if incident.open
+        for member in incident.members
+        if member.behind is not None and member.cleared_at is None
+    }
+
+
+def _since(line: Line, state: ServiceState, incidents: Mapping[str, Incident], now: float) -> float:
+    """Since when, as the incident says, else from now."""
+    known = [
+        one.since
+        for incident in incidents.values()
+        if incident.open
+        for one in incident.impact
+        if (one.area, one.service) == line and one.state is state
+    ]
+    return min(known, default=now)

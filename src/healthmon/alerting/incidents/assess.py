@@ -1,0 +1,235 @@
+"""One incident's groups, weighed: the root, the lines, the severity and the words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from healthmon.alerting.detect.conditions import metrics_of
+from healthmon.alerting.incidents.blind import BLIND_RULE
+from healthmon.alerting.incidents.correlate import INFERRED, Group
+from healthmon.alerting.incidents.harm import Assessor, Line, Losses, PathCache, lines_at_stake, lines_of
+from healthmon.alerting.incidents.text import Story, Texts
+from healthmon.impact.severity import Harm, Score, Situation, score
+from healthmon.model.alert import Alert, Effect, Rule
+from healthmon.model.incident import ImpactLine, Incident, IncidentKind, Root, ServiceState
+
+_KIND_RANK = (IncidentKind.BLIND, IncidentKind.INCIDENT, IncidentKind.EARLY_WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What is known of one incident now."""
+
+    kind: IncidentKind
+    root: Root
+    lines: tuple[ImpactLine, ...]
+    impact_known: str
+    score: Score
+    title: str
+    plain_text: str
+    team: str | None
+
+
+@dataclass(slots=True)
+class Weighing:
+    """Assesses incidents of one step, all under the same troubles."""
+
+    assessor: Assessor
+    losses: Losses
+    cache: PathCache
+    rules: Mapping[str, Rule]
+    texts: Texts
+    now: float
+
+    def assess(self, groups: Sequence[Group], before: Incident | None) -> Assessment:
+        """The incident that these groups make, `before` being what was said of it last."""
+        lead = self._lead(groups, before)
+        lines = self._lines(lead.kind, groups)
+        since = min(group.since for group in groups)
+        known = before.impact if before else ()
+        impact = self.assessor.impact_lines(lines, self.losses, before=known, since=since, now=self.now)
+        mapped = self._mapped(groups)
+        story = Story(
+            kind=lead.kind,
+            root=lead.root,
+            cause=self._cause(lead),
+            lines=impact,
+            impact_known=mapped,
+            since=since,
+            passing=not lead.nodes and lead.kind is IncidentKind.INCIDENT,
+            from_areas=tuple(sorted(lead.areas or ())),
+        )
+        return Assessment(
+            kind=lead.kind,
+            root=lead.root,
+            lines=impact,
+            impact_known=mapped,
+            score=self._score(lead.kind, groups, impact, mapped),
+            title=self.texts.title(story),
+            plain_text=self.texts.plain(story),
+            team=self._team(lead),
+        )
+
+    def _lead(self, groups: Sequence[Group], before: Incident | None) -> Group:
+        """The group that names the incident: the most members, then the one that named it before."""
+        last = before.root.target if before and before.root else None
+        return min(
+            groups,
+            key=lambda g: (
+                _KIND_RANK.index(g.kind),
+                -len(g.members),
+                g.root.target != last,
+                g.since,
+                g.root.target,
+            ),
+        )
+
+    def _lines(self, kind: IncidentKind, groups: Sequence[Group]) -> dict[Line, ServiceState]:
+        graph = self.assessor.evidence.graph
+        if kind is IncidentKind.BLIND:
+            return self._unseen_lines(groups)
+        hard = [group for group in groups if group.kind is IncidentKind.INCIDENT]
+        lines = lines_of(hard, self.losses, graph)
+        if not hard:
+            nodes = [id_ for group in groups for id_ in group.nodes]
+            lines = lines_at_stake(nodes, self.assessor.evidence, self.cache, self.now)
+        return lines
+
+    def _unseen_lines(self, groups: Sequence[Group]) -> dict[Line, ServiceState]:
+        """What only the cut-off looker could see, and what is not known to be lost anyway."""
+        evidence = self.assessor.evidence
+        lookers = {a.key.vantage for g in groups for a, _ in g.members if a.key.rule == BLIND_RULE}
+        unseen = {
+            reading.target
+            for looker in sorted(lookers)
+            for reading in evidence.of_vantage(looker)
+            if reading.target != evidence.host(looker)
+            and not any(evidence.counts(other, self.now) for other in evidence.of_target(reading.target))
+        }
+        touched = sorted({line for id_ in unseen for line in evidence.graph.lines_behind(id_)})
+        return {line: ServiceState.UNKNOWN for line in touched if self.losses.state(line) is not ServiceState.LOST}
+
+    def _mapped(self, groups: Sequence[Group]) -> str:
+        """full, partial or none: how much of what fails has services mapped behind it."""
+        graph = self.assessor.evidence.graph
+        nodes = {id_ for group in groups for id_ in (*group.nodes, group.root.target)}
+        mapped = sum(bool(graph.lines_behind(id_)) for id_ in nodes if id_ in graph)
+        if groups[0].kind is IncidentKind.BLIND:
+            return "partial" if self._unseen_lines(groups) else "none"
+        return "none" if mapped == 0 else "full" if mapped == len(nodes) else "partial"
+
+    def _score(self, kind: IncidentKind, groups: Sequence[Group], impact: Sequence[ImpactLine], mapped: str) -> Score:
+        assessor = self.assessor
+        warning = kind is IncidentKind.EARLY_WARNING
+        harms = assessor.harms(impact, self.now, as_state=ServiceState.LOST if warning else None)
+        alerts = [alert for group in groups for alert, _ in group.members]
+        devices = self._devices(alerts)
+        situation = Situation(
+            harms=(*harms, *self._bedside(devices)),
+            kind=kind,
+            due_in_s=self._due_in(alerts) if warning else None,
+            mapped=mapped != "none" or (bool(devices) and self._only_devices(groups)),
+            silent_behind=len({alert.key.target for group in groups for alert, behind in group.members if behind}),
+            single_device=not impact and not warning and bool(devices) and self._only_devices(groups),
+            staffed=any(assessor.staffed(area, self.now) for area in devices) if devices else True,
+            sees_critical=any(line.area in assessor.hospital.critical for line in impact),
+            uncorroborated=all(self._certainty(alert) == "threshold" for alert in alerts),
+            info=all(alert.effect is Effect.INFO for alert in alerts),
+        )
+        return score(assessor.table, assessor.hospital_now(self.now), situation)
+
+    def _devices(self, alerts: Sequence[Alert]) -> dict[str, set[str]]:
+        """End devices among what fails, by area."""
+        found: dict[str, set[str]] = {}
+        for alert in alerts:
+            target = self.assessor.evidence.estate.targets.get(alert.key.target)
+            if alert.effect is Effect.DOWN and target and target.area and self._end_device(target.id):
+                found.setdefault(target.area, set()).add(target.id)
+        return found
+
+    def _end_device(self, target_id: str) -> bool:
+        estate = self.assessor.evidence.estate
+        kinds = {estate.targets[target_id].kind}
+        kinds.update(role for agent in estate.agents.values() if agent.target == target_id for role in agent.roles)
+        return bool(kinds & set(self.assessor.table.end_devices))
+
+    def _only_devices(self, groups: Sequence[Group]) -> bool:
+        """Nothing but end devices fails by itself."""
+        targets = self.assessor.evidence.estate.targets
+        roots = {group.root.target for group in groups}
+        return all(root in targets and self._end_device(root) for root in roots)
+
+    def _bedside(self, devices: Mapping[str, set[str]]) -> list[Harm]:
+        """Areas where every watched device of a kind is gone: two or more, none left as a neighbour."""
+        harms: list[Harm] = []
+        for area, failing in sorted(devices.items()):
+            targets = self.assessor.evidence.estate.targets
+            for kind in sorted({targets[id_].kind for id_ in failing}):
+                peers = {
+                    id_
+                    for id_, target in targets.items()
+                    if target.area == area and target.kind == kind and self.assessor.evidence.watched(id_)
+                }
+                if len(peers) >= 2 and peers <= failing:
+                    harms.append(Harm(area, "", ServiceState.LOST, staffed=self.assessor.staffed(area, self.now)))
+        return harms
+
+    def _due_in(self, alerts: Sequence[Alert]) -> float | None:
+        """Seconds until a warning comes true: known for deterministic ends, unknown for thresholds."""
+        known = [
+            alert.value
+            for alert in alerts
+            if alert.value is not None and self._certainty(alert) == "deterministic" and self._in_seconds(alert)
+        ]
+        if known:
+            return min(known)
+        return None if any(self._certainty(alert) == "symptom" for alert in alerts) else float("inf")
+
+    def _in_seconds(self, alert: Alert) -> bool:
+        rule = self.rules.get(alert.key.rule)
+        return rule is not None and any(metric.endswith("_seconds") for metric in metrics_of(rule))
+
+    def _certainty(self, alert: Alert) -> str:
+        rule = self.rules.get(alert.key.rule)
+        return rule.certainty if rule else "symptom"
+
+    def _cause(self, lead: Group) -> str:
+        """The summary of the rule that speaks about the root."""
+        own = [alert for alert, _ in lead.members if alert.key.target == lead.root.target]
+        if not own or lead.root.reason == INFERRED:
+            return self.texts.say("cause_default", target=self.texts.name(lead.root.target), reason=lead.root.reason)
+        first = min(own, key=lambda alert: (alert.effect is not Effect.DOWN, alert.bad_since, alert.key))
+        rule = self.rules.get(first.key.rule)
+        values = {
+            "target": self.texts.name(first.key.target),
+            "check": first.key.check,
+            "vantage": first.key.vantage,
+            "reason": _words(first),
+            **_figures(first.value),
+            "detail": first.detail,
+            **dict(first.key.labels),
+        }
+        return self.texts.fill(rule.summary, values) if rule else self.texts.say("cause_default", **values)
+
+    def _team(self, lead: Group) -> str | None:
+        """The team of the root, else of a service that needs it."""
+        estate, root = self.assessor.evidence.estate, lead.root.target
+        target = estate.targets.get(root)
+        if target is not None and target.team:
+            return target.team
+        graph = self.assessor.evidence.graph
+        users = sorted({service for _, service in graph.lines_behind(root)} if root in graph else set())
+        named = [estate.services[id_] for id_ in users if estate.services[id_].team]
+        return min(named, key=lambda service: (service.tier, service.id)).team if named else None
+
+
+def _figures(value: float | None) -> dict[str, str]:
+    """The value as rules may want to say it."""
+    if value is None:
+        return {"value": "", "percent": "", "days": ""}
+    return {"value": f"{value:.3g}", "percent": f"{value * 100:.0f}", "days": f"{value / 86_400:.0f}"}
+
+
+def _words(alert: Alert) -> str:
+    return alert.reason.value.replace("_", " ") if alert.reason else alert.effect.value

@@ -1,0 +1,193 @@
+"""Is it them or is it us: a looker that reaches nothing at all is cut off, and says nothing about its targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from healthmon.alerting.incidents.evidence import Evidence, cut_off, reached
+from healthmon.model.alert import Alert, AlertKey, Effect, Phase
+from healthmon.model.sample import Outcome, Reading, Reason
+
+BLIND_RULE = "monitor-blind"
+BLIND_CHECK = "reach"
+#: Readings that were under way when the link went.
+SLACK_S = 4.0
+#: No way out is judged after it has lasted so long; failures are judged when a rule has confirmed them.
+_UNSEEING_S = 5.0
+_FEWEST_WITHOUT_UPLINK = 3
+#: Agents reconnect spread over a minute after the server was cut off.
+_RECONNECT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What one vantage point sees of the world beyond its own host."""
+
+    vantage: str
+    host: str | None
+    hops: tuple[str, ...]  # monitored things that everything it sees goes through
+    remote: frozenset[str]
+    bad: Mapping[str, Reading]  # targets that it could not reach, none reached since
+    reached_at: float
+    first_bad_at: float
+
+    @property
+    def subject(self) -> str:
+        """Beyond what we cannot see: the failing hop, the host, or the vantage point itself."""
+        failing = [hop for hop in self.hops if hop in self.bad]
+        return failing[0] if failing else self.host or self.vantage
+
+
+def outlook(evidence: Evidence, vantage: str, alerts: Mapping[AlertKey, Alert]) -> Outlook:
+    """What the vantage point sees, from its newest readings alone."""
+    host = evidence.host(vantage)
+    seen = [reading for reading in evidence.of_vantage(vantage) if reading.target != host]
+    reached_at = max((reading.started for reading in seen if reached(reading)), default=float("-inf"))
+    bad: dict[str, Reading] = {}
+    for reading in seen:
+        if cut_off(reading) and reading.started > reached_at:
+            bad[reading.target] = min(bad.get(reading.target, reading), reading, key=lambda one: one.started)
+    remote = frozenset(reading.target for reading in seen)
+    hops = _hops(evidence, host, remote)
+    starts = [reading.started for reading in bad.values()]
+    starts += [a.bad_since for a in alerts.values() if a.key.vantage == vantage and a.bad_since > reached_at]
+    return Outlook(vantage, host, hops, remote, bad, reached_at, min(starts, default=float("inf")))
+
+
+def is_blind(
+    view: Outlook, evidence: Evidence, alerts: Mapping[AlertKey, Alert], *, now: float, settle_s: float
+) -> bool:
+    """Nothing beyond its own host is reached, in a way that one fault out there does not explain."""
+    if not may_be_blind(view, evidence) or not _enough_looked(view, now, settle_s):
+        return False
+    if view.hops:
+        hop = [target for target in view.hops if target in view.bad]
+        return _confirmed(view, hop, alerts, now) and _not_alone(view)
+    return _confirmed(view, view.bad, alerts, now)
+
+
+def may_be_blind(view: Outlook, evidence: Evidence) -> bool:
+    """It looks as if nothing is reached; whether that is so is settled within seconds."""
+    if not view.bad or view.first_bad_at < view.reached_at or independent(view, evidence, since=view.first_bad_at):
+        return False
+    if view.hops:
+        return any(hop in view.bad for hop in view.hops)
+    return len(view.bad) >= _FEWEST_WITHOUT_UPLINK and _branches(evidence, view.bad) >= 2
+
+
+def independent(view: Outlook, evidence: Evidence, *, since: float) -> bool:
+    """Somebody who is not on our host has got word to us since then."""
+    for agent in evidence.estate.agents.values():
+        if (
+            agent.id != view.vantage
+            and _elsewhere(evidence, agent.id, view.host)
+            and evidence.heard_since(agent.id, since)
+        ):
+            return True
+    return any(
+        reading.started >= since + 1.0 and vantage != view.vantage and _elsewhere(evidence, vantage, view.host)
+        for vantage in evidence.vantages()
+        for reading in evidence.of_vantage(vantage)
+    )
+
+
+def watch(
+    blind: Alert | None,
+    view: Outlook,
+    evidence: Evidence,
+    alerts: Mapping[AlertKey, Alert],
+    *,
+    now: float,
+    settle_s: float,
+) -> Alert | None:
+    """The state of being cut off, as an alert: firing, clearing while members are looked at afresh, clear."""
+    if blind is None:
+        return _begin(view, now) if is_blind(view, evidence, alerts, now=now, settle_s=settle_s) else None
+    if blind.phase is Phase.FIRING:
+        seen_again = view.reached_at > blind.bad_since or independent(view, evidence, since=blind.bad_since)
+        return replace(blind, phase=Phase.CLEARING, since=now, streak=1) if seen_again else blind
+    again = view.first_bad_at > blind.since and is_blind(view, evidence, alerts, now=now, settle_s=settle_s)
+    if again:
+        return replace(blind, phase=Phase.FIRING, since=now)
+    held = any(holds_back(blind, alert, evidence, now=now) for alert in alerts.values())
+    return blind if held else None
+
+
+def holds_back(blind: Alert, alert: Alert, evidence: Evidence, *, now: float) -> bool:
+    """Whether the alert rests on what a cut-off looker failed to see, and nobody has looked afresh since."""
+    if alert.key.rule == BLIND_RULE or not alert.active:
+        return False
+    if alert.reason is Reason.SILENT:
+        after = blind.bad_since - SLACK_S
+        return alert.bad_since >= after and (blind.phase is Phase.FIRING or now < blind.since + _RECONNECT_S)
+    if alert.key.vantage != blind.key.vantage or alert.bad_since < blind.bad_since - SLACK_S:
+        return False
+    if alert.key.target == evidence.host(alert.key.vantage):
+        return False
+    if blind.phase is Phase.FIRING or alert.phase is Phase.CLEARING:
+        return True
+    latest = evidence.latest.get((alert.key.target, alert.key.check, alert.key.vantage))
+    return latest is None or latest.started < blind.since or latest.outcome is not Outcome.FAILED
+
+
+def _begin(view: Outlook, now: float) -> Alert:
+    unsure = all(reading.outcome is Outcome.UNKNOWN for reading in view.bad.values())
+    return Alert(
+        key=AlertKey(BLIND_RULE, view.subject, BLIND_CHECK, view.vantage),
+        phase=Phase.FIRING,
+        effect=Effect.DOWN,
+        since=now,
+        bad_since=view.first_bad_at,
+        fired_at=now,
+        streak=1,
+        value=float(len(view.bad)),
+        reason=Reason.NO_ROUTE if unsure else Reason.UNREACHABLE,
+    )
+
+
+def _hops(evidence: Evidence, host: str | None, remote: frozenset[str]) -> tuple[str, ...]:
+    """What every look from the host goes through, nearest first, as far as the host itself looks at it."""
+    if host is None:
+        return ()
+    way = evidence.graph.strict(host)
+    ranked = [id_ for id_ in evidence.graph.requires(host) if id_ in way and id_ in remote]
+    return tuple(reversed(ranked))
+
+
+def _not_alone(view: Outlook) -> bool:
+    return len(view.bad) >= min(2, len(view.remote))
+
+
+def _enough_looked(view: Outlook, now: float, settle_s: float) -> bool:
+    """Everything was looked at since, or there was time enough to ask a few."""
+    return len(view.bad) == len(view.remote) or now - view.first_bad_at >= settle_s
+
+
+def _confirmed(view: Outlook, targets: Iterable[str], alerts: Mapping[AlertKey, Alert], now: float) -> bool:
+    """A rule has confirmed that one of these fails, or there has been no way out for some seconds."""
+    wanted = set(targets)
+    if not wanted:
+        return False
+    if any(a.active and a.key.target in wanted and a.key.vantage == view.vantage for a in alerts.values()):
+        return True
+    unseeing = all(view.bad[target].outcome is Outcome.UNKNOWN for target in wanted if target in view.bad)
+    return unseeing and now - view.first_bad_at >= _UNSEEING_S
+
+
+def _branches(evidence: Evidence, bad: Mapping[str, Reading]) -> int:
+    """How many of the failing things share nothing that could be the one cause."""
+    graph = evidence.graph
+    tops = [id_ for id_ in sorted(bad) if id_ in graph and not set(graph.requires(id_)) & set(bad)]
+    apart: list[frozenset[str]] = []
+    for id_ in tops:
+        way = frozenset(graph.requires(id_)) | {id_}
+        if all(not way & other for other in apart):
+            apart.append(way)
+    return len(apart)
+
+
+def _elsewhere(evidence: Evidence, vantage: str, host: str | None) -> bool:
+    """Whether the vantage point is known to run on another machine."""
+    other = evidence.host(vantage)
+    return other != host if host is not None else other is not None

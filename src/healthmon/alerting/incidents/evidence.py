@@ -1,0 +1,183 @@
+"""What was seen last of everything, by whom, and what a good reading proves about the things in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from healthmon.alerting.detect.index import RuleIndex
+from healthmon.impact.graph import NeedGraph
+from healthmon.model.sample import Outcome, Reading, Reason
+from healthmon.model.topology import Estate
+
+#: (target, check, vantage)
+Series = tuple[str, str, str]
+
+#: The target spoke, if not as it should: the way to it works.
+ANSWERED = frozenset(
+    {
+        Reason.BAD_STATUS,
+        Reason.BAD_BODY,
+        Reason.BAD_RESPONSE,
+        Reason.TOO_LARGE,
+        Reason.AUTH_FAILED,
+        Reason.CERT_EXPIRED,
+        Reason.CERT_UNTRUSTED,
+        Reason.CERT_WRONG_HOST,
+    }
+)
+#: Unknown for want of a way out of this machine; the other unknowns say nothing about the network.
+NO_WAY_OUT = frozenset({Reason.NO_ROUTE, Reason.NAME_SERVICE, Reason.NO_ANSWER})
+#: A batch that arrives now was sent a little earlier.
+_IN_FLIGHT_S = 1.0
+
+
+def reached(reading: Reading) -> bool:
+    """The reading proves that the looker can reach the target."""
+    return reading.outcome is Outcome.OK or reading.reason in ANSWERED
+
+
+def cut_off(reading: Reading) -> bool:
+    """The reading fits a looker that is cut off."""
+    if reading.outcome is Outcome.FAILED:
+        return reading.reason not in ANSWERED
+    return reading.outcome is Outcome.UNKNOWN and reading.reason in NO_WAY_OUT
+
+
+class Evidence:
+    """The newest reading of every series, presence of agents, and indexes over both.
+
+    `blind`: vantage points that are cut off; what only they saw is not known.
+    """
+
+    def __init__(self, estate: Estate, graph: NeedGraph, index: RuleIndex, server: str = "poller") -> None:
+        self.estate = estate
+        self.server = server
+        self.graph = graph
+        self.index = index
+        self.latest: dict[Series, Reading] = {}
+        self.presence: dict[str, tuple[str, float]] = {}
+        self.blind: set[str] = set()
+        self._by_target: dict[str, list[Series]] = {}
+        self._by_vantage: dict[str, list[Series]] = {}
+        self._provers: dict[str, list[Series]] = {}
+        self._agents_behind = self._index_agents()
+
+    def admit(self, reading: Reading) -> bool:
+        """Keep the reading if it is the newest of its series."""
+        series = (reading.target, reading.check, reading.vantage)
+        known = self.latest.get(series)
+        if known is not None and known.started >= reading.started:
+            return False
+        self.latest[series] = reading
+        if known is None:
+            self._index(series)
+        return True
+
+    def of_target(self, target: str) -> Iterator[Reading]:
+        """The newest reading of each series of the target."""
+        return (self.latest[series] for series in self._by_target.get(target, ()))
+
+    def of_vantage(self, vantage: str) -> Iterator[Reading]:
+        return (self.latest[series] for series in self._by_vantage.get(vantage, ()))
+
+    def vantages(self) -> Iterator[str]:
+        """Everyone who has looked at anything."""
+        return iter(self._by_vantage)
+
+    def host(self, vantage: str) -> str | None:
+        """The target that a vantage point runs on."""
+        agent = self.estate.agents.get(vantage)
+        return agent.target if agent and agent.target and agent.target in self.graph else None
+
+    def monitored(self, target: str) -> bool:
+        """Somebody looks at it, or is meant to."""
+        known = self.estate.targets.get(target)
+        return bool(known and known.checks) or target in self._by_target
+
+    def watched(self, target: str) -> bool:
+        """It is looked at, or an agent runs on it."""
+        return self.monitored(target) or any(agent.target == target for agent in self.estate.agents.values())
+
+    def fresh(self, reading: Reading, now: float) -> bool:
+        return now - reading.started - reading.took <= self.index.stale_s(reading.target, reading.check)
+
+    def counts(self, reading: Reading, now: float) -> bool:
+        """Fresh, and not from a vantage point that is cut off."""
+        return reading.vantage not in self.blind and self.fresh(reading, now)
+
+    def ok_since(self, target: str, since: float, now: float) -> bool:
+        """A vantage point that is not cut off has seen it working since then."""
+        return any(
+            reading.outcome is Outcome.OK and reading.started >= since and self.counts(reading, now)
+            for reading in self.of_target(target)
+        )
+
+    def looked_since(self, target: str, since: float) -> bool:
+        """Somebody has looked at it since then, whatever came of it."""
+        return any(reading.started >= since for reading in self.of_target(target))
+
+    def passes(self, id_: str, since: float, now: float, *, area: str | None = None) -> bool:
+        """Something that cannot work without it has worked since then (as seen from `area`, if given)."""
+        for series in self._provers.get(id_, ()):
+            reading = self.latest[series]
+            if reading.started < since or reading.outcome is not Outcome.OK or not self.counts(reading, now):
+                continue
+            if area is None or self.estate.vantage_area(series[2]) == area:
+                return True
+        return any(
+            self.heard_since(agent, since) and (area is None or self.estate.vantage_area(agent) == area)
+            for agent in self._agents_behind.get(id_, ())
+        )
+
+    def heard_since(self, agent: str, since: float) -> bool:
+        """The agent's own live word has arrived since then."""
+        state, at = self.presence.get(agent, ("never", 0.0))
+        return state == "up" and at - _IN_FLIGHT_S >= since
+
+    def same_check_ok(self, reading_of: Series, since: float, now: float) -> list[Series]:
+        """The same check of the same target, seen ok by other vantage points since then."""
+        target, check, vantage = reading_of
+        return [
+            series
+            for series in self._by_target.get(target, ())
+            if series[2] != vantage
+            and series[1] == check
+            and self.latest[series].outcome is Outcome.OK
+            and self.latest[series].started >= since
+            and self.counts(self.latest[series], now)
+        ]
+
+    def lookers(self, target: str, check: str) -> list[str]:
+        """Vantage points that have looked at this check."""
+        return [series[2] for series in self._by_target.get(target, ()) if series[1] == check]
+
+    def _index(self, series: Series) -> None:
+        target, _, vantage = series
+        self._by_target.setdefault(target, []).append(series)
+        self._by_vantage.setdefault(vantage, []).append(series)
+        for id_ in self._proves(target, vantage):
+            self._provers.setdefault(id_, []).append(series)
+
+    def _proves(self, target: str, vantage: str) -> set[str]:
+        """What must work for this vantage point to see this target ok, the target itself aside."""
+        if target not in self.graph:
+            return set()
+        needed = set(self.graph.strict(target))
+        host = self.host(vantage)
+        if host is not None and host != target and target not in self.graph.requires(host):
+            needed |= self.graph.strict(host) | {host}
+        return needed - {target}
+
+    def _index_agents(self) -> dict[str, list[str]]:
+        """Agents by what they need to be heard: their own way out and the server's; on its host, nothing."""
+        found: dict[str, list[str]] = {}
+        here = self.host(self.server)
+        way_in = self.graph.strict(here) | {here} if here is not None else frozenset()
+        for agent in self.estate.agents.values():
+            host = self.host(agent.id)
+            if host is None:
+                continue
+            needed = {host} if host == here else self.graph.strict(host) | {host} | way_in
+            for id_ in sorted(needed):
+                found.setdefault(id_, []).append(agent.id)
+        return found

@@ -1,0 +1,235 @@
+"""Whom it hurts: which area is losing which service because of a group, and what that amounts to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from healthmon.alerting.incidents.correlate import PASSING_KINDS, Group, Troubles
+from healthmon.alerting.incidents.evidence import Evidence
+from healthmon.impact.graph import Explanation, NeedGraph
+from healthmon.impact.paths import paths
+from healthmon.impact.severity import FallbackState, Harm, Hospital, SeverityTable
+from healthmon.model.incident import ImpactLine, Paths, ServiceState
+from healthmon.model.sample import Outcome
+from healthmon.model.topology import Service
+
+Line = tuple[str, str]
+Staffed = Callable[[str, float], bool]
+#: A reading that proves a fallback may be this much older than its interval: the probe itself takes time.
+_PROOF_SLACK_S = 2.0
+#: A newer proof is written down only when it is so much newer, so that an open incident does not change all the time.
+_PROOF_STEP_S = 60.0
+
+
+@dataclass(slots=True)
+class PathCache:
+    """Paths are dear; they change only with what is down on the way."""
+
+    graph: NeedGraph
+    _known: dict[tuple[Line, frozenset[str]], Paths] = field(default_factory=dict)
+    _closures: dict[Line, frozenset[str]] = field(default_factory=dict)
+
+    def of(self, line: Line, down: Collection[str]) -> Paths:
+        closure = self.closure(line)
+        on_the_way = closure.intersection(down)
+        known = self._known.get((line, on_the_way))
+        if known is None:
+            if len(self._known) > 50_000:
+                self._known.clear()
+            known = self._known[(line, on_the_way)] = paths(self.graph, line[0], line[1], on_the_way)
+        return known
+
+    def closure(self, line: Line) -> frozenset[str]:
+        known = self._closures.get(line)
+        if known is None:
+            known = self._closures[line] = frozenset(self.graph.closure(self.graph.goal(*line)))
+        return known
+
+
+class Losses:
+    """The state of every line under the present troubles, as far as each area's own evidence allows."""
+
+    def __init__(self, evidence: Evidence, troubles: Troubles, cache: PathCache, now: float) -> None:
+        self._evidence = evidence
+        self._graph = evidence.graph
+        self._troubles = troubles
+        self._cache = cache
+        self._now = now
+        self._seen_down: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+        self._explanations: dict[frozenset[str], Explanation] = {}
+
+    def state(self, line: Line, *, only: Collection[str] | None = None, without: Collection[str] = ()) -> ServiceState:
+        """Lost, degraded, at risk or ok, with all troubles, with `only` some, or `without` some."""
+        down, degraded = self.seen_from(line[0])
+        down, degraded = _limited(down, only, without), _limited(degraded, only, without)
+        if self._lost(line, down):
+            return ServiceState.LOST
+        if degraded and self._lost(line, down | degraded):
+            return ServiceState.DEGRADED
+        if down and self._cache.closure(line) & down:
+            left = self._cache.of(line, down)
+            return ServiceState.AT_RISK if left.left == 1 and left.of > 1 else ServiceState.OK
+        return ServiceState.OK
+
+    def paths(self, line: Line) -> Paths:
+        return self._cache.of(line, self.seen_from(line[0])[0])
+
+    def seen_from(self, area: str) -> tuple[frozenset[str], frozenset[str]]:
+        """What is down and what is degraded for this area: a looker inside it overrules the others."""
+        known = self._seen_down.get(area)
+        if known is None:
+            troubles = self._troubles
+            down = {id_ for id_, since in troubles.down.items() if not self._works_from(area, id_, since)}
+            slow = {id_ for id_, since in troubles.degraded.items() if not self._works_from(area, id_, since)}
+            down |= {id_ for id_, areas in troubles.local_down.items() if area in areas}
+            slow |= {id_ for id_, areas in troubles.local_degraded.items() if area in areas}
+            known = self._seen_down[area] = (frozenset(down), frozenset(slow))
+        return known
+
+    def _works_from(self, area: str, id_: str, since: float) -> bool:
+        """Somebody in the area has seen the very checks ok that fail elsewhere, or what passes through it."""
+        estate, checks = self._evidence.estate, self._troubles.checks.get(id_, frozenset())
+        target = estate.targets.get(id_)
+        if (not checks or (target and target.kind in PASSING_KINDS)) and self._evidence.passes(
+            id_, since, self._now, area=area
+        ):
+            return True
+        seen_ok = {
+            reading.check
+            for reading in self._evidence.of_target(id_)
+            if reading.outcome is Outcome.OK
+            and reading.started >= since
+            and estate.vantage_area(reading.vantage) == area
+            and estate.agents[reading.vantage].target != id_
+            and self._evidence.counts(reading, self._now)
+        }
+        return bool(checks) and checks <= seen_ok
+
+    def _lost(self, line: Line, down: frozenset[str]) -> bool:
+        explanation = self._explanations.get(down)
+        if explanation is None:
+            explanation = self._explanations[down] = Explanation(self._graph, down)
+        return bool(explanation.of_goal(self._graph.goal(*line)))
+
+
+def _limited(ids: frozenset[str], only: Collection[str] | None, without: Collection[str]) -> frozenset[str]:
+    if only is not None:
+        ids = ids.intersection(only)
+    return ids.difference(without) if without else ids
+
+
+def lines_of(groups: Iterable[Group], losses: Losses, graph: NeedGraph) -> dict[Line, ServiceState]:
+    """The lines that are not ok because of these groups, alone or together with other troubles."""
+    nodes = {id_ for group in groups for id_ in group.nodes}
+    touched = {line for id_ in nodes for line in graph.lines_behind(id_)}
+    found: dict[Line, ServiceState] = {}
+    for line in sorted(touched):
+        state = losses.state(line)
+        if state is ServiceState.OK:
+            continue
+        if losses.state(line, only=nodes) is not ServiceState.OK or losses.state(line, without=nodes) is not state:
+            found[line] = state
+    return found
+
+
+def lines_at_stake(nodes: Iterable[str], evidence: Evidence, cache: PathCache, now: float) -> dict[Line, ServiceState]:
+    """What would be lost if these things failed: the lines of an early warning."""
+    wanted = list(nodes)
+    troubles = Troubles(down=dict.fromkeys(wanted, now))
+    losses = Losses(evidence, troubles, cache, now)
+    touched = sorted({line for id_ in wanted for line in evidence.graph.lines_behind(id_)})
+    return {line: ServiceState.AT_RISK for line in touched if losses.state(line) is ServiceState.LOST}
+
+
+@dataclass(slots=True)
+class Assessor:
+    """Turns lines into impact lines and harms: fallbacks, opening hours, tiers."""
+
+    evidence: Evidence
+    staffed: Staffed
+    table: SeverityTable
+    hospital: Hospital
+
+    def impact_lines(
+        self,
+        lines: Mapping[Line, ServiceState],
+        losses: Losses,
+        *,
+        before: Iterable[ImpactLine],
+        since: float,
+        now: float,
+    ) -> tuple[ImpactLine, ...]:
+        """The lines with paths, fallbacks, and the time since when each has been in its state."""
+        known = {(line.area, line.service): line for line in before}
+        return tuple(
+            self._line(line, state, losses.paths(line), known.get(line), since, now)
+            for line, state in sorted(lines.items())
+        )
+
+    def harms(
+        self, lines: Iterable[ImpactLine], now: float, *, as_state: ServiceState | None = None
+    ) -> tuple[Harm, ...]:
+        """What the severity rule needs of each line."""
+        services = self.evidence.estate.services
+        return tuple(
+            Harm(
+                area=line.area,
+                service=line.service,
+                state=as_state or line.state,
+                tier=services[line.service].tier,
+                staffed=self.staffed(line.area, now),
+                fallback=_fallback_state(line),
+            )
+            for line in lines
+            if line.service in services
+        )
+
+    def hospital_now(self, now: float) -> Hospital:
+        """The hospital with only those inpatient areas that are staffed."""
+        return self.hospital.at(area for area in self.hospital.inpatient if self.staffed(area, now))
+
+    def _line(
+        self, line: Line, state: ServiceState, left: Paths, before: ImpactLine | None, since: float, now: float
+    ) -> ImpactLine:
+        area, service_id = line
+        service = self.evidence.estate.services[service_id]
+        same = before is not None and before.state is state
+        proven = self._proven_at(service, area, now)
+        if (
+            same
+            and before
+            and before.fallback_proven_at
+            and proven
+            and proven - before.fallback_proven_at < _PROOF_STEP_S
+        ):
+            proven = before.fallback_proven_at
+        return ImpactLine(
+            area=area,
+            service=service_id,
+            state=state,
+            since=before.since if same and before else since if before is None else now,
+            paths=left,
+            fallback_text=service.fallback.text if service.fallback else None,
+            fallback_proven_at=proven,
+        )
+
+    def _proven_at(self, service: Service, area: str, now: float) -> float | None:
+        """When the fallback was last seen ready for that area; only a newest reading that is ok and in time counts."""
+        proof = service.fallback.proven_by if service.fallback else None
+        target = self.evidence.estate.targets.get(proof) if proof else None
+        if target is None or target.area not in (None, area):
+            return None
+        readings = [r for r in self.evidence.of_target(target.id) if r.vantage not in self.evidence.blind]
+        if not readings:
+            return None
+        newest = max(readings, key=lambda reading: reading.started)
+        declared = self.evidence.index.check(newest.target, newest.check)
+        limit = declared.every_s + declared.timeout_s + _PROOF_SLACK_S if declared else 0.0
+        return newest.started if newest.outcome is Outcome.OK and now - newest.started <= limit else None
+
+
+def _fallback_state(line: ImpactLine) -> FallbackState:
+    if line.fallback_text is None:
+        return FallbackState.NONE
+    return FallbackState.UNPROVEN if line.fallback_proven_at is None else FallbackState.PROVEN

@@ -1,0 +1,126 @@
+"""Look at the parents first: what an alert waits for before it opens or joins an incident, and what it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from healthmon.alerting.incidents.blind import BLIND_RULE
+from healthmon.alerting.incidents.evidence import Evidence, Series, reached
+from healthmon.model.alert import Alert, AlertKey, Effect, Phase
+from healthmon.model.sample import Reading, Reason
+
+#: Other lookers at the same check, and other targets of the same looker, that are asked at most.
+_WITNESSES = 4
+
+
+class Readiness:
+    """Whether an alert has waited enough. Built per step; `targets` with a pending alert keep others waiting."""
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        alerts: Mapping[AlertKey, Alert],
+        *,
+        settle_s: float,
+        server: str,
+        suspect: bool = False,
+    ) -> None:
+        self._evidence = evidence
+        self._settle_s = settle_s
+        self._suspect = suspect  # the server's own looker may be cut off: then nothing opens before that is settled
+        self._server = server
+        self._firing = {a.key.target for a in alerts.values() if a.active and a.effect is Effect.DOWN}
+        host = evidence.host(server)
+        seen = [reading for reading in evidence.of_vantage(server) if reading.target != host]
+        self._reached_at = max((reading.started for reading in seen if reached(reading)), default=float("-inf"))
+        self._witnesses = _spread(seen, _WITNESSES)
+        self._pending = {a.key.target for a in alerts.values() if a.phase is Phase.PENDING and a.effect is Effect.DOWN}
+
+    def ready(self, alert: Alert, now: float) -> bool:
+        """Every thing that could explain it has been looked at since it began, or the wait is over."""
+        if alert.phase is not Phase.FIRING:
+            return False
+        if alert.key.rule == BLIND_RULE or alert.effect not in (Effect.DOWN, Effect.DEGRADED):
+            return True
+        if alert.fired_at is None or now - alert.fired_at >= self._settle_s:
+            return True
+        if self._suspect and (alert.reason is Reason.SILENT or alert.key.vantage == self._server):
+            return False
+        return next(self.open_questions(alert, now), None) is None
+
+    def open_questions(self, alert: Alert, now: float) -> Iterator[Series]:
+        """The looks that the alert still waits for."""
+        yield from self._parents(alert, now)
+        yield from self._other_lookers(alert)
+        yield from self._way_out(alert)
+
+    def _parents(self, alert: Alert, now: float) -> Iterator[Series]:
+        evidence, since = self._evidence, alert.bad_since
+        for id_ in self._needed(alert):
+            if id_ in self._firing or evidence.passes(id_, since, now):
+                continue
+            waiting = id_ in self._pending
+            if waiting or (evidence.monitored(id_) and not evidence.looked_since(id_, since)):
+                way = _way_to_look(evidence, id_, self._server)
+                if way is not None:
+                    yield way
+
+    def _needed(self, alert: Alert) -> Iterator[str]:
+        """What the reading depends on, nearest first, the target itself aside."""
+        graph = self._evidence.graph
+        looker = self._server if alert.reason is Reason.SILENT else alert.key.vantage
+        host = self._evidence.host(looker)
+        needed = dict.fromkeys(reversed(graph.requires(alert.key.target) if alert.key.target in graph else ()))
+        if host is not None and host != alert.key.target:
+            needed.update(dict.fromkeys(reversed(graph.requires(host))))
+        return (id_ for id_ in needed if id_ != alert.key.target and id_ in self._evidence.estate.targets)
+
+    def _other_lookers(self, alert: Alert) -> Iterator[Series]:
+        """Does anybody else see it working?"""
+        key = alert.key
+        others = [v for v in self._evidence.lookers(key.target, key.check) if v != key.vantage]
+        asked = [(key.target, key.check, vantage) for vantage in sorted(others)[:_WITNESSES]]
+        unanswered = [series for series in asked if self._evidence.latest[series].started < alert.bad_since]
+        if len(unanswered) == len(asked):
+            yield from unanswered
+
+    def _way_out(self, alert: Alert) -> Iterator[Series]:
+        """Does the looker reach anything else at all?"""
+        looker = self._server if alert.reason is Reason.SILENT else alert.key.vantage
+        if looker != self._server or self._reached_at >= alert.bad_since:
+            return
+        for reading in self._witnesses:
+            if reading.target != alert.key.target and reading.started < alert.bad_since:
+                yield (reading.target, reading.check, looker)
+
+
+def questions_within(
+    questions: Iterator[Series], asked: dict[Series, float], *, deadline: float, room: int
+) -> list[Series]:
+    """The questions that may be asked now; each at most once while an answer is awaited."""
+    chosen: list[Series] = []
+    for series in questions:
+        if len(chosen) >= room:
+            break
+        if series not in asked:
+            asked[series] = deadline
+            chosen.append(series)
+    return chosen
+
+
+def _way_to_look(evidence: Evidence, target_id: str, server: str) -> Series | None:
+    """One check that tells whether the target is there: by the server's own looker, if there is such a one."""
+    known = sorted((r.vantage != server, r.check, r.vantage) for r in evidence.of_target(target_id))
+    if known:
+        _, check, vantage = known[0]
+        return (target_id, check, vantage)
+    target = evidence.estate.targets.get(target_id)
+    declared = [check.id for check in target.checks if server in check.vantages] if target else []
+    return (target_id, declared[0], server) if declared else None
+
+
+def _spread(readings: list[Reading], wanted: int) -> list[Reading]:
+    """A few of them, from all over the estate."""
+    ranked = sorted(readings, key=lambda reading: (reading.target, reading.check))
+    step = max(1, len(ranked) // wanted)
+    return ranked[::step][:wanted]

@@ -1,0 +1,235 @@
+"""What an incident is called and says of itself, in the plain words of the catalogue; no figure that is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from healthmon.impact.hours import Calendar
+from healthmon.model.incident import ImpactLine, IncidentKind, Root, ServiceState
+from healthmon.model.topology import Acuity, AreaKind, Estate
+
+#: The built-in catalogue; alerting/text/en.yaml holds the same, for a hospital to overwrite.
+DEFAULT_TEXT: Mapping[str, str] = {
+    "state_lost": "not available",
+    "state_degraded": "slow or partly working",
+    "state_at_risk": "working, no spare route left",
+    "state_unknown": "we cannot see",
+    "title_impact": "{services} {state} in {areas}: {cause}",
+    "title_unmapped": "{cause}",
+    "title_blind": "Monitoring fault: state not known beyond {root}",
+    "title_warning": "Early warning: {cause}",
+    "services_many": "{count} services",
+    "areas_many": "{count} areas",
+    "areas_all": "all areas",
+    "area_beds_ward": "{area} (ward with {beds} beds)",
+    "area_beds_other": "{area} ({beds} beds)",
+    "line": "{service}: {state} in {areas} since {since}.",
+    "more_lines": "And {count} more lines.",
+    "fallback": "{areas}: {fallback} was checked and ready at {proven}.",
+    "cause_very_likely": "Very likely cause: {cause}.",
+    "cause_likely": "Likely cause: {cause}.",
+    "cause_one_of": "The cause is one of these: {cause}; {alternatives}.",
+    "cause_inferred": "{root}: nothing that depends on it has been seen working, and nobody looks at it directly",
+    "cause_default": "{target} is not well ({reason})",
+    "cause_from": "{cause}, seen only from {areas}",
+    "cause_passing": "{cause}; what depends on it is seen working",
+    "not_mapped": "Clinical impact not known: nothing is mapped behind {root}.",
+    "no_loss": "No service is known to be affected.",
+    "would_lose": "If it fails: {services} in {areas}.",
+    "blind": "Monitoring fault: state not known. We cannot see beyond {root} since {since}.",
+    "blind_means": "This says nothing about the services themselves.",
+    "mitigated": "Reachable again since {since}; keep using paper until the nurse in charge says stop.",
+    "mitigated_by_it": "IT reports working again since {since}; keep using paper until the nurse in charge says stop.",
+    "entry_opened": "Opened: {title}",
+    "entry_joined": "{count} more: {targets}",
+    "entry_rerooted": "Cause is now thought to be {root}, before: {before}",
+    "entry_severity": "Severity {after}, before: {before}",
+    "entry_areas": "Now also in {areas}",
+    "entry_kind": "Now a case of {after}, before: {before}",
+    "entry_reopened": "Failing again: {targets}",
+    "entry_merged": "Merged into {incident}",
+    "entry_absorbed": "Took in {incident}",
+    "entry_moved": "{count} fail by themselves and have an incident of their own",
+    "entry_resolved": "Resolved by itself after {minutes} minutes without a new failure",
+}
+_LINES_SHOWN = 6
+_NAMES_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What a text is made from."""
+
+    kind: IncidentKind
+    root: Root
+    cause: str  # what the rule says of the root
+    lines: Sequence[ImpactLine]
+    impact_known: str
+    since: float
+    passing: bool = False
+    from_areas: tuple[str, ...] = ()
+
+
+class Texts:
+    """The catalogue with the estate's names and local times; a hospital's file may hold only what it changes."""
+
+    def __init__(self, catalogue: Mapping[str, str], estate: Estate, calendar: Calendar) -> None:
+        self._catalogue = {**DEFAULT_TEXT, **catalogue}
+        self._estate = estate
+        self._calendar = calendar
+
+    def say(self, key: str, **values: object) -> str:
+        """One message with its placeholders filled; an unknown placeholder stays as it is."""
+        return self._catalogue[key].format_map(_Kept(values))
+
+    def fill(self, template: str, values: Mapping[str, object]) -> str:
+        """A rule's summary with its placeholders filled; one that cannot be filled is shown as it is written."""
+        try:
+            return template.format_map(_Kept(values))
+        except (ValueError, IndexError, AttributeError, TypeError):
+            return template
+
+    def name(self, id_: str) -> str:
+        """The name that people know a target or service by."""
+        known = self._estate.targets.get(id_) or self._estate.services.get(id_)
+        return known.name if known and known.name else id_
+
+    def clock(self, at: float, area: str | None = None) -> str:
+        """HH:MM on the wall of the area's site."""
+        known = self._estate.areas.get(area or "")
+        site = known.site if known else next(iter(self._estate.sites), "")
+        return f"{self._calendar.local(site, at):%H:%M}"
+
+    def areas(self, ids: Iterable[str]) -> str:
+        """The areas by name while they are few."""
+        known = sorted(set(ids), key=self._area_rank)
+        if len(known) > 1 and len(known) == len(self._estate.areas):
+            return self.say("areas_all")
+        if len(known) > _NAMES_SHOWN:
+            return self.say("areas_many", count=len(known))
+        return ", ".join(self._area(id_) for id_ in known)
+
+    def services(self, ids: Iterable[str]) -> str:
+        known = sorted(set(ids), key=self._service_rank)
+        if len(known) > _NAMES_SHOWN:
+            return self.say("services_many", count=len(known))
+        return ", ".join(self.name(id_) for id_ in known)
+
+    def title(self, story: Story) -> str:
+        """One line for a pager: what is not available where, else what fails."""
+        if story.kind is IncidentKind.BLIND:
+            return self.say("title_blind", root=self.name(story.root.target))
+        if story.kind is IncidentKind.EARLY_WARNING:
+            return self.say("title_warning", cause=story.cause)
+        worst = _worst(story.lines)
+        if worst is None:
+            return self.say("title_unmapped", cause=self.cause(story))
+        lines = [line for line in story.lines if line.state is worst]
+        services = self.services(line.service for line in lines)
+        areas = self.areas(line.area for line in lines)
+        return self.say(
+            "title_impact", services=services, state=self.state(worst), areas=areas, cause=self.cause(story)
+        )
+
+    def plain(self, story: Story) -> str:
+        """A few sentences: what does not work where since when, the cause in words, what is proven ready."""
+        if story.kind is IncidentKind.BLIND:
+            root, since = self.name(story.root.target), self.clock(story.since)
+            return f"{self.say('blind', root=root, since=since)} {self.say('blind_means')}"
+        parts = [*self._said_lines(story), self._said_cause(story), *self._said_fallbacks(story.lines)]
+        return " ".join(part for part in parts if part)
+
+    def state(self, state: ServiceState) -> str:
+        return self.say(f"state_{state.value}")
+
+    def cause(self, story: Story) -> str:
+        """What is thought to be wrong, without how sure that is."""
+        cause = story.cause
+        if story.root.reason == "inferred":
+            cause = self.say("cause_inferred", root=self.name(story.root.target))
+        if story.passing:
+            return self.say("cause_passing", cause=cause)
+        if story.from_areas:
+            return self.say("cause_from", cause=cause, areas=self.areas(story.from_areas))
+        return cause
+
+    def _said_lines(self, story: Story) -> list[str]:
+        if not story.lines:
+            known = story.impact_known == "none"
+            return [self.say("not_mapped", root=self.name(story.root.target)) if known else self.say("no_loss")]
+        groups: dict[tuple[str, ServiceState, float], list[str]] = {}
+        for line in sorted(story.lines, key=lambda one: (_STATES.index(one.state), self._service_rank(one.service))):
+            groups.setdefault((line.service, line.state, line.since // 60), []).append(line.area)
+        if story.kind is IncidentKind.EARLY_WARNING:
+            services = self.services(line.service for line in story.lines)
+            return [self.say("would_lose", services=services, areas=self.areas(line.area for line in story.lines))]
+        said = [
+            self.say(
+                "line",
+                service=self.name(service),
+                state=self.state(state),
+                areas=self.areas(areas),
+                since=self.clock(minute * 60, areas[0]),
+            )
+            for (service, state, minute), areas in groups.items()
+        ]
+        more = len(said) - _LINES_SHOWN
+        return said if more <= 0 else [*said[:_LINES_SHOWN], self.say("more_lines", count=more)]
+
+    def _said_cause(self, story: Story) -> str:
+        cause, root = self.cause(story), story.root
+        if root.alternatives:
+            others = ", ".join(self.name(id_) for id_ in root.alternatives[:_NAMES_SHOWN])
+            return self.say("cause_one_of", cause=cause, alternatives=others)
+        return self.say("cause_very_likely" if root.confidence >= 0.85 else "cause_likely", cause=cause)
+
+    def _said_fallbacks(self, lines: Sequence[ImpactLine]) -> list[str]:
+        """Only what was proven ready is named."""
+        proven: dict[tuple[str, float], list[str]] = {}
+        for line in lines:
+            if line.fallback_text and line.fallback_proven_at is not None:
+                proven.setdefault((line.fallback_text, line.fallback_proven_at // 60 * 60), []).append(line.area)
+        return [
+            self.say("fallback", areas=self.areas(areas), fallback=text.rstrip("."), proven=self.clock(at, areas[0]))
+            for (text, at), areas in proven.items()
+        ]
+
+    def _area(self, id_: str) -> str:
+        area = self._estate.areas.get(id_)
+        if area is None:
+            return id_
+        named = area.name or area.id
+        if area.beds <= 0:
+            return named
+        key = "area_beds_ward" if area.kind is AreaKind.WARD else "area_beds_other"
+        return self.say(key, area=named, beds=area.beds)
+
+    def _area_rank(self, id_: str) -> tuple[int, str]:
+        area = self._estate.areas.get(id_)
+        return (_ACUITIES.index(area.acuity) if area else len(_ACUITIES), id_)
+
+    def _service_rank(self, id_: str) -> tuple[int, str]:
+        service = self._estate.services.get(id_)
+        return (service.tier if service else 9, id_)
+
+
+_STATES = (
+    ServiceState.LOST,
+    ServiceState.DEGRADED,
+    ServiceState.AT_RISK,
+    ServiceState.UNKNOWN,
+    ServiceState.OK,
+)
+_ACUITIES = (Acuity.CRITICAL, Acuity.HIGH, Acuity.INPATIENT, Acuity.OUTPATIENT, Acuity.NONE)
+
+
+def _worst(lines: Iterable[ImpactLine]) -> ServiceState | None:
+    return min((line.state for line in lines), key=_STATES.index, default=None)
+
+
+class _Kept(dict[str, object]):
+    """Placeholders that the caller does not fill stay readable."""
+
+    def __missing__(self, key: str) -> str:
+        return f"{{{key}}}"
