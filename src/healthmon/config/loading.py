@@ -30,6 +30,7 @@ from healthmon.config.packs import SITE_PACKS, Packs, stock_root
 from healthmon.config.problems import Problems
 from healthmon.config.rules import policies_of, rules_of
 from healthmon.config.site import SiteConfig
+from healthmon.config.texts import text_of
 from healthmon.config.written import read_written
 from healthmon.config.yamlnodes import DataPath
 
@@ -102,6 +103,7 @@ def _site(
         rotas=rotas_of(written),
         changes=changes_of(written),
         files=document.files,
+        text=text_of(packs, problems),
         pack_roots=packs.roots,
     )
     problems.raise_if_any()

@@ -13,6 +13,7 @@ from healthmon.config.packs import Packs, stock_root
 from healthmon.config.problems import Problems, allowed
 from healthmon.config.rulepacks import RolePackForm
 from healthmon.config.rules import policies_of, rules_of
+from healthmon.config.texts import text_of
 from healthmon.config.validation import Validator
 from healthmon.config.written import read_written
 
@@ -27,6 +28,7 @@ def lint_packs(pack_dirs: Sequence[Path] = ()) -> list[str]:
     policies_of(written, packs)
     severity_of(packs, problems)
     waking_of(packs, problems)
+    text_of(packs, problems)
     for role in packs.names("collectors/roles"):
         _role(packs, role, problems)
     for folder in _probe_folders(packs):

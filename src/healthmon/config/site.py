@@ -133,4 +133,5 @@ class SiteConfig:
     changes: tuple[PlannedChange, ...] = ()
     warnings: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+    text: Mapping[str, str] = field(default_factory=dict)  # the words of incidents, by message name
     pack_roots: tuple[Path, ...] = ()

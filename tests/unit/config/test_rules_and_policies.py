@@ -255,3 +255,31 @@ def test_bad_tables_are_told_at_their_place(tmp_path: Path, name: str, text: str
         site_with(tmp_path)
 
     assert any(message in line for line in caught.value.problems)
+
+
+def test_single_messages_can_be_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "alerting" / "text").mkdir(parents=True)
+    (tmp_path / "alerting" / "text" / "en.yaml").write_text("messages: {areas_all: everywhere}\n", encoding="utf-8")
+    text = site_with(tmp_path).text
+
+    assert text["areas_all"] == "everywhere"
+    assert text["state_lost"] == "not available"
+
+
+@pytest.mark.parametrize(
+    ("message", "problem"),
+    [
+        ("{areas_al: x}", "messages.areas_al: unknown message, did you mean 'areas_all'?"),
+        ("{areas_many: '{number} areas'}", "unknown placeholder {number} (allowed: count)"),
+        ("{areas_many: '{count areas'}", "is not a text with {placeholders}"),
+        ("{areas_many: [a]}", "messages.areas_many: must be text"),
+    ],
+)
+def test_bad_messages(tmp_path: Path, message: str, problem: str) -> None:
+    (tmp_path / "alerting" / "text").mkdir(parents=True)
+    (tmp_path / "alerting" / "text" / "en.yaml").write_text(f"messages: {message}\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError) as caught:
+        site_with(tmp_path)
+
+    assert problem in caught.value.problems[0]
