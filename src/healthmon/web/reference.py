@@ -19,7 +19,8 @@ RFC 3339 UTC, errors as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) probl
 **Who may.** `GET health` and the links in messages (`ack/TOKEN`) need no login. Other reading is open to the
 server's own machine (a loopback peer, a loopback `Host`, no forwarding header) unless `web.anonymous: never`;
 everything else takes `Authorization: Bearer TOKEN` (the content of `web.token_file`) or the board's session cookie.
-A session acts only from healthmon's own pages.
+A session acts only from healthmon's own pages. Behind a reverse proxy, pass `Host` on unchanged or name the proxy in
+`web.trusted_proxies`; what comes through a proxy is never anonymous.
 
 **Lists** answer `{"items": [...], "next": CURSOR or null}`; take `limit` and `cursor`. Unknown parameters and unknown
 body fields are errors that name what is allowed.
