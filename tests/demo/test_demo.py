@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemons.process import free_port
 
+from daemons.process import free_port
 from healthmon.app.agent import AgentRuntime
 from healthmon.app.demo import Api, DemoOptions, child_up, run_demo, ward_plans, write_site
 from healthmon.config import load

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from daemons.healthmon import answers, api, role, until
 from daemons.process import Daemon, free_port
 

@@ -25,7 +25,7 @@ from healthmon.model.errors import HealthmonError
 from healthmon.model.plan import Broker, Plan
 from healthmon.model.ports import Clock
 from healthmon.runtime.supervise import spawn
-from healthmon.simulation.hospital import DEVICES, PCS, Hospital, open_hospital, site_file, ward_way
+from healthmon.simulation.hospital import DEVICES, PCS, WAKING, Hospital, open_hospital, site_file, ward_way
 
 Say = Callable[[str], None]
 FIRST_INCIDENT_S = 60.0
@@ -64,7 +64,7 @@ class Api:
         for _ in range(120):
             targets = (await self.get("targets?limit=500"))["items"]
             agents = (await self.get("agents?limit=500"))["items"]
-            late = [f"{t['id']} {t['outcome']} {t['reason']}" for t in targets if t["checks"] and t["outcome"] != "ok"]
+            late = [f"{t['id']} {t['outcome']} {t['reason']}" for t in targets if t["outcome"] != "ok"]
             late += [f"agent {a['agent']} {a['state']}" for a in agents if a["state"] != "up"]
             if targets and not late:
                 return
@@ -100,6 +100,9 @@ def write_site(hospital: Hospital, folder: Path, options: DemoOptions) -> Path:
         store=options.store,
     )
     path.write_text(yaml.safe_dump(site, sort_keys=False, allow_unicode=True))
+    waking = folder / "packs" / "alerting" / "waking" / "default.yaml"
+    waking.parent.mkdir(parents=True, exist_ok=True)
+    waking.write_text(yaml.safe_dump(WAKING))
     return path
 
 

@@ -69,7 +69,10 @@ async def run_server(
                     spawn(group, plan.agent, AgentRuntime(plan, clock=clock).run())
                 await server.inbox.connected.wait()
                 ready(url)
-                await asyncio.Event().wait()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    await server.wind_down()
 
 
 @contextlib.asynccontextmanager

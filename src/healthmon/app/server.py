@@ -109,6 +109,10 @@ class Server:
             await self.store.close()
             self.journal.close()
 
+    async def wind_down(self) -> None:
+        """Before a planned stop: what is being sent is finished, so that nothing is repeated at the next start."""
+        await self.dispatcher.wind_down()
+
     # --- in: messages -----------------------------------------------------------------------------------------
 
     async def handle(self, kind: str, agent: str, payload: bytes) -> None:
@@ -308,6 +312,7 @@ class Server:
             site_modes=alerting.site_modes,
             area_modes=alerting.area_modes,
             rule_modes=alerting.rule_modes,
+            waking=self.site.waking,
         )
 
 

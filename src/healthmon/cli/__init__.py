@@ -15,7 +15,5 @@ def main() -> None:
     try:
         from healthmon.cli.commands import app
     except ModuleNotFoundError as error:
-        sys.exit(
-            f"{error.name} is not installed: this is the thin agent; the rest comes with 'healthmon[server]'"
-        )
+        sys.exit(f"{error.name} is not installed: this is the thin agent; the rest comes with 'healthmon[server]'")
     app()

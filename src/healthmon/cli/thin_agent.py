@@ -7,12 +7,14 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 from healthmon.cli.logs import set_up_logs
 from healthmon.model.errors import ConfigError, HealthmonError
 from healthmon.runtime.clock import SystemClock
+from healthmon.runtime.supervise import detach
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -40,9 +42,9 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-async def until_signal(work: object) -> None:
+async def until_signal(work: Coroutine[Any, Any, Any]) -> None:
     """Await `work`; SIGTERM and SIGINT cancel it, and that is a clean end."""
-    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    task = detach("main", work)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         try:
