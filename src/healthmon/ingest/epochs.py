@@ -38,9 +38,7 @@ class Track:
     def first_heard(cls, batch: Batch, received_at: float) -> Track:
         """An epoch nobody has seen before: its skew is fixed here."""
         skew_s = skew_of(batch.sent, received_at)
-        return cls(
-            batch.agent, batch.epoch, received_at, received_at, clock=[(0, skew_s, batch.sent - batch.mono)]
-        )
+        return cls(batch.agent, batch.epoch, received_at, received_at, clock=[(0, skew_s, batch.sent - batch.mono)])
 
     @classmethod
     def restored(cls, epoch: Epoch) -> Track:

@@ -75,9 +75,7 @@ class Pipeline:
         self._rows = RowMaker(estate)
         self._checks = {id: frozenset(check.id for check in target.checks) for id, target in estate.targets.items()}
 
-    def admit(
-        self, batch: Batch, *, topic_agent: str, received_at: float, backlog: bool = False
-    ) -> Admitted | Refused:
+    def admit(self, batch: Batch, *, topic_agent: str, received_at: float, backlog: bool = False) -> Admitted | Refused:
         """Judge one batch. `backlog`: it may have waited in the broker while nobody listened."""
         track = self._tracks.get((batch.agent, batch.epoch))
         refused = self._refuse(batch, topic_agent, track) or self._unsettled(batch, track, received_at, backlog=backlog)
@@ -154,18 +152,14 @@ class Pipeline:
             return Refused("too_many_gaps", f"{len(track.received)} ranges")
         return None
 
-    def _unsettled(
-        self, batch: Batch, track: Track | None, received_at: float, *, backlog: bool
-    ) -> Refused | None:
+    def _unsettled(self, batch: Batch, track: Track | None, received_at: float, *, backlog: bool) -> Refused | None:
         """A first message that waited in the broker would fix a wrong skew; the agent sends it again."""
         if track is None and backlog and received_at - batch.sent > SKEW_TOLERANCE_S:
             return Refused("skew_unsettled", "first message of an epoch out of a backlog")
         return None
 
     def _first_heard(self, batch: Batch, received_at: float) -> Track:
-        mine = sorted(
-            (track.last_at, key) for key, track in self._tracks.items() if track.agent == batch.agent
-        )
+        mine = sorted((track.last_at, key) for key, track in self._tracks.items() if track.agent == batch.agent)
         for _, key in mine[: max(0, len(mine) + 1 - MAX_EPOCHS_PER_AGENT)]:
             del self._tracks[key]
             self.counters["epochs_forgotten"] += 1

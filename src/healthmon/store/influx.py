@@ -62,10 +62,8 @@ class InfluxStore:
         timeout_s: float = 10.0,
         ca_file: str | None = None,
     ) -> None:
-        name = (bucket if version == 2 else database) or bucket or database or "healthmon"
-        self.dialect = Dialect.of(
-            version, url, name, org=org or "", token=token, username=username, password=password
-        )
+        name = (bucket if version in (2, 3) else database) or bucket or database or "healthmon"
+        self.dialect = Dialect.of(version, url, name, org=org or "", token=token, username=username, password=password)
         self._timeout_s = timeout_s
         self._ca_file = ca_file
         self._encoder = Encoder()

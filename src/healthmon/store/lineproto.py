@@ -127,5 +127,3 @@ def _text(name: str, value: Value) -> str:
     if not math.isfinite(number):
         raise Unwritable(f"field {name}: {number} is not a number")
     return repr(number)
-
-
