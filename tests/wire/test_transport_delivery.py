@@ -87,6 +87,22 @@ async def test_what_is_not_acknowledged_is_sent_again_ever_less_often(daemon: An
             await until(lambda: agent.spool.batches == 0)
 
 
+async def test_a_silent_server_is_asked_batch_by_batch_not_flooded(daemon: Any, tmp_path: Path) -> None:
+    """A persistent session keeps all that is sent while the server is away: a backlog must not go there each 30 s."""
+    agent = make_agent(daemon.broker, tmp_path / "spool.sqlite", resend_s=0.4)
+    for number in range(1, 201):
+        await agent.see(f"t{number}", live=False)
+    async with serving(daemon.broker) as server:
+        server.acking = False
+        async with publishing(agent):
+            await asyncio.sleep(2.5)
+            assert 2 <= len(server.arrived) <= 8
+            assert len(set(server.targets())) >= 2, "one that is never taken does not block the others"
+            server.acking = True
+            await until(lambda: agent.spool.batches == 0)
+    assert set(server.targets()) == {f"t{number}" for number in range(1, 201)}
+
+
 async def test_live_data_goes_out_while_nothing_is_acknowledged(daemon: Any, tmp_path: Path) -> None:
     """A dead store must not stop the engine from hearing: far more live batches than the catch-up window."""
     agent = make_agent(daemon.broker, tmp_path / "spool.sqlite")
@@ -95,7 +111,8 @@ async def test_live_data_goes_out_while_nothing_is_acknowledged(daemon: Any, tmp
         async with publishing(agent):
             for number in range(400):
                 await agent.see(f"t{number}")
-            await until(lambda: len(server.arrived) == 400)
+                if number % 100 == 99:
+                    await until(lambda sent=number + 1: len(server.arrived) == sent)
     assert all(batch.live for _, batch in server.arrived)
     assert sorted(server.targets()) == sorted(f"t{number}" for number in range(400))
 
@@ -146,6 +163,18 @@ async def test_a_server_that_was_away_gets_everything(daemon: Any, tmp_path: Pat
         async with serving(daemon.broker) as server:
             await until(lambda: agent.spool.batches == 0)
     assert set(server.targets()) == {f"t{number}" for number in range(50)}
+
+
+async def test_live_batches_that_waited_a_moment_arrive_in_the_order_they_were_seen(
+    daemon: Any, tmp_path: Path
+) -> None:
+    agent = make_agent(daemon.broker, tmp_path / "spool.sqlite")
+    for number in range(10):
+        await agent.see(f"t{number}")
+    async with serving(daemon.broker) as server, publishing(agent):
+        await until(lambda: agent.spool.batches == 0)
+    assert server.targets() == [f"t{number}" for number in range(10)]
+    assert all(batch.live for _, batch in server.arrived)
 
 
 async def test_an_agent_cut_off_comes_back_with_the_newest_first(daemon: Any, tmp_path: Path) -> None:

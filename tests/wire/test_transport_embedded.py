@@ -189,6 +189,18 @@ def test_the_child_dies_with_a_killed_parent(folder: Path) -> None:
     assert gone(pid)
 
 
+async def test_a_restart_right_after_a_kill_takes_over_the_port(folder: Path) -> None:
+    process, pid, url = parent(folder)
+    process.kill()
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+    async with EmbeddedBroker(folder, clock=SystemClock()) as broker:
+        assert broker.broker.url == url
+        assert broker.pid != pid
+        await publish(broker)
+
+
 def test_where_there_is_no_deathsig_a_watcher_ends_the_child() -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     watcher = subprocess.Popen([sys.executable, "-I", "-c", _WATCHER, str(child.pid)], stdin=subprocess.PIPE)

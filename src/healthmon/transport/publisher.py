@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from healthmon.model.errors import MalformedBatch, TransportDown
 from healthmon.model.incident import Ask
@@ -48,8 +49,9 @@ def reconnect_spread_s(fleet_size: int) -> float:
 
 @dataclass(slots=True)
 class _Sending:
-    """When a batch may be sent again (monotonic s), how often it was sent, what it declared as dropped."""
+    """When a batch was sent and may be again (monotonic s), how often it was, what it declared as dropped."""
 
+    at: float
     again_at: float
     times: int
     late: bool
@@ -96,6 +98,7 @@ class Publisher:
         self._catch_up_hz = catch_up_hz or max(1.0, min(200.0, FLEET_CATCH_UP_HZ / max(1, fleet_size)))
         self._sendings: dict[tuple[str, int], _Sending] = {}
         self._live = asyncio.Event()
+        self._confirmed_at = -inf  # when the server last took something off us, monotonic s
         self._said = ""  # the spool state that the retained message tells
         self._counts: Counter[str] = Counter()
         self.connected = asyncio.Event()
@@ -191,7 +194,10 @@ class Publisher:
             self._on_ask(codec.decode_ask(message.payload))
 
     async def _acknowledged(self, ack: Ack) -> None:
-        self._counts["acked"] += await self._spool.acknowledge(ack)
+        gone = await self._spool.acknowledge(ack)
+        self._counts["acked"] += gone
+        if gone:
+            self._confirmed_at = self._clock.mono()
         durable = merge(ack.ranges, ((1, ack.upto),))
         for name in [n for n in self._sendings if n[0] == ack.epoch and contains(durable, n[1])]:
             sending = self._sendings.pop(name)
@@ -201,24 +207,40 @@ class Publisher:
     async def _send_live(self, bus: Bus) -> None:
         while True:
             while fresh := self._spool.fresh(LIVE_AT_ONCE):
-                await self._send(bus, fresh)
+                await self._send(bus, fresh[::-1])  # the newest few, but those in the order they were seen
             self._live.clear()
             await self._live.wait()
 
     async def _send_late(self, bus: Bus) -> None:
         while True:
-            now = self._clock.mono()
-            waiting = [name for name, sending in self._sendings.items() if sending.again_at > now]
             if self._spool.state != self._said:
                 await self._say(bus, "up")
-            if self._spool.batches <= len(waiting):
+            if self._spool.batches <= len(self._waiting()):
                 await self._clock.sleep(IDLE_S)
-                continue
-            room = WINDOW - sum(1 for name in waiting if self._sendings[name].late)
-            batches = await self._spool.stored(min(room, LIVE_AT_ONCE), waiting) if room > 0 else []
-            if batches:
+            elif batches := await self._next_late():
                 await self._send(bus, batches)
-            await self._clock.sleep(len(batches) / self._catch_up_hz if batches else WINDOW_FULL_S)
+                await self._clock.sleep(len(batches) / self._catch_up_hz)
+            else:
+                await self._clock.sleep(WINDOW_FULL_S)
+
+    async def _next_late(self) -> list[Pending]:
+        """What of the backlog may go now, newest first."""
+        since = self._clock.mono() - self._resend_s
+        room = self._window() - sum(1 for sending in self._sendings.values() if sending.late and sending.at > since)
+        if room <= 0:
+            return []
+        batches = await self._spool.stored(min(room, LIVE_AT_ONCE), self._waiting())
+        waiting = self._waiting()  # again: a live one may have gone out while the disk was read
+        return [batch for batch in batches if (batch.epoch, batch.seq) not in waiting]
+
+    def _waiting(self) -> set[tuple[str, int]]:
+        """What was sent and need not be sent again yet."""
+        now = self._clock.mono()
+        return {name for name, sending in self._sendings.items() if sending.again_at > now}
+
+    def _window(self) -> int:
+        """While nothing is confirmed, one batch at a time asks whether the server is back: the broker keeps all."""
+        return WINDOW if self._confirmed_at > self._clock.mono() - 2 * self._resend_s else 1
 
     async def _send(self, bus: Bus, batches: Sequence[Pending]) -> None:
         if len(batches) == 1:
@@ -257,7 +279,8 @@ class Publisher:
         wait_s = min(LONGEST_RESEND_S, self._resend_s * 2.0**times)
         while len(self._sendings) >= REMEMBERED:
             del self._sendings[next(iter(self._sendings))]
-        self._sendings[name] = _Sending(self._clock.mono() + wait_s, times + 1, late, declared)
+        now = self._clock.mono()
+        self._sendings[name] = _Sending(now, now + wait_s, times + 1, late, declared)
 
 
 def _first(group: BaseExceptionGroup[TransportDown]) -> BaseException:
