@@ -313,6 +313,7 @@ class Server:
             area_modes=alerting.area_modes,
             rule_modes=alerting.rule_modes,
             waking=self.site.waking,
+            text=self.site.text,
         )
 
 

@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Entry point of `healthmon` and `python -m healthmon`."""
     arguments = sys.argv[1:]
-    if arguments[:1] == ["agent"] and "--help" not in arguments:
+    if arguments[:1] == ["agent"]:
         from healthmon.cli.thin_agent import run
 
         sys.exit(run(arguments[1:]))

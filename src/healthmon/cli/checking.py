@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from healthmon.config import plan_for, plan_to_json, poller_plan
+from healthmon.config import lint_packs, plan_for, plan_to_json, poller_plan
 from healthmon.model.errors import ConfigError
 from healthmon.model.plan import Broker
 
 
 def report(site: Any, *, as_json: bool) -> str:
-    """What was found, then what to look at."""
+    """What was found, then what to look at. Raises ConfigError for packs that are there and wrong, used or not."""
+    problems = lint_packs(site.pack_roots[1:])
+    if problems:
+        raise ConfigError(problems)
     estate = site.estate
     counts = {
         "areas": len(estate.areas),

@@ -16,7 +16,7 @@ from healthmon.model.sample import Family, Reading, Sample
 FAMILIES = (
     Family(
         "host_cpu",
-        frozenset({"utilisation_ratio", "iowait_ratio", "steal_ratio", "load1", "load5", "load15", "cores_count"}),
+        frozenset({"utilisation_ratio", "iowait_ratio", "steal_ratio", "load1", "load5", "load15", "cores"}),
     ),
 )
 
@@ -53,7 +53,7 @@ class CpuCollector:
         before = self._last.get((job.target, job.check))
         found = ratios(before, now) if before else {}
         self._last[job.target, job.check] = now
-        found["cores_count"] = float(psutil.cpu_count() or 1)
+        found["cores"] = float(psutil.cpu_count() or 1)
         if hasattr(os, "getloadavg"):
             found.update(zip(("load1", "load5", "load15"), os.getloadavg(), strict=True))
         return [Sample("host_cpu", name, value) for name, value in found.items()]

@@ -15,7 +15,7 @@ from healthmon.model.ports import Sight
 from healthmon.model.sample import Family, Reading, Sample
 
 FAMILIES = (
-    Family("host_processes", frozenset({"running", "running_count", "memory_bytes"}), frozenset({"process"})),
+    Family("host_processes", frozenset({"running", "processes", "memory_bytes"}), frozenset({"process"})),
 )
 
 
@@ -65,6 +65,6 @@ def _samples(name: str, sizes: Iterable[float]) -> list[Sample]:
     labels = {"process": name}
     return [
         Sample("host_processes", "running", 1.0 if found else 0.0, labels),
-        Sample("host_processes", "running_count", float(len(found)), labels),
+        Sample("host_processes", "processes", float(len(found)), labels),
         Sample("host_processes", "memory_bytes", sum(found, 0.0), labels),
     ]

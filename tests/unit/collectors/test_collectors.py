@@ -101,7 +101,7 @@ async def test_cpu_needs_two_looks_and_sees_work() -> None:
     collector, sight = CpuCollector(), Sight()
     first = values(await collector.probe(job("host_cpu"), sight))
     assert "utilisation_ratio" not in first
-    assert first["cores_count"] == psutil.cpu_count()
+    assert first["cores"] == psutil.cpu_count()
     burn_until = time.process_time() + 0.15
     while time.process_time() < burn_until:
         pass
@@ -227,7 +227,7 @@ async def test_processes_by_name() -> None:
     reading = await ProcessesCollector().probe(one, Sight())
     assert values(reading, own.upper())["running"] == 1.0
     assert values(reading, own.upper())["memory_bytes"] > 1e6
-    assert values(reading, "no-such-program.exe") == {"running": 0.0, "running_count": 0.0, "memory_bytes": 0.0}
+    assert values(reading, "no-such-program.exe") == {"running": 0.0, "processes": 0.0, "memory_bytes": 0.0}
 
 
 async def test_what_the_system_refuses_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
