@@ -22,6 +22,7 @@ from healthmon.app.private import secret_of
 from healthmon.app.stores import open_store
 from healthmon.config import SiteConfig, WebConfig
 from healthmon.impact.hours import Calendar
+from healthmon.ingest.own import own_rows
 from healthmon.ingest.pipeline import Admitted, Pipeline
 from healthmon.model.errors import MalformedBatch
 from healthmon.model.incident import Command, Incident, Notice, Why
@@ -43,6 +44,10 @@ TICK_EVERY_S = 1.0
 #: And not more often than this, so that a burst is one step.
 TICK_SPACING_S = 0.02
 QUARANTINE_FILES = 100
+#: What healthmon itself concludes goes into the store this often.
+OWN_ROWS_EVERY_S = 15.0
+#: Messages that waited in the broker while nobody listened arrive within this of connecting; they fix no clock.
+BACKLOG_S = 3.0
 
 
 class Server:
@@ -105,6 +110,7 @@ class Server:
                 spawn(group, "dispatcher", Unit("dispatcher", self.dispatcher.run, clock=self.clock).supervise())
                 spawn(group, "store writer", Unit("store writer", self.writer.run, clock=self.clock).supervise())
                 spawn(group, "inbox", Unit("inbox", self.inbox.run, clock=self.clock).supervise())
+                spawn(group, "own rows", Unit("own rows", self._store_own_rows, clock=self.clock).supervise())
         finally:
             await self.store.close()
             self.journal.close()
@@ -112,6 +118,12 @@ class Server:
     async def wind_down(self) -> None:
         """Before a planned stop: what is being sent is finished, so that nothing is repeated at the next start."""
         await self.dispatcher.wind_down()
+
+    async def _store_own_rows(self) -> None:
+        """Service states, incidents and agents as points: nobody else writes them, and a missed one is only a gap."""
+        while True:
+            await self.clock.sleep(OWN_ROWS_EVERY_S)
+            self.writer.put(own_rows(self.view()), lambda: None)
 
     # --- in: messages -----------------------------------------------------------------------------------------
 
@@ -130,12 +142,13 @@ class Server:
 
     def _take_batch(self, agent: str, payload: bytes) -> None:
         batch = codec.decode(payload)
-        admitted = self.pipeline.admit(batch, topic_agent=agent, received_at=self.clock.now())
+        backlog = self.clock.mono() - self.inbox.connected_since < BACKLOG_S
+        admitted = self.pipeline.admit(batch, topic_agent=agent, received_at=self.clock.now(), backlog=backlog)
         if not isinstance(admitted, Admitted):
             self._set_aside(agent, payload, admitted.reason)
             return
         key = (agent, batch.epoch, batch.seq)
-        stored = self.writer.put(admitted.rows, lambda: self._stored(*key))
+        stored = self.writer.put(admitted.rows, lambda: self._stored(*key), key=admitted.key)
         if not stored:
             self._count("ingest_deferred_total", "store_queue_full")
         if admitted.new:

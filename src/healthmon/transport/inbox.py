@@ -61,6 +61,7 @@ class Inbox:
         self._counts: Counter[str] = Counter()
         self._backlog = BoundedQueue[Message](name="inbox", limit=BACKLOG, policy=FullPolicy.REFUSE)
         self.connected = asyncio.Event()
+        self.connected_since = float("-inf")  # monotonic seconds of the newest connection
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -106,6 +107,7 @@ class Inbox:
                 await bus.subscribe(topics.every(self._site, kind), qos=1)
             self._bus = bus
             self._counts["connections"] += 1
+            self.connected_since = self._clock.mono()
             self.connected.set()
             log.info("inbox connected", extra={"site": self._site})
             try:
