@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from healthmon.collectors import COLLECTORS, load_collector
-from healthmon.model.incident import Ask
+from healthmon.model.ask import Ask
 from healthmon.model.plan import Plan
 from healthmon.model.ports import Clock, Probe
 from healthmon.model.sample import Family, Outcome, Reading, Sample

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from healthmon.model.alert import AlertKey, Effect
+from healthmon.model.ask import Ask as Ask  # part of this vocabulary; a module of its own keeps agents thin
 
 
 class IncidentKind(StrEnum):
@@ -209,13 +210,3 @@ class Command:
     members: tuple[str, ...] = ()
     reason: str = ""
     impact: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Please probe this now; the answer is an ordinary reading, no answer by the deadline means unknown."""
-
-    target: str
-    check: str
-    vantage: str
-    deadline: float

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from healthmon.model.incident import Command, Incident, LedgerRow, Notice
 from healthmon.model.plan import Job
 from healthmon.model.sample import Query, Reading, Row, Series, Written
-from healthmon.model.view import View
+
+if TYPE_CHECKING:  # every agent loads this module, and none of them needs incidents, views and estates
+    from healthmon.model.incident import Command, Incident, LedgerRow, Notice
+    from healthmon.model.view import View
 
 
 class Clock(Protocol):

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from healthmon.model.ask import Ask
 from healthmon.model.errors import MalformedBatch
-from healthmon.model.incident import Ask
 from healthmon.model.sample import Batch, Reading
 from healthmon.runtime.ranges import Ranges
 

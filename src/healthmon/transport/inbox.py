@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from healthmon.model.ask import Ask
 from healthmon.model.errors import TransportDown
-from healthmon.model.incident import Ask
 from healthmon.model.ports import Bus, Clock, Connect, Message
 from healthmon.runtime.backoff import Backoff
 from healthmon.runtime.queue import BoundedQueue, FullPolicy

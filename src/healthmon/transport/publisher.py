@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
+from healthmon.model.ask import Ask
 from healthmon.model.errors import MalformedBatch, TransportDown
-from healthmon.model.incident import Ask
 from healthmon.model.ports import Bus, Clock, Connect, Message
 from healthmon.runtime.backoff import Backoff
 from healthmon.runtime.ranges import Ranges, contains, merge
