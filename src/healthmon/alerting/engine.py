@@ -117,13 +117,15 @@ class Engine:
         self._ledger += self._desk.ledger
         self._desk.ledger.clear()
         asks: tuple[Ask, ...] = ()
+        moved = self._desk.moved
         if self._news or self._desk.moved or now >= self._look_again_at:
             self._watch_lookers(now)
             readiness = self._readiness()
             asks = self._asks(readiness, now)
             self._correlate(readiness, now)
         notices = self._tell(now)
-        return EngineStep(self._changes(now, notices), notices, asks)
+        changes = self._changes(now, notices)
+        return EngineStep(changes, notices, asks, moved or not changes.empty())
 
     def act(self, command: Command, now: float) -> Incident:
         """A person acts. Raises NotFound, Conflict."""
@@ -197,9 +199,12 @@ class Engine:
         self._telling.restore(restored, self._incidents)
         if restored.at is None:
             return
-        self._desk.restore(known_alerts(restored.alerts.values(), self._index, self._estate), restored.at)
+        known = known_alerts(restored.alerts.values(), self._index, self._estate, own_rule=BLIND_RULE)
+        self._desk.restore(known, restored.at)
         for reading in self._evidence.latest.values():
             self._desk.watch_series(reading)
+        is_blind = any(a.key.rule == BLIND_RULE and a.phase is Phase.FIRING for a in self._desk.alerts.values())
+        self._desk.blind, self._evidence.blind = is_blind, {self._settings.server} if is_blind else set()
         self._start(restored.at)
         self._now = self._ticked_at = restored.at
 

@@ -31,8 +31,12 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True)
 class EngineStep:
-    """What one tick changed, whom to tell, and what to look at again."""
+    """What one tick changed, whom to tell, and what to look at again.
+
+    `moved`: a view taken now may differ from the last one even if nothing is to be written (readings went stale).
+    """
 
     changes: Changes
     notices: tuple[Notice, ...] = ()
     asks: tuple[Ask, ...] = ()
+    moved: bool = False

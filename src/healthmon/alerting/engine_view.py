@@ -91,7 +91,7 @@ class Showing:
         self, id_: str, readings: list[Reading], counting: list[Reading], now: float
     ) -> tuple[Outcome, str, float]:
         """Nobody has looked, or all that is known comes from what it carries, or from the agent on it."""
-        states = [self._agent(a.id, now) for a in self._evidence.estate.agents.values() if a.target == id_]
+        states = [self._agent(agent.id, now) for agent in self._evidence.agents_on(id_)]
         up = [state for state in states if state.state == "up"]
         if up and not counting:
             return Outcome.OK, "", max(state.last_at or now for state in up)

@@ -281,12 +281,12 @@ def _agent_key(rule: Rule, agent: Agent) -> AlertKey:
     return AlertKey(rule.id, agent.target or agent.id, AGENT_CHECK, agent.id)
 
 
-def known_alerts(alerts: Iterable[Alert], index: RuleIndex, estate: Estate) -> dict[AlertKey, Alert]:
+def known_alerts(alerts: Iterable[Alert], index: RuleIndex, estate: Estate, *, own_rule: str) -> dict[AlertKey, Alert]:
     """Alerts whose rule and target still exist; the rest belongs to a configuration that is gone."""
     return {
         alert.key: alert
         for alert in alerts
         if alert.phase is not Phase.CLEAR
-        and (alert.key.rule in index.rules or alert.key.rule == "monitor-blind")
-        and (alert.key.target in estate.targets or alert.key.target in estate.agents)
+        and (alert.key.rule == own_rule or alert.key.rule in index.rules)
+        and (alert.key.rule == own_rule or alert.key.target in estate.targets or alert.key.target in estate.agents)
     }

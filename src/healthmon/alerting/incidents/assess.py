@@ -149,9 +149,9 @@ class Weighing:
         return found
 
     def _end_device(self, target_id: str) -> bool:
-        estate = self.assessor.evidence.estate
-        kinds = {estate.targets[target_id].kind}
-        kinds.update(role for agent in estate.agents.values() if agent.target == target_id for role in agent.roles)
+        evidence = self.assessor.evidence
+        kinds = {evidence.estate.targets[target_id].kind}
+        kinds.update(role for agent in evidence.agents_on(target_id) for role in agent.roles)
         return bool(kinds & set(self.assessor.table.end_devices))
 
     def _only_devices(self, groups: Sequence[Group]) -> bool:
@@ -166,11 +166,7 @@ class Weighing:
         for area, failing in sorted(devices.items()):
             targets = self.assessor.evidence.estate.targets
             for kind in sorted({targets[id_].kind for id_ in failing}):
-                peers = {
-                    id_
-                    for id_, target in targets.items()
-                    if target.area == area and target.kind == kind and self.assessor.evidence.watched(id_)
-                }
+                peers = {id_ for id_ in self.assessor.peers(area, kind) if self.assessor.evidence.watched(id_)}
                 if len(peers) >= 2 and peers <= failing:
                     harms.append(Harm(area, "", ServiceState.LOST, staffed=self.assessor.staffed(area, self.now)))
         return harms

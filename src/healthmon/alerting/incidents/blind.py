@@ -26,7 +26,8 @@ class Outlook:
 
     vantage: str
     host: str | None
-    hops: tuple[str, ...]  # monitored things that everything it sees goes through
+    hops: tuple[str, ...]  # watched things that everything it sees goes through, nearest first
+    uplink: str | None  # the nearest of these, watched or not
     remote: frozenset[str]
     bad: Mapping[str, Reading]  # targets that it could not reach, none reached since
     reached_at: float
@@ -36,7 +37,7 @@ class Outlook:
     def subject(self) -> str:
         """Beyond what we cannot see: the failing hop, the host, or the vantage point itself."""
         failing = [hop for hop in self.hops if hop in self.bad]
-        return failing[0] if failing else self.host or self.vantage
+        return failing[0] if failing else self.uplink or self.host or self.vantage
 
 
 def outlook(evidence: Evidence, vantage: str, alerts: Mapping[AlertKey, Alert]) -> Outlook:
@@ -52,7 +53,8 @@ def outlook(evidence: Evidence, vantage: str, alerts: Mapping[AlertKey, Alert]) 
     hops = _hops(evidence, host, remote)
     starts = [reading.started for reading in bad.values()]
     starts += [a.bad_since for a in alerts.values() if a.key.vantage == vantage and a.bad_since > reached_at]
-    return Outlook(vantage, host, hops, remote, bad, reached_at, min(starts, default=float("inf")))
+    first_bad_at = min(starts, default=float("inf"))
+    return Outlook(vantage, host, hops, _nearest(evidence, host), remote, bad, reached_at, first_bad_at)
 
 
 def is_blind(
@@ -73,7 +75,9 @@ def may_be_blind(view: Outlook, evidence: Evidence) -> bool:
         return False
     if view.hops:
         return any(hop in view.bad for hop in view.hops)
-    return len(view.bad) >= _FEWEST_WITHOUT_UPLINK and _branches(evidence, view.bad) >= 2
+    if len(view.bad) < _FEWEST_WITHOUT_UPLINK:
+        return False
+    return view.uplink is not None or _branches(evidence, view.bad) >= 2
 
 
 def independent(view: Outlook, evidence: Evidence, *, since: float) -> bool:
@@ -153,6 +157,11 @@ def _hops(evidence: Evidence, host: str | None, remote: frozenset[str]) -> tuple
     way = evidence.graph.strict(host)
     ranked = [id_ for id_ in evidence.graph.requires(host) if id_ in way and id_ in remote]
     return tuple(reversed(ranked))
+
+
+def _nearest(evidence: Evidence, host: str | None) -> str | None:
+    way = evidence.graph.strict(host) if host is not None else frozenset()
+    return max(way, key=lambda id_: (len(evidence.graph.requires(id_)), id_), default=None)
 
 
 def _not_alone(view: Outlook) -> bool:

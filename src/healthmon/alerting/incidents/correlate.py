@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from healthmon.alerting.incidents.blind import BLIND_RULE, holds_back
 from healthmon.alerting.incidents.evidence import Evidence, Series
@@ -17,22 +17,6 @@ TOGETHER_S = 300.0
 #: A parent that failed about when its child did.
 _ABOUT_THEN_S = 120.0
 INFERRED = "inferred"
-#: Things that pass traffic on: when something behind them works, they work, whatever their own check says.
-PASSING_KINDS = frozenset(
-    {
-        "switch",
-        "router",
-        "firewall",
-        "link",
-        "relay",
-        "gateway",
-        "access-point",
-        "ap",
-        "wlan-controller",
-        "vpn",
-        "ups",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +64,7 @@ class Finding:
     vantages: tuple[str, ...]
     elsewhere_ok: bool
     passing: bool  # what needs it works, so it works: only its own check fails
+    slow_too: bool = False  # down only from some places, and slow from everywhere
 
 
 def correlate(
@@ -96,7 +81,9 @@ def correlate(
     run = _Run(evidence, now, hard, {**(cleared or {}), **recovering})
     hard_groups = run.groups()
     groups += hard_groups
-    groups += _warnings([alert for alert in rest if alert.effect not in (Effect.DOWN, Effect.DEGRADED)])
+    warnings = [alert for alert in rest if alert.effect not in (Effect.DOWN, Effect.DEGRADED)]
+    groups = _come_true(groups, warnings)
+    groups += _warnings([alert for alert in warnings if not _in_any(groups, alert)])
     return Picture(tuple(_joined(groups)), _troubles(hard_groups, run.findings))
 
 
@@ -134,15 +121,17 @@ class _Run:
         judged = down or list(alerts)
         since = min(alert.bad_since for alert in judged)
         vantages = tuple(dict.fromkeys(alert.key.vantage for alert in judged))
-        kind = self._evidence.estate.targets[target].kind if target in self._evidence.estate.targets else ""
+        elsewhere_ok = all(self._elsewhere_ok(alert) for alert in judged)
+        slow = [alert for alert in alerts if alert.effect is Effect.DEGRADED] if down and elsewhere_ok else []
         return Finding(
             target=target,
             alerts=tuple(alerts),
             effect=Effect.DOWN if down else Effect.DEGRADED,
             since=since,
             vantages=vantages,
-            elsewhere_ok=all(self._elsewhere_ok(alert) for alert in judged),
-            passing=kind in PASSING_KINDS and self._evidence.passes(target, since, self._now),
+            elsewhere_ok=elsewhere_ok,
+            passing=self._evidence.passing_kind(target) and self._evidence.passes(target, since, self._now),
+            slow_too=not all(self._elsewhere_ok(alert) for alert in slow),
         )
 
     def _elsewhere_ok(self, alert: Alert) -> bool:
@@ -157,9 +146,8 @@ class _Run:
             if looked_at > self._cleared.get(other, float("-inf")):
                 return True
         check = self._evidence.index.check(key.target, key.check)
-        agents = [a.id for a in self._evidence.estate.agents.values() if a.target == key.target]
         is_ping = check is not None and check.kind == "icmp"
-        return is_ping and any(self._evidence.heard_since(agent, since) for agent in agents)
+        return is_ping and any(self._evidence.heard_since(a.id, since) for a in self._evidence.agents_on(key.target))
 
     def _root(self, finding: Finding) -> tuple[str, tuple[str, ...]]:
         """The failing thing that explains this one (itself, if none does), and the other candidates."""
@@ -322,6 +310,28 @@ def _blind_group(view: Alert, held: Sequence[Alert]) -> Group:
     return Group(IncidentKind.BLIND, root, tuple(sorted(members, key=lambda pair: pair[0].key)))
 
 
+def _in_any(groups: Iterable[Group], alert: Alert) -> bool:
+    return any(alert is member for group in groups for member, _ in group.members)
+
+
+def _come_true(groups: Sequence[Group], warnings: Sequence[Alert]) -> list[Group]:
+    """The warning that a certificate would end belongs to the outage once it has."""
+    after: list[Group] = []
+    for group in groups:
+        ended = {alert.key.target for alert, _ in group.members if alert.reason is Reason.CERT_EXPIRED}
+        warned = [w for w in warnings if w.key.target in ended and w.effect is Effect.WARNING and _of_expiry(w)]
+        root = group.root.target
+        pairs = [(w, root if w.key.target != root else None) for w in warned]
+        members = tuple(sorted((*group.members, *pairs), key=lambda pair: pair[0].key))
+        after.append(replace(group, members=members) if pairs else group)
+    return after
+
+
+def _of_expiry(alert: Alert) -> bool:
+    """It foretold an end that has passed, or is of the reading that says so."""
+    return alert.reason is Reason.CERT_EXPIRED or (alert.value is not None and alert.value <= 0)
+
+
 def _warnings(alerts: Iterable[Alert]) -> list[Group]:
     """One early warning per target and rule."""
     found: dict[tuple[str, str], list[Alert]] = {}
@@ -371,6 +381,8 @@ def _troubles(groups: Sequence[Group], findings: Mapping[str, Finding]) -> Troub
             if group.areas is not None:
                 local = troubles.local_degraded if degraded else troubles.local_down
                 local[id_] = local.get(id_, frozenset()) | group.areas
+                if own is not None and own.slow_too:
+                    troubles.degraded[id_] = own.since
             else:
                 (troubles.degraded if degraded else troubles.down)[id_] = own.since if own else group.since
     return troubles

@@ -7,14 +7,21 @@ from collections.abc import Iterator
 from healthmon.alerting.detect.index import RuleIndex
 from healthmon.impact.graph import NeedGraph
 from healthmon.model.sample import Outcome, Reading, Reason
-from healthmon.model.topology import Estate
+from healthmon.model.topology import Agent, Estate
 
 #: (target, check, vantage)
 Series = tuple[str, str, str]
 
-#: The target spoke, if not as it should: the way to it works.
+#: Things that pass traffic on: when something behind them works, they work, whatever their own check says.
+PASSING_KINDS = frozenset(
+    {"switch", "router", "firewall", "link", "relay", "gateway", "access-point", "ap", "wlan-controller", "vpn", "ups"}
+)
+#: The target's host spoke, if not as it should: the way to it works.
 ANSWERED = frozenset(
     {
+        Reason.REFUSED,
+        Reason.RESET,
+        Reason.CLOSED,
         Reason.BAD_STATUS,
         Reason.BAD_BODY,
         Reason.BAD_RESPONSE,
@@ -34,6 +41,10 @@ _IN_FLIGHT_S = 1.0
 def reached(reading: Reading) -> bool:
     """The reading proves that the looker can reach the target."""
     return reading.outcome is Outcome.OK or reading.reason in ANSWERED
+
+
+def _ok(reading: Reading) -> bool:
+    return reading.outcome is Outcome.OK
 
 
 def cut_off(reading: Reading) -> bool:
@@ -60,6 +71,7 @@ class Evidence:
         self._by_target: dict[str, list[Series]] = {}
         self._by_vantage: dict[str, list[Series]] = {}
         self._provers: dict[str, list[Series]] = {}
+        self._agents_on = self._index_hosts()
         self._agents_behind = self._index_agents()
 
     def admit(self, reading: Reading) -> bool:
@@ -96,7 +108,11 @@ class Evidence:
 
     def watched(self, target: str) -> bool:
         """It is looked at, or an agent runs on it."""
-        return self.monitored(target) or any(agent.target == target for agent in self.estate.agents.values())
+        return self.monitored(target) or target in self._agents_on
+
+    def agents_on(self, target: str) -> tuple[Agent, ...]:
+        """The agents that run on it."""
+        return tuple(self._agents_on.get(target, ()))
 
     def fresh(self, reading: Reading, now: float) -> bool:
         return now - reading.started - reading.took <= self.index.stale_s(reading.target, reading.check)
@@ -117,10 +133,14 @@ class Evidence:
         return any(reading.started >= since for reading in self.of_target(target))
 
     def passes(self, id_: str, since: float, now: float, *, area: str | None = None) -> bool:
-        """Something that cannot work without it has worked since then (as seen from `area`, if given)."""
+        """Something that cannot work without it has worked since then (as seen from `area`, if given).
+
+        For what only passes traffic on, any answer from behind it will do, be it a refusal.
+        """
+        speaks = reached if self.passing_kind(id_) else _ok
         for series in self._provers.get(id_, ()):
             reading = self.latest[series]
-            if reading.started < since or reading.outcome is not Outcome.OK or not self.counts(reading, now):
+            if reading.started < since or not speaks(reading) or not self.counts(reading, now):
                 continue
             if area is None or self.estate.vantage_area(series[2]) == area:
                 return True
@@ -128,6 +148,11 @@ class Evidence:
             self.heard_since(agent, since) and (area is None or self.estate.vantage_area(agent) == area)
             for agent in self._agents_behind.get(id_, ())
         )
+
+    def passing_kind(self, id_: str) -> bool:
+        """Whether it only passes traffic on."""
+        target = self.estate.targets.get(id_)
+        return target is not None and target.kind in PASSING_KINDS
 
     def heard_since(self, agent: str, since: float) -> bool:
         """The agent's own live word has arrived since then."""
@@ -167,6 +192,13 @@ class Evidence:
         if host is not None and host != target and target not in self.graph.requires(host):
             needed |= self.graph.strict(host) | {host}
         return needed - {target}
+
+    def _index_hosts(self) -> dict[str, list[Agent]]:
+        found: dict[str, list[Agent]] = {}
+        for agent in self.estate.agents.values():
+            if agent.target is not None:
+                found.setdefault(agent.target, []).append(agent)
+        return found
 
     def _index_agents(self) -> dict[str, list[str]]:
         """Agents by what they need to be heard: their own way out and the server's; on its host, nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from healthmon.alerting.incidents.correlate import PASSING_KINDS, Group, Troubles
+from healthmon.alerting.incidents.correlate import Group, Troubles
 from healthmon.alerting.incidents.evidence import Evidence
 from healthmon.impact.graph import Explanation, NeedGraph
 from healthmon.impact.paths import paths
@@ -90,10 +90,7 @@ class Losses:
     def _works_from(self, area: str, id_: str, since: float) -> bool:
         """Somebody in the area has seen the very checks ok that fail elsewhere, or what passes through it."""
         estate, checks = self._evidence.estate, self._troubles.checks.get(id_, frozenset())
-        target = estate.targets.get(id_)
-        if (not checks or (target and target.kind in PASSING_KINDS)) and self._evidence.passes(
-            id_, since, self._now, area=area
-        ):
+        if (not checks or self._evidence.passing_kind(id_)) and self._evidence.passes(id_, since, self._now, area=area):
             return True
         seen_ok = {
             reading.check
@@ -150,6 +147,14 @@ class Assessor:
     staffed: Staffed
     table: SeverityTable
     hospital: Hospital
+    _peers: dict[tuple[str | None, str], list[str]] = field(default_factory=dict)
+
+    def peers(self, area: str, kind: str) -> list[str]:
+        """Everything of that kind in the area."""
+        if not self._peers:
+            for target in self.evidence.estate.targets.values():
+                self._peers.setdefault((target.area, target.kind), []).append(target.id)
+        return self._peers.get((area, kind), [])
 
     def impact_lines(
         self,

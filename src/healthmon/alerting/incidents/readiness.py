@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from healthmon.alerting.incidents.blind import BLIND_RULE
-from healthmon.alerting.incidents.evidence import Evidence, Series, reached
+from healthmon.alerting.incidents.evidence import ANSWERED, Evidence, Series, reached
 from healthmon.model.alert import Alert, AlertKey, Effect, Phase
 from healthmon.model.sample import Reading, Reason
 
@@ -57,7 +57,8 @@ class Readiness:
     def _parents(self, alert: Alert, now: float) -> Iterator[Series]:
         evidence, since = self._evidence, alert.bad_since
         for id_ in self._needed(alert):
-            if id_ in self._firing or evidence.passes(id_, since, now):
+            answered = alert.reason in ANSWERED and evidence.passing_kind(id_)
+            if id_ in self._firing or answered or evidence.passes(id_, since, now):
                 continue
             waiting = id_ in self._pending
             if waiting or (evidence.monitored(id_) and not evidence.looked_since(id_, since)):
