@@ -29,6 +29,7 @@ async def test_the_whole_story(tmp_path: Path) -> None:
     story = "\n".join(said)
     assert "root: sw-ward7" in story
     assert "ward-7       ehr        lost" in story
+    assert story.count("page to inbox: sent") >= 2
     assert "root: ehr-web" in story
     pages = [json.loads(line) for line in (tmp_path / "inbox.jsonl").read_text().splitlines()]
     assert [page["why"] for page in pages][:2] == ["opened", "mitigated"]

@@ -29,6 +29,8 @@ from healthmon.simulation.hospital import DEVICES, PCS, WAKING, Hospital, open_h
 
 Say = Callable[[str], None]
 FIRST_INCIDENT_S = 60.0
+#: The symptoms behind a root come in over the next seconds.
+GATHER_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,55 +173,66 @@ async def ward_plans(hospital: Hospital, site: SiteConfig) -> list[Plan]:
 
 async def _faults(hospital: Hospital, api: Api, options: DemoOptions, *, clock: Clock, say: Say) -> int:
     device = options.fault if options.fault != "random" else random.choice(DEVICES).id
+    teller = Teller(api, clock, say)
     say(f"fault: the link of {device} is cut")
     hospital.links[device].sever()
-    raised = await _wait_incident(api, clock, known=set(), say=say)
+    raised = await teller.incident(known=set())
     hospital.links[device].mend()
     if raised is None:
         say(f"no incident within {FIRST_INCIDENT_S:.0f} s")
         return 1
     say(f"repair: the link of {device} is back")
-    await _wait_mitigated(api, clock, raised, say=say)
+    recovered = await teller.recovery(raised)
     say("fault: the patient record answers slowly (3 s)")
     hospital.ehr.mood.delay_s = 3.0
-    slow = await _wait_incident(api, clock, known={raised}, say=say)
+    slow = await teller.incident(known={raised})
     hospital.ehr.mood.delay_s = 0.02
     say("repair: the patient record is quick again")
-    if slow is None or not await _wait_mitigated(api, clock, slow, say=say):
-        return 1
-    return 0
+    return 0 if recovered and slow is not None and await teller.recovery(slow) else 1
 
 
-async def _wait_incident(api: Api, clock: Clock, *, known: set[str], say: Say) -> str | None:
-    began = clock.mono()
-    while clock.mono() - began < FIRST_INCIDENT_S:
-        for incident in await api.incidents():
-            if incident["id"] not in known and incident["state"] in ("open", "acknowledged"):
-                say(f"incident after {clock.mono() - began:.1f} s: " + describe(incident))
-                return str(incident["id"])
-        await clock.sleep(0.25)
-    return None
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Waits for what the API says and tells it."""
 
+    api: Api
+    clock: Clock
+    say: Say
 
-async def _wait_mitigated(api: Api, clock: Clock, incident_id: str, *, say: Say) -> bool:
-    began = clock.mono()
-    while clock.mono() - began < FIRST_INCIDENT_S:
-        incident = await api.get(f"incidents/{incident_id}")
-        if incident["state"] in ("mitigated", "resolved"):
-            say(f"recovered after {clock.mono() - began:.1f} s: {incident['plain_text']}")
-            return True
-        await clock.sleep(0.25)
-    return False
+    async def incident(self, *, known: set[str]) -> str | None:
+        """The id of the next incident, told when it is raised and again when its symptoms are in."""
+        began = self.clock.mono()
+        while self.clock.mono() - began < FIRST_INCIDENT_S:
+            for incident in await self.api.incidents():
+                if incident["id"] not in known and incident["state"] in ("open", "acknowledged"):
+                    self.say(f"incident after {self.clock.mono() - began:.1f} s: {incident['title']}")
+                    await self.clock.sleep(GATHER_S)
+                    self.say(describe(await self.api.get(f"incidents/{incident['id']}")))
+                    return str(incident["id"])
+            await self.clock.sleep(0.25)
+        return None
+
+    async def recovery(self, incident_id: str) -> bool:
+        """Whether it was mitigated within a minute."""
+        began = self.clock.mono()
+        while self.clock.mono() - began < FIRST_INCIDENT_S:
+            incident = await self.api.get(f"incidents/{incident_id}")
+            if incident["state"] in ("mitigated", "resolved"):
+                self.say(f"recovered after {self.clock.mono() - began:.1f} s: {incident['timeline'][-1]['text']}")
+                return True
+            await self.clock.sleep(0.25)
+        self.say(f"not recovered within {FIRST_INCIDENT_S:.0f} s: {incident['plain_text']}")
+        return False
 
 
 def describe(incident: dict[str, Any]) -> str:
     """An incident in some lines of terminal text."""
     root = incident["root"]
-    lines = [f"severity {incident['severity']}  {incident['title']}", f"    {incident['plain_text']}"]
+    lines = [f"    severity {incident['severity']}: {incident['plain_text']}"]
     if root:
         lines.append(f"    root: {root['target']} ({root['reason']})")
     for line in incident["impact"][:12]:
-        lines.append(f"    {line['area']:12} {line['service']:10} {line['state']}")
+        lines.append(f"      {line['area']:12} {line['service']:10} {line['state']}")
     behind = len(incident["suppressed"])
     lines.append(
         f"    {len(incident['members'])} symptoms, {behind} of them behind the root and not paged by themselves"
