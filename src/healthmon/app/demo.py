@@ -78,7 +78,6 @@ async def run_demo(options: DemoOptions, *, clock: Clock, say: Say) -> int:
     """Run the whole story; 0 when the first incident came within a minute and recovered, else 1."""
     with tempfile.TemporaryDirectory(prefix="healthmon-demo-") as temporary:
         folder = options.folder or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
         hospital = await open_hospital()
         try:
             config = write_site(hospital, folder, options)
@@ -93,6 +92,7 @@ def write_site(hospital: Hospital, folder: Path, options: DemoOptions) -> Path:
     """The site file of the simulated hospital."""
     import yaml
 
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "healthmon.yaml"
     site = site_file(
         hospital,
@@ -218,7 +218,8 @@ class Teller:
         while self.clock.mono() - began < FIRST_INCIDENT_S:
             incident = await self.api.get(f"incidents/{incident_id}")
             if incident["state"] in ("mitigated", "resolved"):
-                self.say(f"recovered after {self.clock.mono() - began:.1f} s: {incident['timeline'][-1]['text']}")
+                words = [entry["text"] for entry in incident["timeline"] if entry["what"] == "mitigated"]
+                self.say(f"recovered after {self.clock.mono() - began:.1f} s: {' '.join(words[-1:])}")
                 return True
             await self.clock.sleep(0.25)
         self.say(f"not recovered within {FIRST_INCIDENT_S:.0f} s: {incident['plain_text']}")

@@ -78,15 +78,25 @@ class TcpRelay:
         self._port = port
         self._to = to
         self._server: asyncio.Server | None = None
+        self._carrying: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
         """Listen; the port that was bound."""
-        self._server = await asyncio.start_server(self._carry, self._host, self._port, backlog=512)
+        self._server = await asyncio.start_server(self._accept, self._host, self._port, backlog=512)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
+        """Close the listener and every connection it carries."""
         if self._server:
             self._server.close()
+        for task in self._carrying:
+            task.cancel()
+        await asyncio.gather(*self._carrying, return_exceptions=True)
+
+    def _accept(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
+        task = detach("relay", self._carry(near_in, near_out))
+        self._carrying.add(task)
+        task.add_done_callback(self._carrying.discard)
 
     async def _carry(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
         await self._path.passable()
