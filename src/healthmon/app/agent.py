@@ -10,15 +10,18 @@ import logging
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from healthmon.collectors import COLLECTORS, load_collector
 from healthmon.model.ask import Ask
+from healthmon.model.errors import ConfigError
 from healthmon.model.plan import Plan
 from healthmon.model.ports import Clock, Probe
 from healthmon.model.sample import Family, Outcome, Reading, Sample
 from healthmon.probes import load_probe
 from healthmon.probes.guard import Guard
 from healthmon.probes.runner import Runner
+from healthmon.runtime.filelock import take_lock
 from healthmon.runtime.queue import BoundedQueue, FullPolicy
 from healthmon.runtime.supervise import spawn
 from healthmon.transport import mqtt
@@ -60,6 +63,7 @@ class AgentRuntime:
         """`plan.spool_path` is made if it does not exist; an unusable one is a state, not a crash."""
         self.plan = plan
         self._clock = clock
+        self._lock = _lock_spool(Path(plan.spool_path))
         self.guard = Guard(plan.safety, clock, stop_file=Path(plan.stop_file) if plan.stop_file else None)
         self.spool = Spool(Path(plan.spool_path), agent=plan.agent, max_bytes=plan.spool_max_bytes, clock=clock)
         self.runner = Runner(vantage=plan.agent, guard=self.guard, clock=clock, probes=load, on_reading=self._take)
@@ -93,6 +97,8 @@ class AgentRuntime:
         finally:
             await self._spool_buffer()
             await self.spool.close()
+            if self._lock:
+                self._lock.close()
 
     def _take(self, reading: Reading) -> None:
         """A change of outcome goes out at once, the rest within a second."""
@@ -149,11 +155,22 @@ def _resident() -> dict[str, float]:
     return {"resident_bytes": float(psutil.Process().memory_info().rss)}
 
 
+def _lock_spool(spool: Path) -> IO[bytes] | None:
+    """Two agents on one spool would take each other's numbers. None where the disk takes no lock file."""
+    try:
+        return take_lock(spool.with_name(f"{spool.name}.lock"))
+    except BlockingIOError:
+        raise ConfigError(
+            [f"{spool}: another agent is running on this spool; stop it or give this one its own"]
+        ) from None
+    except OSError as error:
+        log.warning("spool cannot be locked", extra={"error": str(error)})
+        return None
+
+
 def read_plan(path: Path) -> Plan:
     """The file `healthmon check --resolve` wrote; a relative spool lies beside it. Raises ConfigError in words."""
     import msgspec
-
-    from healthmon.model.errors import ConfigError
 
     fix = "make it with `healthmon check --resolve AGENT -o FILE`"
     try:

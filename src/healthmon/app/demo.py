@@ -167,7 +167,7 @@ async def ward_plans(hospital: Hospital, site: SiteConfig) -> list[Plan]:
         jobs = tuple(
             replace(job, address=job.address.replace(f"{ehr}:8080", f"{record[0]}:{record[1]}")) for job in plan.jobs
         )
-        plans.append(replace(plan, jobs=jobs))
+        plans.append(replace(plan, jobs=jobs, spool_path=str(site.data_dir / f"{pc}-spool.sqlite")))
     return plans
 
 

@@ -24,6 +24,7 @@ from healthmon.model.errors import ConfigError, TransportDown
 from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock
 from healthmon.runtime.backoff import Backoff
+from healthmon.runtime.filelock import take_lock
 from healthmon.runtime.supervise import spawn
 from healthmon.transport import mqtt
 
@@ -267,22 +268,12 @@ def _quoted(text: str) -> str:
 
 def _take_lock(file: Path) -> IO[bytes]:
     """Hold the directory for one process; raises ConfigError when another one has it."""
-    handle = file.open("ab")
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
+        return take_lock(file)
+    except BlockingIOError:
         raise ConfigError(
             [f"{file.parent} is in use by another healthmon; stop it or choose another data_dir"]
         ) from None
-    return handle
 
 
 def _end_orphan(pid_file: Path, config_file: Path) -> None:
