@@ -66,12 +66,21 @@ class CheckReader:
         return Check(
             id=form.id or form.kind,
             kind=form.kind,
-            every_s=form.every,
+            every_s=self._every_s(form, params, path),
             timeout_s=timeout_s,
             params=params,
             vantages=tuple(form.vantages),
             recheck=form.recheck,
         )
+
+    def _every_s(self, form: CheckForm, params: Mapping[str, Any], path: DataPath) -> float:
+        """The interval, which a kind with `min_every` bounds; one that was not written keeps to it by itself."""
+        floor_s = float(params.get("min_every_s", check_kind(form.kind).least_every_s))
+        if form.every >= floor_s:
+            return form.every
+        if "every" in form.model_fields_set:
+            self._validator.problem((*path, "every"), f"is shorter than `min_every` (allowed: from {floor_s:g}s)")
+        return floor_s
 
     def _vantages_known(self, form: CheckForm, path: DataPath) -> None:
         for number, name in enumerate(form.vantages):

@@ -24,6 +24,7 @@ class Kind:
     adapter: TypeAdapter[Any]
     pack_linter: Callable[[Mapping[str, Any]], list[str]] | None = None
     pack_families: Callable[[Mapping[str, Any]], tuple[Family, ...]] | None = None
+    least_every_s: float = 0.0  # the default of `min_every` where the kind has one
 
 
 def registry(dotted: str, attribute: str) -> Mapping[str, str]:
@@ -68,15 +69,16 @@ def _kind(name: str, entry: str) -> Kind:
     """The kind's module, with `lint_pack` and `pack_families` of a `<module>_pack` beside it if there is one."""
     dotted = entry.partition(":")[0]
     params = importlib.import_module(dotted).Params
-    fields = frozenset(field.name for field in dataclasses.fields(params))
+    defaults = {field.name: field.default for field in dataclasses.fields(params)}
     beside = importlib.import_module(f"{dotted}_pack") if importlib.util.find_spec(f"{dotted}_pack") else None
     return Kind(
         name,
         params,
-        fields,
+        frozenset(defaults),
         TypeAdapter(params),
         pack_linter=getattr(beside, "lint_pack", None),
         pack_families=getattr(beside, "pack_families", None),
+        least_every_s=float(defaults.get("min_every_s", 0.0)),
     )
 
 
