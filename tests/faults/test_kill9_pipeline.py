@@ -19,6 +19,7 @@ import yaml
 
 from daemons.healthmon import answers, api, role, until
 from daemons.process import Daemon, free_port
+from healthmon.store.lineproto import micros_of
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -45,7 +46,7 @@ def greeting() -> Iterator[int]:
 
 
 def site(folder: Path, board: int, service: int) -> dict[str, Any]:
-    check = {"kind": "tcp", "port": service, "expect": "HELLO", "every": f"{EVERY_S}s", "timeout": "1s"}
+    check = {"kind": "tcp", "port": service, "expect": "HELLO", "every": f"{EVERY_S}s", "timeout": f"{EVERY_S}s"}
     checks = [{**check, "id": f"greet-{number}", "from": [AGENT]} for number in range(CHECKS)]
     return {
         "organisation": {"id": "kill", "name": "Kill", "timezone": "UTC"},
@@ -67,7 +68,7 @@ def site(folder: Path, board: int, service: int) -> dict[str, Any]:
 def log_set(path: Path) -> set[tuple[str, str, int]]:
     """(target, check, microseconds) of every reading that the spool confirmed."""
     rows = (line.split("\t") for line in path.read_text().splitlines())
-    return {(target, check, round(float(started) * 1e6)) for target, check, started in rows}
+    return {(target, check, micros_of(float(started))) for target, check, started in rows}
 
 
 def store_rows(path: Path) -> list[tuple[str, str, int]]:
@@ -82,7 +83,7 @@ def store_rows(path: Path) -> list[tuple[str, str, int]]:
             if names["vantage"] != AGENT:
                 continue
             points = db.execute("SELECT at FROM points WHERE series=?", (number,)).fetchall()
-            found += [(names["target"], names["check"], round(at / 1e3)) for (at,) in points]
+            found += [(names["target"], names["check"], at) for (at,) in points]
     return found
 
 

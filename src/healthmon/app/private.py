@@ -1,10 +1,13 @@
-"""Files that only their owner may read: tokens and credentials."""
+"""The data folder, and files in it that only their owner may read: tokens and credentials."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
+
+from healthmon.model.errors import ConfigError
 
 
 def write_private(path: Path, text: str) -> None:
@@ -26,3 +29,13 @@ def token_of(path: Path) -> str:
 def secret_of(path: Path) -> bytes:
     """A random secret of this installation, made at first start (mode 0600)."""
     return token_of(path).encode()
+
+
+def usable(data_dir: Path) -> None:
+    """Make the folder and write in it once; raises ConfigError in words."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data_dir):
+            pass
+    except OSError as error:
+        raise ConfigError([f"data_dir {data_dir}: {error.strerror} (it must be a folder that we may write)"]) from error

@@ -7,9 +7,11 @@ import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
+from functools import partial
 
 from healthmon.app.agent import AgentRuntime
-from healthmon.app.private import write_private
+from healthmon.app.private import usable, write_private
 from healthmon.app.server import Server
 from healthmon.app.surface import Surface
 from healthmon.app.webapp import application
@@ -17,12 +19,14 @@ from healthmon.config import SiteConfig, plan_for, poller_plan
 from healthmon.model.errors import ConfigError
 from healthmon.model.plan import Broker, Plan
 from healthmon.model.ports import Clock
-from healthmon.runtime.supervise import spawn
+from healthmon.runtime.supervise import Unit, spawn
 from healthmon.transport.embedded import EmbeddedBroker
 
 #: Called with the board's URL when everything listens.
 Ready = Callable[[str], None]
 BROKER_FILE = "broker.json"
+#: A broker elsewhere that does not answer by then holds back no board.
+BROKER_WAIT_S = 5.0
 
 
 @contextlib.asynccontextmanager
@@ -57,22 +61,32 @@ async def run_server(
     site: SiteConfig, *, clock: Clock, ready: Ready, poller: bool = False, agents: Iterable[str] = ()
 ) -> None:
     """Broker, server and web; with `poller` and `agents` it is `healthmon up`. Runs until cancelled."""
-    site.data_dir.mkdir(parents=True, exist_ok=True)
+    usable(site.data_dir)
     async with broker_of(site, clock=clock) as broker:
         server = Server(site, clock=clock, broker=broker)
         plans = [poller_plan(site, broker=broker)] if poller else []
-        plans += [plan_for(site, agent, broker=broker) for agent in agents]
+        plans += [_here(plan_for(site, agent, broker=broker), site) for agent in agents]
         async with asyncio.TaskGroup() as group:
             spawn(group, "server", server.run())
             async with web_of(server) as url:
                 for plan in plans:
-                    spawn(group, plan.agent, AgentRuntime(plan, clock=clock).run())
-                await server.inbox.connected.wait()
+                    unit = Unit(plan.agent, partial(run_agent, plan, clock=clock), clock=clock)
+                    spawn(group, plan.agent, unit.supervise())
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(BROKER_WAIT_S):
+                        await server.inbox.connected.wait()
                 ready(url)
                 try:
                     await asyncio.Event().wait()
                 finally:
                     await server.wind_down()
+
+
+def _here(plan: Plan, site: SiteConfig) -> Plan:
+    """An agent beside the server keeps its spool in the server's data folder and obeys the same stop button."""
+    return replace(
+        plan, spool_path=str(site.data_dir / plan.spool_path), stop_file=str(site.data_dir / "stop-probing")
+    )
 
 
 @contextlib.asynccontextmanager
@@ -101,7 +115,7 @@ async def web_of(server: Server) -> AsyncIterator[str]:
 
 async def run_poller(site: SiteConfig, *, clock: Clock) -> None:
     """The poller alone."""
-    site.data_dir.mkdir(parents=True, exist_ok=True)
+    usable(site.data_dir)
     await AgentRuntime(poller_plan(site, broker=known_broker(site)), clock=clock).run()
 
 

@@ -8,31 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from healthmon import collectors, probes
-from healthmon.alerting.engine import Engine, EngineSettings, EngineStep
+from healthmon.alerting.engine import Engine, EngineSettings
 from healthmon.alerting.journal import Journal
 from healthmon.alerting.notify import make_channel
 from healthmon.alerting.notify.dispatch import Dispatcher
 from healthmon.alerting.oncall.tokens import DEFAULT_LIFE_S, make_token
 from healthmon.app import agent as agent_role
+from healthmon.app import lastresort
+from healthmon.app.engineroom import Decided, EngineRoom, Intake
+from healthmon.app.fleet import with_epochs
 from healthmon.app.private import secret_of
+from healthmon.app.quarantine import Quarantine
 from healthmon.app.stores import open_store
 from healthmon.config import SiteConfig, WebConfig
 from healthmon.impact.hours import Calendar
 from healthmon.ingest.own import own_rows
-from healthmon.ingest.pipeline import Admitted, Pipeline
-from healthmon.model.errors import MalformedBatch
-from healthmon.model.incident import Command, Incident, Notice, Why
-from healthmon.model.journal import Changes, Epoch
+from healthmon.ingest.pipeline import POLLER, Admitted, Pipeline
+from healthmon.model.errors import JournalDown, MalformedBatch
+from healthmon.model.incident import Command, Incident, LedgerRow, Notice, Why
+from healthmon.model.journal import Changes, Restored
 from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock
 from healthmon.model.sample import Family
 from healthmon.model.view import Health, View
 from healthmon.probes.snmp_pack import pack_families
-from healthmon.runtime.supervise import Unit, spawn
+from healthmon.runtime.supervise import Unit, detach, spawn
 from healthmon.store.writer import StoreWriter
 from healthmon.transport import codec, mqtt
 from healthmon.transport.inbox import Inbox
@@ -43,7 +50,6 @@ log = logging.getLogger(__name__)
 TICK_EVERY_S = 1.0
 #: And not more often than this, so that a burst is one step.
 TICK_SPACING_S = 0.02
-QUARANTINE_FILES = 100
 #: What healthmon itself concludes goes into the store this often.
 OWN_ROWS_EVERY_S = 15.0
 #: Messages that waited in the broker while nobody listened arrive within this of connecting; they fix no clock.
@@ -59,15 +65,8 @@ class Server:
         self.data_dir = site.data_dir
         self.journal = Journal(self.data_dir / "journal.sqlite")
         restored = self.journal.restore()
-        self.engine = Engine(
-            estate=site.estate,
-            rules=site.rules,
-            policies=site.policies,
-            severity=site.severity,
-            settings=self._engine_settings(),
-            staffed=Calendar(site.estate, site.holidays).staffed,
-            restored=restored,
-        )
+        self.room = EngineRoom(self._build_engine, restored, restore=self.journal.restore, set_aside=self._set_aside)
+        self.quarantine = Quarantine(self.data_dir / "quarantine", clock=clock)
         self.pipeline = Pipeline(estate=site.estate, families=declared_families(site), epochs=restored.epochs)
         self.store = open_store(site.store, self.data_dir)
         self.writer = StoreWriter(self.store, clock=clock)
@@ -76,6 +75,7 @@ class Server:
             site=site.estate.organisation.id,
             handle=self.handle,
             clock=clock,
+            on_refused=self.quarantine.refuse,
         )
         self.dispatcher = Dispatcher(
             channels={c.id: make_channel(c.kind, c.params) for c in site.channels.values()},
@@ -94,19 +94,19 @@ class Server:
         self._work = asyncio.Event()
         self._journal_lock = asyncio.Lock()
         self._step_lock = asyncio.Lock()
-        self._unjournaled: list[tuple[str, str, int]] = []
-        self._epochs: dict[tuple[str, str], Epoch] = {}
         self._ack_due: set[tuple[str, str]] = set()
         self._last_step_mono = clock.mono()
+        self._journal_fails = False
+        self._unit = Unit("engine", self._engine_loop, clock=clock)
+        self._crashing_since: float | None = None
         self._unfinished = list(restored.notices.values())
 
     async def run(self) -> None:
         """Serve until cancelled; the store is closed last."""
-        engine = Unit("engine", self._engine_loop, clock=self.clock)
         self.dispatcher.put(self._unfinished)
         try:
             async with asyncio.TaskGroup() as group:
-                spawn(group, "engine", engine.supervise())
+                spawn(group, "engine", self._unit.supervise(self._engine_crashed))
                 spawn(group, "dispatcher", Unit("dispatcher", self.dispatcher.run, clock=self.clock).supervise())
                 spawn(group, "store writer", Unit("store writer", self.writer.run, clock=self.clock).supervise())
                 spawn(group, "inbox", Unit("inbox", self.inbox.run, clock=self.clock).supervise())
@@ -134,37 +134,42 @@ class Server:
                 self._take_batch(agent, payload)
             elif kind == "state":
                 self._take_state(agent, payload)
+            else:
+                self.quarantine.refuse(agent, payload, "unsupported")
         except MalformedBatch as error:
-            self._set_aside(agent, payload, str(error))
-        except Exception as error:  # boundary: one batch; counted, kept aside, never stops the ingest
-            log.exception("batch set aside", extra={"agent": agent})
-            self._set_aside(agent, payload, f"bug {type(error).__name__}")
+            self.quarantine.refuse(agent, payload, error.reason, str(error))
+        except Exception as error:  # boundary: one message; counted and noted, never stops the ingest
+            log.error("message refused, a bug", extra={"agent": agent, "error": type(error).__name__, **_place(error)})
+            self.quarantine.refuse(agent, payload, "bug")
 
     def _take_batch(self, agent: str, payload: bytes) -> None:
         batch = codec.decode(payload)
+        now = self.clock.now()
         backlog = self.clock.mono() - self.inbox.connected_since < BACKLOG_S
-        admitted = self.pipeline.admit(batch, topic_agent=agent, received_at=self.clock.now(), backlog=backlog)
+        admitted = self.pipeline.admit(batch, topic_agent=agent, received_at=now, backlog=backlog)
         if not isinstance(admitted, Admitted):
-            self._set_aside(agent, payload, admitted.reason)
+            if admitted.reason == "skew_unsettled":  # the agent sends it again in a moment
+                self._count("ingest_deferred_total", admitted.reason)
+            else:
+                self.quarantine.refuse(agent, payload, admitted.reason)
             return
-        key = (agent, batch.epoch, batch.seq)
-        stored = self.writer.put(admitted.rows, lambda: self._stored(*key), key=admitted.key)
-        if not stored:
+        key = admitted.key
+        if not self.writer.put(admitted.rows, lambda: self._stored(*key), key=key):
             self._count("ingest_deferred_total", "store_queue_full")
         if admitted.new:
-            now = self.clock.now()
-            self.engine.heard(agent, "up", now)
-            self.engine.observe(admitted.readings, now=now, live=batch.live)
-            self._epochs[key[:2]] = admitted.epoch
-            self._unjournaled.append(key)
+            self.room.take(Intake(agent, "up", now, key, admitted.epoch, admitted.readings, batch.live))
         else:
             self._ack_due.add(key[:2])
         self._work.set()
 
     def _take_state(self, agent: str, payload: bytes) -> None:
         state = codec.decode_state(payload)
-        if state.state == "stopped":
-            self.engine.heard(agent, "stopped", self.clock.now())
+        if state.agent != agent:
+            self.quarantine.refuse(agent, payload, "foreign")
+        elif agent != POLLER and agent not in self.site.estate.agents:
+            self.quarantine.refuse(agent, payload, "unknown_agent")
+        elif state.state == "stopped":
+            self.room.take(Intake(agent, "stopped", self.clock.now()))
             self._work.set()
 
     def _stored(self, agent: str, epoch: str, seq: int) -> None:
@@ -172,18 +177,11 @@ class Server:
         self._ack_due.add((agent, epoch))
         self._work.set()
 
-    def _set_aside(self, agent: str, payload: bytes, reason: str) -> None:
-        """Count a refused payload and keep the newest ones for a person to look at."""
-        word = reason.split(" ")[0].rstrip(":")
-        self._count("ingest_rejected_total", word)
-        folder = self.data_dir / "quarantine"
-        number = int(self.counters[f"ingest_rejected_total.{word}"]) % QUARANTINE_FILES
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{word}-{number:02d}.bin").write_bytes(payload[:65536])
-        except OSError as error:
-            log.warning("cannot keep a refused payload", extra={"error": str(error)})
-        log.info("payload refused", extra={"agent": agent, "reason": reason})
+    def _set_aside(self, intake: Intake) -> None:
+        """A batch that was in flight at two crashes: its guarded readings are kept for whoever mends the engine."""
+        log.error("batch set aside after two engine crashes", extra={"agent": intake.agent, "key": intake.key})
+        batch = {"key": intake.key, "readings": msgspec.to_builtins(intake.readings)}
+        self.quarantine.set_aside(intake.agent, "engine_crash", batch)
 
     def _count(self, name: str, label: str) -> None:
         key = f"{name}.{label}"
@@ -199,37 +197,81 @@ class Server:
             except TimeoutError:
                 pass
             self._work.clear()
-            await self.step()
+            try:
+                await self.step()
+            except JournalDown:  # said once; the step stays in hand, health shows how long
+                await self.clock.sleep(TICK_EVERY_S)
+            self._engine_recovered()
             await self.clock.sleep(TICK_SPACING_S)
 
     async def step(self) -> None:
-        """Tick, commit, then and only then acknowledge, ask and notify."""
+        """Decide, commit, then and only then acknowledge, ask and notify. Raises JournalDown."""
         async with self._step_lock:
-            step = self.engine.tick(self.clock.now())
-            seen, self._unjournaled = self._unjournaled, []
-            epochs, self._epochs = self._epochs, {}
-            changes = replace(step.changes, epochs=tuple(epochs.values()))
-            try:
-                await self._commit(changes)
-            except BaseException:
-                self._unjournaled = seen + self._unjournaled
-                self._epochs = epochs | self._epochs
-                raise
-            for agent, epoch, seq in seen:
+            decided = self.room.decide(self.clock.now())
+            await self._commit_step(decided.changes)
+            self.room.committed()
+            for agent, epoch, seq in decided.keys:
                 self.pipeline.journal_has(agent, epoch, seq)
                 self._ack_due.add((agent, epoch))
             self._last_step_mono = self.clock.mono()
-            if not changes.empty():
+            if not decided.changes.empty():
                 self._bump()
-            self.dispatcher.put(step.notices)
-            await self._send(step)
+            self.dispatcher.put(decided.notices)
+            await self._send(decided)
 
-    async def _send(self, step: EngineStep) -> None:
+    async def _commit_step(self, changes: Changes) -> None:
+        try:
+            await self._commit(changes)
+        except (OSError, sqlite3.Error) as error:
+            if not self._journal_fails:
+                log.error("journal cannot be written, the engine waits", extra={"error": str(error)})
+            self._journal_fails = True
+            self.counters["journal_failures_total"] = self.counters.get("journal_failures_total", 0.0) + 1.0
+            raise JournalDown(f"the journal cannot be written: {error}") from error
+        if self._journal_fails:
+            log.warning("journal can be written again")
+            self._journal_fails = False
+
+    async def _send(self, decided: Decided) -> None:
         due, self._ack_due = self._ack_due, set()
         for agent, epoch in sorted(due):
             await self.inbox.send_ack(agent, codec.Ack(epoch, *self.pipeline.ack(agent, epoch)))
-        for ask in step.asks:
+        for ask in decided.asks:
             await self.inbox.send_ask(ask.vantage, ask)
+
+    def _engine_crashed(self, unit: Unit, error: BaseException) -> None:
+        """Count it; the third within five minutes is told on every channel, once until it has run well as long."""
+        self._count("engine_crashes_total", type(error).__name__)
+        if self._crashing_since is None and unit.crashes_within(lastresort.WINDOW_S) >= lastresort.CRASHES:
+            self._crashing_since = self.clock.now()
+            self._tell_of_crashes(Why.OPENED, self._crashing_since)
+
+    def _engine_recovered(self) -> None:
+        if self._crashing_since is not None and not self._unit.crashes_within(lastresort.WINDOW_S):
+            self._tell_of_crashes(Why.MITIGATED, self._crashing_since)
+            self._crashing_since = None
+
+    def _tell_of_crashes(self, why: Why, since: float) -> None:
+        organisation, alerting = self.site.estate.organisation, self.site.alerting
+        notices = lastresort.crash_notices(
+            self.site.channels,
+            name=organisation.name,
+            timezone=organisation.timezone,
+            since=since,
+            now=self.clock.now(),
+            why=why,
+        )
+        overrides = (*alerting.site_modes.values(), *alerting.area_modes.values(), *alerting.rule_modes.values())
+        if "live" in (alerting.mode, *overrides):
+            self.dispatcher.put(notices)
+        else:
+            detach("crash ledger", self._list_pages(lastresort.shadow_rows(notices)))
+
+    async def _list_pages(self, rows: tuple[LedgerRow, ...]) -> None:
+        try:
+            await self._commit(Changes(at=self.clock.now(), ledger=rows))
+        except (OSError, sqlite3.Error) as error:
+            log.error("ledger cannot be written", extra={"error": str(error)})
 
     async def _commit(self, changes: Changes) -> None:
         if changes.empty():
@@ -238,7 +280,7 @@ class Server:
             await asyncio.to_thread(self.journal.commit, changes)
 
     def _told(self, notice: Notice) -> None:
-        self.engine.told(notice, self.clock.now())
+        self.room.told(notice, self.clock.now())
         self._bump()
 
     def _bump(self) -> None:
@@ -270,12 +312,14 @@ class Server:
     def _all_counters(self) -> dict[str, float]:
         writer = self.writer.stats()
         store = {
+            "ingest_deferred_total.inbox_full": float(self.inbox.stats().refused),
             "store_rows_accepted_total": float(writer.accepted),
             "store_rows_rejected_total": float(writer.rejected),
             "store_retries_total": float(writer.retried),
         }
         return (
             self.counters
+            | self.quarantine.counters
             | {k: float(v) for k, v in self.pipeline.counts().items()}
             | store
             | self.dispatcher.counters()
@@ -284,7 +328,9 @@ class Server:
     def view(self) -> View:
         """The snapshot of this version, made when somebody looks."""
         if self._view is None:
-            self._view = replace(self.engine.view(self.clock.now(), self.health()), version=self._version)
+            now = self.clock.now()
+            view = self.room.engine.view(now, self.health())
+            self._view = replace(view, version=self._version, agents=with_epochs(view.agents, self.pipeline, now))
             return self._view
         return replace(self._view, health=self.health())
 
@@ -300,7 +346,7 @@ class Server:
 
     async def act(self, command: Command) -> Incident:
         """A person acts; the answer comes after the commit."""
-        incident = self.engine.act(command, self.clock.now())
+        incident = self.room.act(command, self.clock.now())
         await self.step()
         self._bump()
         return incident
@@ -312,11 +358,23 @@ class Server:
 
     def ack_link(self, notice: Notice) -> str | None:
         """Where the reader of a page says "I have it" without a login; None for messages that need no answer."""
-        if notice.why in (Why.MITIGATED, Why.RESOLVED):
+        if notice.why in (Why.MITIGATED, Why.RESOLVED) or notice.incident.startswith(lastresort.PREFIX):
             return None
         expires_at = notice.due + DEFAULT_LIFE_S
         to = {"incident": notice.incident, "channel": notice.channel, "to": notice.to}
         return f"{self.public_url}/ack/{make_token(self.ack_secret, expires_at=expires_at, **to)}"
+
+    def _build_engine(self, restored: Restored) -> Engine:
+        site = self.site
+        return Engine(
+            estate=site.estate,
+            rules=site.rules,
+            policies=site.policies,
+            severity=site.severity,
+            settings=self._engine_settings(),
+            staffed=Calendar(site.estate, site.holidays).staffed,
+            restored=restored,
+        )
 
     def _engine_settings(self) -> EngineSettings:
         alerting = self.site.alerting
@@ -343,3 +401,11 @@ def public_url(web: WebConfig) -> str:
     scheme = "https" if web.tls_cert_file else "http"
     host = "127.0.0.1" if web.host in ("0.0.0.0", "::") else web.host
     return f"{scheme}://{host}:{web.port}"
+
+
+def _place(error: BaseException) -> dict[str, str]:
+    """Where it was raised. What the error says may be a piece of the payload, so that goes nowhere."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return {"at": f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"} if trace else {}

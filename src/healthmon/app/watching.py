@@ -7,6 +7,7 @@ import contextlib
 import signal
 
 from healthmon.alerting.notify import make_channel
+from healthmon.app.private import usable
 from healthmon.app.watchdog import Watch, run_watchdog
 from healthmon.config import SiteConfig
 from healthmon.model.errors import ConfigError
@@ -18,6 +19,7 @@ async def watch(site: SiteConfig, *, clock: Clock) -> None:
     config = site.watch
     if config is None:
         raise ConfigError(["notify.watch: is missing (allowed: {url, every, channels, name}); nothing to watch"])
+    usable(site.data_dir)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

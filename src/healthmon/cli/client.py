@@ -53,6 +53,8 @@ class Client:
         try:
             with urllib.request.urlopen(request, data, timeout=15) as response:
                 return json.loads(response.read() or b"null")
+        except ValueError as error:
+            raise HealthmonError(f"what answers at {self.base} is not a healthmon server") from error
         except urllib.error.HTTPError as error:
             raise _problem(error) from None
         except (urllib.error.URLError, TimeoutError, OSError) as error:

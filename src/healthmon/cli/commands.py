@@ -16,9 +16,10 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from healthmon import __version__
+from healthmon.cli.errors import shows_traceback, words_of
 from healthmon.cli.logs import set_up_logs
 from healthmon.cli.thin_agent import until_signal
-from healthmon.model.errors import ConfigError, Conflict, HealthmonError, NotAllowed, NotFound
+from healthmon.model.errors import ConfigError
 from healthmon.runtime.clock import SystemClock
 
 app = typer.Typer(
@@ -37,14 +38,6 @@ JsonOption = Annotated[bool, typer.Option("--json", help="machine-readable outpu
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="log at INFO")]
 
 
-def fail(error: HealthmonError) -> typer.Exit:
-    """Say what is wrong on stderr; the exit that fits."""
-    typer.echo(str(error), err=True)
-    if isinstance(error, ConfigError):
-        return typer.Exit(2)
-    return typer.Exit(1 if isinstance(error, (Conflict, NotAllowed, NotFound)) else 3)
-
-
 def clear_errors(command: Callable[..., Result]) -> Callable[..., Result]:
     """No traceback reaches a user."""
 
@@ -52,20 +45,16 @@ def clear_errors(command: Callable[..., Result]) -> Callable[..., Result]:
     def guarded(*args: Any, **kwargs: Any) -> Result:
         try:
             return command(*args, **kwargs)
-        except HealthmonError as error:
-            raise fail(error) from None
-        except BaseExceptionGroup as group:
-            known, rest = group.split(HealthmonError)
-            if rest or not known:
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as error:  # boundary: one command; its error becomes a line and an exit code
+            if shows_traceback():
                 raise
-            raise fail(_first(known)) from None
+            text, code = words_of(error)
+            typer.echo(text, err=True)
+            raise typer.Exit(code) from None
 
     return guarded
-
-
-def _first(group: BaseExceptionGroup[Any]) -> HealthmonError:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def find_config(given: Path | None) -> Path | None:
@@ -248,6 +237,7 @@ def schema() -> None:
 
 
 @app.command()
+@clear_errors
 def version(json_: JsonOption = False) -> None:
     """The build. Example: healthmon version --json"""
     build = {"version": __version__, "python": sys.version.split()[0], "platform": sys.platform}

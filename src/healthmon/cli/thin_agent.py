@@ -11,8 +11,8 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from healthmon.cli.errors import shows_traceback, words_of
 from healthmon.cli.logs import set_up_logs
-from healthmon.model.errors import ConfigError, HealthmonError
 from healthmon.runtime.clock import SystemClock
 from healthmon.runtime.supervise import detach
 
@@ -33,12 +33,12 @@ def run(arguments: Sequence[str]) -> int:
 
         plan = read_plan(options.config)
         asyncio.run(until_signal(AgentRuntime(plan, clock=SystemClock()).run()))
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except HealthmonError as error:
-        print(error, file=sys.stderr)
-        return 3
+    except Exception as error:  # boundary: the process; its error becomes a line and an exit code
+        if shows_traceback():
+            raise
+        text, code = words_of(error)
+        print(text, file=sys.stderr)
+        return code
     return 0
 
 

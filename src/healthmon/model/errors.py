@@ -35,6 +35,10 @@ class StoreDown(HealthmonError):
         self.retry_after_s = retry_after_s
 
 
+class JournalDown(HealthmonError):
+    """The engine's journal cannot be written now; the step stays in hand and is tried again."""
+
+
 class FileFromNewerVersion(HealthmonError):
     """A file was written by a newer healthmon; upgrade the program or restore a backup."""
 

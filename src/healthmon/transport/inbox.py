@@ -20,6 +20,8 @@ from healthmon.transport.codec import Ack
 log = logging.getLogger(__name__)
 
 Handle = Callable[[str, str, bytes], Awaitable[None]]
+#: (agent as the topic says, payload, reason): what never reached `handle`.
+Refused = Callable[[str, bytes, str], None]
 BACKLOG = 4096
 
 
@@ -50,6 +52,7 @@ class Inbox:
         clock: Clock,
         max_bytes: int = codec.MAX_PAYLOAD_BYTES,
         kinds: tuple[str, ...] = ("batch", "state", "lp"),
+        on_refused: Refused | None = None,
     ) -> None:
         self._connect = connect
         self._site = site
@@ -57,6 +60,7 @@ class Inbox:
         self._clock = clock
         self._max_bytes = max_bytes
         self._kinds = kinds
+        self._on_refused = on_refused
         self._bus: Bus | None = None
         self._counts: Counter[str] = Counter()
         self._backlog = BoundedQueue[Message](name="inbox", limit=BACKLOG, policy=FullPolicy.REFUSE)
@@ -122,12 +126,17 @@ class Inbox:
             for message in await self._backlog.take(64):
                 await self._hand_over(message)
 
+    def _refuse(self, agent: str, message: Message, reason: str) -> None:
+        self._counts[reason] += 1
+        if self._on_refused:
+            self._on_refused(agent, message.payload, reason)
+
     async def _hand_over(self, message: Message) -> None:
         topic = topics.parse(message.topic)
         if topic is None or topic.site != self._site:
-            self._counts["foreign"] += 1
+            self._refuse("", message, "foreign")
         elif len(message.payload) > self._max_bytes:
-            self._counts["oversize"] += 1
+            self._refuse(topic.agent, message, "oversize")
         else:
             try:
                 await self._handle(topic.kind, topic.agent, message.payload)

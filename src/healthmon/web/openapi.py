@@ -132,6 +132,7 @@ SCHEMAS: dict[str, Json] = {
         config_ok=BOOL,
         mode=enum("shadow", "live"),
         probing=BOOL,
+        ingest_rejected={"type": "object", "description": "refused messages by reason", "additionalProperties": INT},
         view_version=INT,
         view_at=TIME,
     ),

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from healthmon.model.errors import Conflict, HealthmonError, NotAllowed, NotFound, StoreDown
+from healthmon.model.errors import Conflict, HealthmonError, JournalDown, NotAllowed, NotFound, StoreDown
 from healthmon.web.settings import WEB
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,9 @@ def from_error(error: HealthmonError) -> Problem:
         case StoreDown():
             retry = {"Retry-After": str(max(1, round(error.retry_after_s)))}
             return Problem(503, "store-down", "the time-series store does not answer now", headers=retry)
+        case JournalDown():
+            said = "healthmon cannot write to its disk now: this is not safe yet and will be tried again"
+            return Problem(503, "journal-down", said, headers={"Retry-After": "5"})
         case _:
             return Problem(500, "internal", "healthmon could not do this; its log says why")
 

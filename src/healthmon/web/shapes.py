@@ -39,7 +39,14 @@ def health_json(health: Health, *, version: str) -> dict[str, Any]:
         "config_ok": health.config_ok,
         "mode": health.mode,
         "probing": health.probing,
+        "ingest_rejected": rejected_json(health),
     }
+
+
+def rejected_json(health: Health) -> dict[str, int]:
+    """How many messages were refused since the start, by reason."""
+    prefix = "ingest_rejected_total."
+    return {key.removeprefix(prefix): int(count) for key, count in health.counters.items() if key.startswith(prefix)}
 
 
 def target_json(view: View, target: Target, *, deep: bool = False) -> dict[str, Any]:
