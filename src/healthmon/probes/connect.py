@@ -36,6 +36,7 @@ class Trust:
     cert_file: str | None = None
     key_file: str | None = None
     alpn: tuple[str, ...] = ()
+    max_version: str | None = None
 
     def context(self) -> ssl.SSLContext:
         """Made once for the same files at the same modification times. Raises OSError for files that cannot be read."""
@@ -52,6 +53,8 @@ def _context(trust: Trust, _changed_ns: tuple[int, ...]) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     context.minimum_version = _VERSIONS[trust.min_version]
+    if trust.max_version is not None:
+        context.maximum_version = _VERSIONS[trust.max_version]
     if trust.min_version in ("1.0", "1.1"):
         context.set_ciphers("DEFAULT:@SECLEVEL=0")  # OpenSSL 3 offers TLS 1.0 and 1.1 at level 0 only
     if trust.alpn:
