@@ -1,0 +1,44 @@
+"""What agents saw while they were cut off arrives when they are back: it tells of the interruption, not of a new fault."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from healthmon.model.incident import IncidentState
+from healthmon.model.sample import Reading, Reason
+from smallsite import Night, hospital
+
+
+def after_a_cut(night: Night) -> list[Reading]:
+    """Ward 7's switch is down for 20 s; what its PCs saw of the record meanwhile."""
+    night.run(30.0)
+    night.down["sw-w7"] = Reason.TIMEOUT
+    seen = []
+    for _ in range(20):
+        night.run(1.0)
+        seen += [night.look("ehr-web", "read", f"pc-w7-{pc}") for pc in range(1, 5)]
+    assert all(reading.reason is Reason.TIMEOUT for reading in seen)
+    return seen
+
+
+def test_a_backlog_of_failures_opens_nothing_when_the_next_look_is_good() -> None:
+    night = Night(hospital())
+    backlog = after_a_cut(night)
+    cause = night.only()
+    del night.down["sw-w7"]
+    night.engine.observe(backlog, now=night.now)
+    night.one_step()
+    night.run(30.0)
+    assert [one.id for one in night.incidents(open_only=False)] == [cause.id]
+    assert night.only_or_mitigated().state is IncidentState.MITIGATED
+    assert [notice.why for notice in night.notices].count("mitigated") == 1
+
+
+def test_a_backlog_that_the_next_look_confirms_is_an_incident() -> None:
+    night = Night(hospital())
+    backlog = after_a_cut(night)
+    del night.down["sw-w7"]
+    night.from_area[("ward-7", "ehr-web")] = Reason.TIMEOUT
+    night.engine.observe([replace(reading) for reading in backlog], now=night.now)
+    night.run(30.0)
+    assert any(one.root.target == "ehr-web" and one.state is IncidentState.OPEN for one in night.incidents())
