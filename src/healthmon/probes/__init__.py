@@ -12,6 +12,7 @@ from healthmon.model.sample import Family
 
 #: Kind to "module:Class". Dotted names, so that nothing is imported that is not run.
 PROBES: Mapping[str, str] = {
+    "dicom": "healthmon.probes.dicom:DicomProbe",
     "hl7": "healthmon.probes.hl7:Hl7Probe",
     "http": "healthmon.probes.http:HttpProbe",
     "icmp": "healthmon.probes.icmp:IcmpProbe",
