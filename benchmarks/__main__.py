@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import compileall
 import importlib
 import sys
+from pathlib import Path
 
-NAMES = ("footprint", "ingest", "detection")
+import healthmon
+
+NAMES = ("footprint", "ingest", "costs", "detection")
 
 
 def main() -> None:
     chosen = sys.argv[1:] or NAMES
+    # As an installer does: a process that compiles its modules at start keeps two MiB of what it needed for that.
+    compileall.compile_dir(Path(healthmon.__file__).parent, quiet=1)
     for name in chosen:
         if name not in NAMES:
             sys.exit(f"no benchmark {name} (allowed: {', '.join(NAMES)})")

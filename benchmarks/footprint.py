@@ -1,14 +1,18 @@
 """What an agent at rest costs, beside node_exporter that is scraped at the same interval.
 
-RSS is the median of one sample a second, CPU the process's own seconds over the wall seconds.
+The agents run as on a ward PC: in an environment that holds the thin install's packages and no others (paho loads
+dnspython where it finds it). RSS is the median of one sample a second, in MiB and in MB of 1,000,000 bytes; CPU is
+the process's own seconds over the wall seconds.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import statistics
 import tempfile
 import time
 import urllib.request
+import venv
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +25,7 @@ from benchmarks.measuring import child, free_port, healthmon, need, wait_for
 SECONDS = 60
 SETTLE_S = 10
 SCRAPE_EVERY_S = 15
+THIN = ("healthmon", "aiomqtt", "paho", "msgspec", "psutil")
 
 
 @dataclass
@@ -57,6 +62,18 @@ def site(folder: Path, board: int) -> dict[str, object]:
     }
 
 
+def thin_python(folder: Path) -> Path:
+    """The interpreter of a new environment with what `pip install healthmon` brings, linked from this one."""
+    home = folder / "thin"
+    venv.create(home, with_pip=False, symlinks=True)
+    (packages,) = home.glob("lib/python*/site-packages")
+    for name in THIN:
+        found = importlib.util.find_spec(name)
+        assert found and found.submodule_search_locations
+        (packages / name).symlink_to(found.submodule_search_locations[0])
+    return home / "bin" / "python"
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder, board, peer = Path(temporary), free_port(), free_port()
@@ -64,7 +81,8 @@ def main() -> None:
         config.write_text(yaml.safe_dump(site(folder, board)))
         url = f"http://127.0.0.1:{board}/api/v1/health"
         stack.enter_context(child(healthmon("server", "-c", str(config)), log=folder / "server.log", url=url))
-        watched = [agent(stack, config, name, folder) for name in ("host-only", "with-http")]
+        python = thin_python(folder)
+        watched = [agent(stack, config, name, folder, python) for name in ("host-only", "with-http")]
         exporter = need("prometheus-node-exporter")
         if exporter:
             argv = [exporter, f"--web.listen-address=127.0.0.1:{peer}"]
@@ -75,14 +93,16 @@ def main() -> None:
         observe(watched, scrape=f"http://127.0.0.1:{peer}/metrics" if exporter else None)
         for one in watched:
             share = (one.cpu_s() - one.cpu_before_s) / SECONDS
-            print(f"{one.name:14} RSS {statistics.median(one.rss_mib):6.1f} MiB   CPU {share * 100:5.2f} % of a core")
+            mib = statistics.median(one.rss_mib)
+            print(f"{one.name:14} RSS {mib:5.1f} MiB ({mib * 1.048576:4.1f} MB)   CPU {share * 100:5.2f} % of a core")
 
 
-def agent(stack: ExitStack, config: Path, name: str, folder: Path) -> Watched:
+def agent(stack: ExitStack, config: Path, name: str, folder: Path, python: Path) -> Watched:
     plan = folder / f"{name}.json"
     with child(healthmon("check", "-c", str(config), "--resolve", name, "-o", str(plan)), log=folder / "check.log"):
         wait_for(plan.exists, what="the resolved agent file")
-    process = stack.enter_context(child(healthmon("agent", "-c", str(plan)), log=folder / f"{name}.log"))
+    argv = [str(python), "-m", "healthmon", "agent", "-c", str(plan)]
+    process = stack.enter_context(child(argv, log=folder / f"{name}.log"))
     return Watched(name, process)
 
 

@@ -84,6 +84,7 @@ class AgentRuntime:
             name="readings before the spool", limit=20_000, policy=FullPolicy.DROP_OLDEST
         )
         self._outcomes: dict[tuple[str, str], Outcome] = {}
+        self._arrived = asyncio.Event()
         self._urgent = asyncio.Event()
 
     async def run(self) -> None:
@@ -103,6 +104,7 @@ class AgentRuntime:
     def _take(self, reading: Reading) -> None:
         """A change of outcome goes out at once, the rest within a second."""
         self._buffer.offer(reading)
+        self._arrived.set()
         key = (reading.target, reading.check)
         if reading.outcome is not Outcome.OK or self._outcomes.get(key) is not reading.outcome:
             self._urgent.set()
@@ -110,11 +112,13 @@ class AgentRuntime:
 
     async def _spool_for_ever(self) -> None:
         while True:
+            await self._arrived.wait()
             try:
                 async with asyncio.timeout(FLUSH_EVERY_S):
                     await self._urgent.wait()
             except TimeoutError:
                 pass
+            self._arrived.clear()
             self._urgent.clear()
             await self._spool_buffer()
 
