@@ -54,7 +54,7 @@ def test_packs_are_data_with_a_readme(folder: str) -> None:
 
 #: What `pip install healthmon` brings, and what paho and msgspec load where they happen to find it.
 THIN = {"healthmon", "aiomqtt", "paho", "msgspec", "psutil"}
-BY_CHANCE = {"dns", "socks", "typing_extensions"}
+BY_CHANCE = {"dns", "idna", "socks", "typing_extensions"}
 #: Ours or the standard library's, and nothing an agent needs: each costs from 0.3 MiB to several.
 NOT_FOR_AGENTS = (
     "argparse",
