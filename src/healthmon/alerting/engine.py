@@ -12,7 +12,7 @@ from healthmon.alerting.engine_telling import Escalate, Telling
 from healthmon.alerting.engine_view import Showing
 from healthmon.alerting.incidents import actions
 from healthmon.alerting.incidents.assess import Weighing
-from healthmon.alerting.incidents.blind import BLIND_RULE, may_be_blind, outlook, watch
+from healthmon.alerting.incidents.blind import BLIND_RULE, outlook, watch
 from healthmon.alerting.incidents.correlate import Picture, correlate
 from healthmon.alerting.incidents.evidence import Evidence, Series, reached
 from healthmon.alerting.incidents.harm import Assessor, Losses, PathCache
@@ -63,6 +63,7 @@ class Engine:
         self._graph = NeedGraph(estate)
         self._index = RuleIndex(estate, rules)
         self._evidence = Evidence(estate, self._graph, self._index, settings.server)
+        self._evidence.end_devices = frozenset(severity.end_devices)
         latest, presence = self._evidence.latest, self._evidence.presence
         self._desk = AlertDesk(estate, self._index, staffed, latest, presence)
         self._cache = PathCache(self._graph)
@@ -89,8 +90,9 @@ class Engine:
     def observe(self, readings: Sequence[Reading], *, now: float, live: bool = True) -> None:
         """Take up readings; late ones only mend history elsewhere and never page."""
         now = self._moved_on(now)
-        if live:
-            self._spoke({reading.vantage for reading in readings}, now)
+        speakers: set[str] = set()
+        for reading in readings if live else ():
+            self._evidence.arrived(reading, now)
         for reading in readings:
             if not live or now - reading.started - reading.took > self._settings.late_after_s:
                 self.counters["readings_late"] += 1
@@ -99,7 +101,9 @@ class Engine:
             elif not self._evidence.admit(reading):
                 self.counters["readings_not_newest"] += 1
             else:
+                speakers.add(reading.vantage)
                 self._take_up(reading, now)
+        self._spoke(speakers, now)
 
     def heard(self, agent: str, state: str, now: float) -> None:
         """An agent's batch has arrived (`up`), or its clean goodbye (`stopped`)."""
@@ -232,12 +236,14 @@ class Engine:
         if known is not None and after is None:
             self._desk.drop(known.key, now)
         elif after is not None:
+            if known is not None and known.key != after.key:
+                self._desk.drop(known.key, now)
             self._desk.put(after)
         is_blind = after is not None and after.phase is Phase.FIRING
         self._desk.blind = is_blind
         self._evidence.blind = {server} if is_blind else set()
-        self._suspect = after is None and may_be_blind(seen, self._evidence)
-        self._waiting_for_sight = after is not None or self._suspect
+        self._suspect = after is not None and after.phase is Phase.PENDING
+        self._waiting_for_sight = after is not None
 
     def _readiness(self) -> Readiness:
         settings = self._settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from healthmon.alerting.engine import Engine
@@ -122,7 +122,7 @@ def estate_of(
     )
 
 
-def hospital(*, poller_hop: bool = True, clinic_hours: bool = False) -> Estate:
+def hospital(*, poller_hop: bool = True, clinic_hours: bool = False, wards: int = 3, pcs: int = 4) -> Estate:
     """Core, two ED switches, three wards with a switch, a printer and four PCs each, the EHR with two databases."""
     snmp, http, tcp = check("snmp"), check("http"), check("tcp")
     targets = [
@@ -146,13 +146,13 @@ def hospital(*, poller_hop: bool = True, clinic_hours: bool = False) -> Estate:
         area("ed", AtLeast(1, ("sw-ed-a", "sw-ed-b")), kind=AreaKind.ED, acuity=Acuity.CRITICAL, beds=40),
     ]
     agents = [Agent("poller", "mon")]
-    for n in (7, 8, 9):
+    for n in range(7, 7 + wards):
         ward, switch = f"ward-{n}", f"sw-w{n}"
         hours = Hours(tuple((day, 480, 1080) for day in range(5))) if clinic_hours and n == 9 else None
         areas.append(area(ward, switch, staffed=hours))
         targets.append(target(switch, "switch", "sw-core", area=ward, checks=(snmp,), team="network"))
         targets.append(target(f"prn-w{n}", "printer", switch, area=ward, checks=(snmp,)))
-        for pc in range(1, 5):
+        for pc in range(1, 1 + pcs):
             targets.append(target(f"pc-w{n}-{pc}", "workstation", switch, area=ward))
             agents.append(Agent(f"pc-w{n}-{pc}", f"pc-w{n}-{pc}", ("ward-workstation",)))
     used = tuple(sorted(one.id for one in areas))
@@ -193,6 +193,10 @@ class Night:
         self.cut: set[str] = set()  # vantages that reach nothing
         self.quiet: set[str] = set()  # agents that say nothing
         self.from_area: dict[tuple[str, str], Reason] = {}  # (area, target) fails only from there
+        self.from_poller: dict[str, Reason] = {}
+        self.deaf: set[str] = set()  # their own check fails, what is behind them works
+        self.chatty = 10.0  # seconds between two reports of an agent
+        self.hidden: set[str] = set()  # not looked at for now
         self.steps: list[EngineStep] = []
         self.asked: list[Any] = []
         self.notices: list[Notice] = []
@@ -261,6 +265,10 @@ class Night:
         place = self.estate.vantage_area(vantage)
         if place and (place, target_id) in self.from_area:
             return self.from_area[(place, target_id)]
+        if vantage == "poller" and target_id in self.from_poller:
+            return self.from_poller[target_id]
+        if target_id in self.deaf:
+            return Reason.TIMEOUT
         if target_id in self.down:
             return self.down[target_id]
         return Reason.TIMEOUT if self._unreachable(target_id) or (host and self._unreachable(host)) else None
@@ -288,6 +296,8 @@ class Night:
         return found
 
     def _is_due(self, series: tuple[str, str, str]) -> bool:
+        if series[0] in self.hidden:
+            return False
         due = self._due.get(series)
         every = next(c.every_s for c in self.estate.targets[series[0]].checks if c.id == series[1])
         if due is None:  # spread by name, the same every time
@@ -307,7 +317,7 @@ class Night:
     def _agent_speaks(self, agent: Agent) -> bool:
         if not self._heard(agent.id) or self.now < self._agent_due.get(agent.id, T0):
             return False
-        self._agent_due[agent.id] = self.now + 10.0
+        self._agent_due[agent.id] = self.now + self.chatty
         return True
 
     def incidents(self, *, open_only: bool = True) -> list[Incident]:
@@ -318,6 +328,14 @@ class Night:
         found = [one for one in self.incidents() if one.state is not IncidentState.MITIGATED]
         assert len(found) == 1, [(one.title, one.root) for one in found]
         return found[0]
+
+    def only_or_mitigated(self) -> Incident:
+        (found,) = self.incidents()
+        return found
+
+    def one_step_later(self) -> EngineStep:
+        self.now += 0.5
+        return self.one_step()
 
     def view(self) -> View:
         return self.engine.view(self.now, HEALTH)
@@ -357,7 +375,3 @@ class Journal:
 
 def areas_lost(incident: Incident, state: str = "lost") -> set[str]:
     return {line.area for line in incident.impact if line.state.value == state}
-
-
-__all__ = [name for name in globals() if not name.startswith("_")]
-_ = replace

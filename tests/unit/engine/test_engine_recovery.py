@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from smallsite import Night, hospital
+
 from healthmon.model.incident import IncidentState
 from healthmon.model.sample import Reading, Reason
-from smallsite import Night, hospital
 
 
 def after_a_cut(night: Night) -> list[Reading]:

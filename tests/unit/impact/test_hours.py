@@ -23,7 +23,12 @@ def at(*when: int, zone: ZoneInfo = LONDON, fold: int = 0) -> float:
 CALENDAR = Calendar(
     estate_of(
         [],
-        [area("clinic", staffed=WEEK), area("night", staffed=NIGHT), area("ward"), area("away", staffed=WEEK, site="away")],
+        [
+            area("clinic", staffed=WEEK),
+            area("night", staffed=NIGHT),
+            area("ward"),
+            area("away", staffed=WEEK, site="away"),
+        ],
         sites=(Site("main", "Main", "Europe/London"), Site("away", "Away", "America/New_York")),
     ),
     holidays=frozenset({date(2026, 12, 25)}),
@@ -48,8 +53,8 @@ def test_clinic(when: float, staffed: bool) -> None:
 
 
 def test_the_skipped_hour_does_not_exist_and_the_repeated_one_counts_twice() -> None:
-    spring = [at(2026, 3, 29, 0, 0) + minute * 60 for minute in range(0, 240)]
-    autumn = [at(2026, 10, 25, 0, 0) + minute * 60 for minute in range(0, 240)]
+    spring = [at(2026, 3, 29, 0, 0) + minute * 60 for minute in range(240)]
+    autumn = [at(2026, 10, 25, 0, 0) + minute * 60 for minute in range(240)]
     assert sum(CALENDAR.staffed("night", when) for when in spring) == 0
     assert sum(CALENDAR.staffed("night", when) for when in autumn) == 120
 

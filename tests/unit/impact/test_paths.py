@@ -43,7 +43,9 @@ def test_a_search_that_runs_out_answers_a_lower_bound(estate: Estate) -> None:
 def ward(needs: dict[str, tuple[Need, ...]], *of_area: Need) -> NeedGraph:
     return NeedGraph(
         estate_of(
-            targets(needs), [area("ward-7", *of_area)], [service("ehr", AtLeast(1, ("web-a", "web-b")), used_in=("ward-7",))]
+            targets(needs),
+            [area("ward-7", *of_area)],
+            [service("ehr", AtLeast(1, ("web-a", "web-b")), used_in=("ward-7",))],
         )
     )
 

@@ -48,7 +48,9 @@ HOSPITAL = Hospital.of(TRUST)
 EVERY = tuple(TRUST.areas)
 
 
-def harms(*areas: str, service: str = "epr", tier: int = 1, state: ServiceState = LOST, **more: object) -> tuple[Harm, ...]:
+def harms(
+    *areas: str, service: str = "epr", tier: int = 1, state: ServiceState = LOST, **more: object
+) -> tuple[Harm, ...]:
     return tuple(Harm(one, service, state, tier, **more) for one in areas)  # type: ignore[arg-type]
 
 

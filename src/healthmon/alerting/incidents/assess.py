@@ -144,21 +144,13 @@ class Weighing:
         found: dict[str, set[str]] = {}
         for alert in alerts:
             target = self.assessor.evidence.estate.targets.get(alert.key.target)
-            if alert.effect is Effect.DOWN and target and target.area and self._end_device(target.id):
+            if alert.effect is Effect.DOWN and target and target.area and self.assessor.evidence.end_device(target.id):
                 found.setdefault(target.area, set()).add(target.id)
         return found
 
-    def _end_device(self, target_id: str) -> bool:
-        evidence = self.assessor.evidence
-        kinds = {evidence.estate.targets[target_id].kind}
-        kinds.update(role for agent in evidence.agents_on(target_id) for role in agent.roles)
-        return bool(kinds & set(self.assessor.table.end_devices))
-
     def _only_devices(self, groups: Sequence[Group]) -> bool:
         """Nothing but end devices fails by itself."""
-        targets = self.assessor.evidence.estate.targets
-        roots = {group.root.target for group in groups}
-        return all(root in targets and self._end_device(root) for root in roots)
+        return all(self.assessor.evidence.end_device(group.root.target) for group in groups)
 
     def _bedside(self, devices: Mapping[str, set[str]]) -> list[Harm]:
         """Areas where every watched device of a kind is gone: two or more, none left as a neighbour."""
@@ -192,6 +184,8 @@ class Weighing:
 
     def _cause(self, lead: Group) -> str:
         """The summary of the rule that speaks about the root."""
+        if lead.peers:
+            return self._cause_of_peers(lead)
         own = [alert for alert, _ in lead.members if alert.key.target == lead.root.target]
         if not own or lead.root.reason == INFERRED:
             return self.texts.say("cause_default", target=self.texts.name(lead.root.target), reason=lead.root.reason)
@@ -207,6 +201,17 @@ class Weighing:
             **dict(first.key.labels),
         }
         return self.texts.fill(rule.summary, values) if rule else self.texts.say("cause_default", **values)
+
+    def _cause_of_peers(self, lead: Group) -> str:
+        """Several devices of a kind in one area, and nothing they share is known to fail."""
+        target = self.assessor.evidence.estate.targets[lead.root.target]
+        area = target.area or ""
+        failing = {alert.key.target for alert, _ in lead.members}
+        peers = [id_ for id_ in self.assessor.peers(area, target.kind) if self.assessor.evidence.watched(id_)]
+        where = self.texts.areas([area])
+        return self.texts.say(
+            "cause_peers", count=len(failing), total=len(peers), kind=target.kind, area=where, reason=lead.root.reason
+        )
 
     def _team(self, lead: Group) -> str | None:
         """The team of the root, else of a service that needs it."""

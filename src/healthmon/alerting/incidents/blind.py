@@ -57,16 +57,15 @@ def outlook(evidence: Evidence, vantage: str, alerts: Mapping[AlertKey, Alert]) 
     return Outlook(vantage, host, hops, _nearest(evidence, host), remote, bad, reached_at, first_bad_at)
 
 
-def is_blind(
-    view: Outlook, evidence: Evidence, alerts: Mapping[AlertKey, Alert], *, now: float, settle_s: float
-) -> bool:
-    """Nothing beyond its own host is reached, in a way that one fault out there does not explain."""
-    if not may_be_blind(view, evidence) or not _enough_looked(view, now, settle_s):
+def _is_blind(view: Outlook, alerts: Mapping[AlertKey, Alert], *, since: float, now: float, settle_s: float) -> bool:
+    """What may be blindness has lasted, was looked at from enough sides, and is confirmed."""
+    looked = len(view.bad) == len(view.remote) or now - since >= settle_s
+    if not looked:
         return False
     if view.hops:
         hop = [target for target in view.hops if target in view.bad]
-        return _confirmed(view, hop, alerts, now) and _not_alone(view)
-    return _confirmed(view, view.bad, alerts, now)
+        return _confirmed(view, hop, alerts, now - since) and _not_alone(view)
+    return _confirmed(view, view.bad, alerts, now - since)
 
 
 def may_be_blind(view: Outlook, evidence: Evidence) -> bool:
@@ -105,14 +104,14 @@ def watch(
     now: float,
     settle_s: float,
 ) -> Alert | None:
-    """The state of being cut off, as an alert: firing, clearing while members are looked at afresh, clear."""
-    if blind is None:
-        return _begin(view, now) if is_blind(view, evidence, alerts, now=now, settle_s=settle_s) else None
+    """The state of being cut off, as an alert: pending, firing, clearing while members are looked at afresh, clear."""
+    if blind is None or blind.phase is Phase.PENDING:
+        return _suspected(blind, view, evidence, alerts, now=now, settle_s=settle_s)
     if blind.phase is Phase.FIRING:
         seen_again = view.reached_at > blind.bad_since or independent(view, evidence, since=blind.bad_since)
         return replace(blind, phase=Phase.CLEARING, since=now, streak=1) if seen_again else blind
-    again = view.first_bad_at > blind.since and is_blind(view, evidence, alerts, now=now, settle_s=settle_s)
-    if again:
+    gone_again = view.first_bad_at > blind.since and may_be_blind(view, evidence)
+    if gone_again and _is_blind(view, alerts, since=view.first_bad_at, now=now, settle_s=settle_s):
         return replace(blind, phase=Phase.FIRING, since=now)
     held = any(holds_back(blind, alert, evidence, now=now) for alert in alerts.values())
     return blind if held else None
@@ -133,6 +132,25 @@ def holds_back(blind: Alert, alert: Alert, evidence: Evidence, *, now: float) ->
         return True
     latest = evidence.latest.get((alert.key.target, alert.key.check, alert.key.vantage))
     return latest is None or latest.started < blind.since or latest.outcome is not Outcome.FAILED
+
+
+def _suspected(
+    known: Alert | None,
+    view: Outlook,
+    evidence: Evidence,
+    alerts: Mapping[AlertKey, Alert],
+    *,
+    now: float,
+    settle_s: float,
+) -> Alert | None:
+    if not may_be_blind(view, evidence):
+        return None
+    since = min(view.first_bad_at, known.bad_since) if known else view.first_bad_at
+    found = replace(_begin(view, now), bad_since=since)
+    if _is_blind(view, alerts, since=since, now=now, settle_s=settle_s):
+        return found
+    pending = replace(found, phase=Phase.PENDING, fired_at=None, since=known.since if known else now)
+    return known if known is not None and known.key == pending.key else pending
 
 
 def _begin(view: Outlook, now: float) -> Alert:
@@ -168,12 +186,7 @@ def _not_alone(view: Outlook) -> bool:
     return len(view.bad) >= min(2, len(view.remote))
 
 
-def _enough_looked(view: Outlook, now: float, settle_s: float) -> bool:
-    """Everything was looked at since, or there was time enough to ask a few."""
-    return len(view.bad) == len(view.remote) or now - view.first_bad_at >= settle_s
-
-
-def _confirmed(view: Outlook, targets: Iterable[str], alerts: Mapping[AlertKey, Alert], now: float) -> bool:
+def _confirmed(view: Outlook, targets: Iterable[str], alerts: Mapping[AlertKey, Alert], lasted_s: float) -> bool:
     """A rule has confirmed that one of these fails, or there has been no way out for some seconds."""
     wanted = set(targets)
     if not wanted:
@@ -181,7 +194,7 @@ def _confirmed(view: Outlook, targets: Iterable[str], alerts: Mapping[AlertKey, 
     if any(a.active and a.key.target in wanted and a.key.vantage == view.vantage for a in alerts.values()):
         return True
     unseeing = all(view.bad[target].outcome is Outcome.UNKNOWN for target in wanted if target in view.bad)
-    return unseeing and now - view.first_bad_at >= _UNSEEING_S
+    return unseeing and lasted_s >= _UNSEEING_S
 
 
 def _branches(evidence: Evidence, bad: Mapping[str, Reading]) -> int:

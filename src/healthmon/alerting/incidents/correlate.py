@@ -17,6 +17,8 @@ TOGETHER_S = 300.0
 #: A parent that failed about when its child did.
 _ABOUT_THEN_S = 120.0
 INFERRED = "inferred"
+#: So many devices of one kind gone from one area at once are one incident.
+_PEERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Group:
     members: tuple[tuple[Alert, str | None], ...]  # alert, and the root that it is behind
     nodes: tuple[str, ...] = ()
     areas: frozenset[str] | None = None
+    peers: bool = False  # devices of one kind in one area, with no known cause in common
 
     @property
     def since(self) -> float:
@@ -114,7 +117,7 @@ class _Run:
                 continue
             root, others = self._root(finding)
             roots.setdefault(root, []).append((finding, others))
-        return [*self._inferred(roots), *local]
+        return [*self._with_peers(list(self._inferred(roots))), *local]
 
     def _finding(self, target: str, alerts: Sequence[Alert]) -> Finding:
         down = [alert for alert in alerts if alert.effect is Effect.DOWN]
@@ -224,6 +227,22 @@ class _Run:
         for root_id, entries in left.items():
             yield self._group(root_id, entries)
 
+    def _with_peers(self, groups: list[Group]) -> Iterator[Group]:
+        """Devices of one kind that leave one area together are one thing, whatever took them."""
+        apart: dict[tuple[str, str], list[Group]] = {}
+        for group in groups:
+            target = self._evidence.estate.targets.get(group.root.target)
+            alone = target is not None and group.root.reason != INFERRED and len(group.nodes) == 1
+            if alone and target is not None and target.area and self._evidence.end_device(target.id):
+                apart.setdefault((target.area, target.kind), []).append(group)
+            else:
+                yield group
+        for own in apart.values():
+            newest = max(group.since for group in own)
+            together = [group for group in own if newest - group.since <= TOGETHER_S]
+            yield from (group for group in own if group not in together)
+            yield from [_as_peers(together)] if len(together) >= _PEERS else together
+
     def _common_cause(
         self, roots: Mapping[str, Sequence[tuple[Finding, tuple[str, ...]]]]
     ) -> tuple[str, list[str], tuple[str, ...]] | None:
@@ -281,6 +300,13 @@ class _Run:
 
 def _series(alert: Alert) -> Series:
     return (alert.key.target, alert.key.check, alert.key.vantage)
+
+
+def _as_peers(groups: Sequence[Group]) -> Group:
+    first = min(groups, key=lambda group: (group.since, group.root.target))
+    members = tuple(sorted((pair for group in groups for pair in group.members), key=lambda pair: pair[0].key))
+    nodes = tuple(sorted({id_ for group in groups for id_ in group.nodes}))
+    return replace(first, members=members, nodes=nodes, peers=True, root=replace(first.root, confidence=0.5))
 
 
 def _by_target(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
@@ -365,6 +391,7 @@ def _join(first: Group, second: Group) -> Group:
         root=surer.root,
         members=tuple(sorted((*first.members, *second.members), key=lambda pair: pair[0].key)),
         nodes=tuple(dict.fromkeys((*first.nodes, *second.nodes))),
+        peers=first.peers or second.peers,
         areas=None if first.areas is None or second.areas is None else first.areas | second.areas,
     )
 

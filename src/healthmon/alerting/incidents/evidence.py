@@ -36,6 +36,8 @@ ANSWERED = frozenset(
 NO_WAY_OUT = frozenset({Reason.NO_ROUTE, Reason.NAME_SERVICE, Reason.NO_ANSWER})
 #: A batch that arrives now was sent a little earlier.
 _IN_FLIGHT_S = 1.0
+#: A look that took longer to get here was held up on the way: its looker was cut off, and is not any more.
+_HELD_UP_S = 2.0
 
 
 def reached(reading: Reading) -> bool:
@@ -68,6 +70,8 @@ class Evidence:
         self.latest: dict[Series, Reading] = {}
         self.presence: dict[str, tuple[str, float]] = {}
         self.blind: set[str] = set()
+        self.end_devices: frozenset[str] = frozenset()
+        self.returned: dict[str, float] = {}  # when a vantage point was last heard again after it was cut off
         self._by_target: dict[str, list[Series]] = {}
         self._by_vantage: dict[str, list[Series]] = {}
         self._provers: dict[str, list[Series]] = {}
@@ -84,6 +88,16 @@ class Evidence:
         if known is None:
             self._index(series)
         return True
+
+    def arrived(self, reading: Reading, now: float) -> None:
+        """A live reading is here: at once, or as the first word after an interruption."""
+        if now - reading.started - reading.took > _HELD_UP_S:
+            self.returned[reading.vantage] = now
+
+    def looked_afresh(self, series: Series) -> bool:
+        """The newest look is not one of those that an interruption held up, or spoiled."""
+        latest = self.latest.get(series)
+        return latest is None or latest.started > self.returned.get(series[2], float("-inf"))
 
     def of_target(self, target: str) -> Iterator[Reading]:
         """The newest reading of each series of the target."""
@@ -153,6 +167,14 @@ class Evidence:
         """Whether it only passes traffic on."""
         target = self.estate.targets.get(id_)
         return target is not None and target.kind in PASSING_KINDS
+
+    def end_device(self, id_: str) -> bool:
+        """Something that one person at a time works with: a PC, a printer, a phone."""
+        target = self.estate.targets.get(id_)
+        if target is None:
+            return False
+        roles = {role for agent in self.agents_on(id_) for role in agent.roles}
+        return bool((roles | {target.kind}) & self.end_devices)
 
     def heard_since(self, agent: str, since: float) -> bool:
         """The agent's own live word has arrived since then."""

@@ -12,7 +12,7 @@ from healthmon.impact.paths import paths
 from healthmon.impact.severity import FallbackState, Harm, Hospital, SeverityTable
 from healthmon.model.incident import ImpactLine, Paths, ServiceState
 from healthmon.model.sample import Outcome
-from healthmon.model.topology import Service
+from healthmon.model.topology import Check, Service
 
 Line = tuple[str, str]
 Staffed = Callable[[str, float], bool]
@@ -20,6 +20,7 @@ Staffed = Callable[[str, float], bool]
 _PROOF_SLACK_S = 2.0
 #: A newer proof is written down only when it is so much newer, so that an open incident does not change all the time.
 _PROOF_STEP_S = 60.0
+_DEPTH = {"icmp": 0, "snmp": 1, "tcp": 1, "dns": 1, "tls": 2, "http": 3}
 
 
 @dataclass(slots=True)
@@ -88,26 +89,33 @@ class Losses:
         return known
 
     def _works_from(self, area: str, id_: str, since: float) -> bool:
-        """Somebody in the area has seen the very checks ok that fail elsewhere, or what passes through it."""
+        """Somebody in the area has seen it ok, as deep as it fails elsewhere, or what passes through it."""
         estate, checks = self._evidence.estate, self._troubles.checks.get(id_, frozenset())
+        index = self._evidence.index
         if (not checks or self._evidence.passing_kind(id_)) and self._evidence.passes(id_, since, self._now, area=area):
             return True
-        seen_ok = {
-            reading.check
+        seen_ok = [
+            _depth(index.check(id_, reading.check))
             for reading in self._evidence.of_target(id_)
             if reading.outcome is Outcome.OK
             and reading.started >= since
             and estate.vantage_area(reading.vantage) == area
             and estate.agents[reading.vantage].target != id_
             and self._evidence.counts(reading, self._now)
-        }
-        return bool(checks) and checks <= seen_ok
+        ]
+        failing = [_depth(index.check(id_, check)) for check in checks]
+        return bool(failing) and max(seen_ok, default=-1) >= max(failing)
 
     def _lost(self, line: Line, down: frozenset[str]) -> bool:
         explanation = self._explanations.get(down)
         if explanation is None:
             explanation = self._explanations[down] = Explanation(self._graph, down)
         return bool(explanation.of_goal(self._graph.goal(*line)))
+
+
+def _depth(check: Check | None) -> int:
+    """How much of a target a check proves: a ping says less than a page."""
+    return _DEPTH.get(check.kind if check else "", 4)
 
 
 def _limited(ids: frozenset[str], only: Collection[str] | None, without: Collection[str]) -> frozenset[str]:

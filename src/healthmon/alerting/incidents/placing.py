@@ -41,6 +41,9 @@ class _Placer:
         self._ready = ready
         self._now = now
         self._home = {member.key: id_ for id_, incident in self._open.items() for member in incident.members}
+        self._failing = {
+            member.key for incident in self._open.values() for member in incident.members if member.cleared_at is None
+        }
         self.placement = Placement()
 
     def put(self, group: Group) -> None:
@@ -77,33 +80,40 @@ class _Placer:
     def _join(self, home: str, group: Group) -> None:
         members = []
         for alert, behind in group.members:
-            held = self._home.get(alert.key)
-            elsewhere = held is not None and self._alias(held) != home
-            if elsewhere and held is not None and not self._leaves(held, group):
-                self._add(self._alias(held), None, [(alert, behind)])
-            elif held is not None or self._ready(alert):
-                if elsewhere and held is not None:
-                    self.placement.moved[alert.key] = self._alias(held)
-                members.append((alert, behind))
+            held = self._held(alert)
+            if alert.key not in self._failing and not self._ready(alert):
+                continue
+            if held not in (None, home) and not self._leaves(held, group):
+                self._add(held, None, [(alert, behind)])
+                continue
+            if held not in (None, home):
+                self.placement.moved[alert.key] = held
+            members.append((alert, behind))
         self._add(home, group, members)
 
     def _stay_or_open(self, group: Group) -> None:
         """A group that links nowhere: members with another home stay there or leave it, ready ones open."""
         opening: list[tuple[Alert, str | None]] = []
         for alert, behind in group.members:
-            held = self._home.get(alert.key)
+            held = self._held(alert)
             if held is not None and not self._leaves(held, group):
-                self._add(self._alias(held), None, [(alert, behind)])
+                if alert.key in self._failing or self._ready(alert):
+                    self._add(held, None, [(alert, behind)])
             elif self._ready(alert):
                 if held is not None:
-                    self.placement.moved[alert.key] = self._alias(held)
+                    self.placement.moved[alert.key] = held
                 opening.append((alert, behind))
         if opening:
             self.placement.opening.append((group, tuple(opening)))
 
-    def _leaves(self, held: str, group: Group) -> bool:
+    def _held(self, alert: Alert) -> str | None:
+        """The incident that knows the alert already."""
+        held = self._home.get(alert.key)
+        return None if held is None else self._alias(held)
+
+    def _leaves(self, held: str | None, group: Group) -> bool:
         """What was put down to our blindness and fails by itself gets an incident of its own."""
-        blind = self._open[self._alias(held)].kind is IncidentKind.BLIND
+        blind = held is not None and self._open[held].kind is IncidentKind.BLIND
         return blind and group.kind is not IncidentKind.BLIND
 
     def _add(self, id_: str, group: Group | None, members: Sequence[tuple[Alert, str | None]]) -> None:

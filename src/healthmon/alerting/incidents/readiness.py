@@ -50,9 +50,16 @@ class Readiness:
 
     def open_questions(self, alert: Alert, now: float) -> Iterator[Series]:
         """The looks that the alert still waits for."""
+        yield from self._afresh(alert)
         yield from self._parents(alert, now)
         yield from self._other_lookers(alert)
         yield from self._way_out(alert)
+
+    def _afresh(self, alert: Alert) -> Iterator[Series]:
+        """What arrives after an interruption tells of the interruption: look once more."""
+        series = (alert.key.target, alert.key.check, alert.key.vantage)
+        if alert.reason is not Reason.SILENT and not self._evidence.looked_afresh(series):
+            yield series
 
     def _parents(self, alert: Alert, now: float) -> Iterator[Series]:
         evidence, since = self._evidence, alert.bad_since

@@ -32,6 +32,7 @@ DEFAULT_TEXT: Mapping[str, str] = {
     "cause_one_of": "The cause is one of these: {cause}; {alternatives}.",
     "cause_inferred": "{root}: nothing that depends on it has been seen working, and nobody looks at it directly",
     "cause_default": "{target} is not well ({reason})",
+    "cause_peers": "{count} of {total} devices ({kind}) in {area} gone at once ({reason})",
     "cause_from": "{cause}, seen only from {areas}",
     "cause_passing": "{cause}; what depends on it is seen working",
     "not_mapped": "Clinical impact not known: nothing is mapped behind {root}.",
