@@ -7,6 +7,7 @@ import calendar
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from healthmon.model.errors import HealthmonError
 from healthmon.model.ports import Sight
@@ -21,7 +22,15 @@ TLS_FAMILY = Family(
         {
             "expires_in_seconds",
             "lifetime_left_ratio",
+            "chain_expires_in_seconds",
+            "certificates",
             "version",
+            "cipher",
+            "subject",
+            "issuer",
+            "alternatives",
+            "fingerprint_sha256",
+            "serial",
             "handshake_seconds",
             "connect_seconds",
             "dns_seconds",
@@ -31,7 +40,9 @@ TLS_FAMILY = Family(
     ),
 )
 
-_SEQUENCE, _INTEGER, _VERSION, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0x02, 0xA0, 0x17, 0x18
+_VERSION, _UTC_TIME, _GENERALIZED_TIME = 0xA0, 0x17, 0x18
+#: The number of `_ssl.ENCODING_DER`.
+_DER = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +59,39 @@ class Validity:
         return {"expires_in_seconds": left_s, "lifetime_left_ratio": min(1.0, max(0.0, left_s / whole_s))}
 
 
-def samples_of_peer(peer: ssl.SSLObject, now: float) -> list[Sample]:
-    """Family `tls` for the certificate that the peer showed."""
+def samples_of_peer(peer: ssl.SSLObject, now: float, *, details: bool = False) -> list[Sample]:
+    """Family `tls`: the certificate that ends first of those the peer showed, intermediates included.
+
+    `chain_expires_in_seconds` is the same for the chain that was believed, with its root; absent when nothing was
+    verified. details: also whose certificate it is.
+    """
     fields: dict[str, Value] = {"version": peer.version() or "unknown"}
-    der = peer.getpeercert(binary_form=True)
-    if der:
-        fields |= validity(der).fields(now)
+    shown = _chain(peer, "get_unverified_chain") or _leaf(peer)
+    if shown:
+        first = min((validity(der) for der in shown), key=lambda dates: dates.not_after)
+        fields |= first.fields(now)
+        fields["certificates"] = float(len(shown))
+    believed = _chain(peer, "get_verified_chain") if peer.context.verify_mode is ssl.CERT_REQUIRED else []
+    if believed:
+        fields["chain_expires_in_seconds"] = min(validity(der).not_after for der in believed) - now
+    if details and shown:
+        from healthmon.probes.certificate_names import described
+
+        cipher = peer.cipher()
+        fields |= {**described(shown[0]), **({"cipher": cipher[0]} if cipher else {})}
     return samples_of("tls", fields)
+
+
+def _leaf(peer: ssl.SSLObject) -> list[bytes]:
+    der = peer.getpeercert(binary_form=True)
+    return [der] if der else []
+
+
+def _chain(peer: ssl.SSLObject, method: str) -> list[bytes]:
+    """DER of each certificate, the server's own first: public from Python 3.13 on, an inner object's before."""
+    ask = getattr(peer, method, None) or getattr(getattr(peer, "_sslobj", None), method, None)
+    found = ask() if ask is not None else None
+    return [entry if isinstance(entry, bytes) else entry.public_bytes(_DER) for entry in found or ()]
 
 
 async def peek(sight: Sight, host: str, port: int, trust: Trust, server_name: str, limit_s: float) -> list[Sample]:
@@ -76,28 +113,29 @@ async def peek(sight: Sight, host: str, port: int, trust: Trust, server_name: st
     return []
 
 
+@lru_cache(maxsize=4096)
 def validity(der: bytes) -> Validity:
     """RFC 5280 section 4.1: Certificate > tbsCertificate > [version] serial signature issuer **validity** ...
 
     Raises Finding(bad_response) for what is not a certificate.
     """
     try:
-        _, certificate, _ = _element(der, 0)
-        _, tbs, _ = _element(certificate, 0)
-        tag, _, at = _element(tbs, 0)
+        _, certificate, _ = element(der, 0)
+        _, tbs, _ = element(certificate, 0)
+        tag, _, at = element(tbs, 0)
         if tag == _VERSION:
-            _, _, at = _element(tbs, at)  # serial
+            _, _, at = element(tbs, at)  # serial
         for _skip in ("signature", "issuer"):
-            _, _, at = _element(tbs, at)
-        _, dates, _ = _element(tbs, at)
-        tag, first, at = _element(dates, 0)
-        last_tag, last, _ = _element(dates, at)
+            _, _, at = element(tbs, at)
+        _, dates, _ = element(tbs, at)
+        tag, first, at = element(dates, 0)
+        last_tag, last, _ = element(dates, at)
         return Validity(_time(tag, first), _time(last_tag, last))
     except (IndexError, ValueError):
         raise Finding(Reason.BAD_RESPONSE, "the certificate cannot be read") from None
 
 
-def _element(data: bytes, at: int) -> tuple[int, bytes, int]:
+def element(data: bytes, at: int) -> tuple[int, bytes, int]:
     """Tag, content and the offset after it of one DER element."""
     tag, length, start = data[at], data[at + 1], at + 2
     if length & 0x80:

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-import msgspec
+from functools import lru_cache
 
 from healthmon.model.sample import Reason
+from healthmon.probes.http_json import Scalar, judge_json
 from healthmon.probes.http_wire import Head
 from healthmon.probes.reasons import Fault
 
-Scalar = str | int | float | bool | None
+__all__ = ["Patterns", "Scalar", "check_patterns", "judge_body", "judge_headers", "statuses_of", "text_of"]
 
+#: One regular expression, or several that must all hold.
+Patterns = str | tuple[str, ...] | None
+
+_READABLE = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE)
-_MISSING = object()
 
 
 def statuses_of(wanted: Sequence[int | str]) -> Callable[[int], bool]:
     """Reads 200, "200", "2xx" and "200-299". Raises ValueError with what is allowed."""
+    return _statuses_of(tuple(wanted))
+
+
+@lru_cache(maxsize=512)
+def _statuses_of(wanted: tuple[int | str, ...]) -> Callable[[int], bool]:
     spans = [_span(str(entry).strip().lower()) for entry in wanted]
     return lambda status: any(low <= status <= high for low, high in spans)
 
@@ -33,71 +40,65 @@ def _span(entry: str) -> tuple[int, int]:
     raise ValueError(f"statuses: {entry} is not a status (allowed: 200, 2xx, 200-299)")
 
 
-def check_patterns(**patterns: str | None) -> None:
+def check_patterns(**patterns: Patterns) -> None:
     """Raises ValueError for a regular expression that does not compile."""
-    for name, pattern in patterns.items():
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"{name}: {error}") from None
+    for name, given in patterns.items():
+        for pattern in several(given):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{name}: {error}") from None
 
 
-def judge_headers(head: Head, wanted: Mapping[str, str]) -> Fault | None:
-    """Every named header must be there and match its pattern."""
+def several(patterns: Patterns) -> tuple[str, ...]:
+    """None, one or more as a tuple."""
+    return () if patterns is None else (patterns,) if isinstance(patterns, str) else patterns
+
+
+def judge_headers(
+    head: Head, wanted: Mapping[str, str], unwanted: Mapping[str, str] | None = None, may_miss: Sequence[str] = ()
+) -> Fault | None:
+    """Every wanted header must be there (or may miss) and match; no unwanted one may match."""
+    optional = {name.lower() for name in may_miss}
     for name, pattern in wanted.items():
         value = head.headers.get(name.lower())
-        if value is None:
+        if value is None and name.lower() not in optional:
             return Fault(Reason.BAD_RESPONSE, f"header {name} is missing")
-        if not re.search(pattern, value):
+        if value is not None and not re.search(pattern, value):
             return Fault(Reason.BAD_RESPONSE, f"header {name} does not match")
+    for name, pattern in (unwanted or {}).items():
+        value = head.headers.get(name.lower())
+        if value is not None and re.search(pattern, value):
+            return Fault(Reason.BAD_RESPONSE, f"header {name} matches what it must not")
     return None
 
 
 def judge_body(
-    head: Head, body: bytes, *, regex: str | None, not_regex: str | None, json_path: Mapping[str, Scalar]
+    head: Head,
+    body: bytes,
+    *,
+    regex: Patterns,
+    not_regex: Patterns,
+    json_path: Mapping[str, Scalar],
+    json_compare: Mapping[str, str] | None = None,
 ) -> Fault | None:
     """The first thing that is wrong with the body."""
+    if not (regex or not_regex or json_path or json_compare):
+        return None
+    coding = head.headers.get("content-encoding", "")
+    if not all(name.strip().lower() in _READABLE for name in coding.split(",")):
+        return Fault(Reason.BAD_RESPONSE, f"content coding {coding[:20]} was not asked for")
     if regex is not None or not_regex is not None:
-        text = _text(head, body)
-        if regex is not None and not re.search(regex, text):
+        text = text_of(head, body)
+        if not all(re.search(pattern, text) for pattern in several(regex)):
             return Fault(Reason.BAD_BODY, "body_regex does not match")
-        if not_regex is not None and re.search(not_regex, text):
+        if any(re.search(pattern, text) for pattern in several(not_regex)):
             return Fault(Reason.BAD_BODY, "body_not_regex matches")
-    return _judge_json(body, json_path) if json_path else None
+    return judge_json(body, json_path, json_compare or {}) if json_path or json_compare else None
 
 
-def _judge_json(body: bytes, wanted: Mapping[str, Scalar]) -> Fault | None:
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Fault(Reason.BAD_BODY, "the body is not JSON")
-    for path, expected in wanted.items():
-        found = _at(document, path)
-        if found is _MISSING:
-            return Fault(Reason.BAD_BODY, f"json_path {path} is missing")
-        if not _same(found, expected):
-            return Fault(Reason.BAD_BODY, f"json_path {path} is not as expected")
-    return None
-
-
-def _at(document: Any, path: str) -> Any:
-    """`entry.0.status`: names of objects and numbers of list items."""
-    for step in path.split("."):
-        if isinstance(document, dict) and step in document:
-            document = document[step]
-        elif isinstance(document, list) and step.isdigit() and int(step) < len(document):
-            document = document[int(step)]
-        else:
-            return _MISSING
-    return document
-
-
-def _same(found: Any, expected: Scalar) -> bool:
-    """1 equals 1.0, but true does not equal 1."""
-    return isinstance(found, bool) == isinstance(expected, bool) and bool(found == expected)
-
-
-def _text(head: Head, body: bytes) -> str:
+def text_of(head: Head, body: bytes) -> str:
+    """The body as text in the encoding that the head names, else UTF-8."""
     named = _CHARSET.search(head.headers.get("content-type", ""))
     try:
         return body.decode(named.group(1) if named else "utf-8", "replace")

@@ -16,11 +16,12 @@ _MOST_INTERIM = 8
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Status line and headers; header names in lower case, repeated ones joined by a comma."""
+    """Status line and headers; header names in lower case, repeated ones joined by a comma (cookies apart)."""
 
     status: int
     version: str
     headers: Mapping[str, str]
+    cookies: tuple[str, ...] = ()
 
 
 def request_bytes(method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
@@ -149,10 +150,13 @@ def _parse_head(data: bytes) -> Head:
     if not (code.isascii() and code.isdigit() and len(code) == 3):
         raise Finding(Reason.BAD_RESPONSE, "the status line has no status")
     headers: dict[str, str] = {}
+    cookies: list[str] = []
     for line in lines[1:]:
         name, colon, value = line.partition(":")
         if not colon:
             raise Finding(Reason.BAD_RESPONSE, "a header without a colon")
         name, value = name.strip().lower(), value.strip()
+        if name == "set-cookie":
+            cookies.append(value)
         headers[name] = f"{headers[name]}, {value}" if name in headers and name != "content-length" else value
-    return Head(int(code), version, headers)
+    return Head(int(code), version, headers, tuple(cookies))

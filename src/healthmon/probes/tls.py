@@ -34,18 +34,26 @@ class Params:
     cert_file: str | None = None
     key_file: str | None = None
     ip_version: int = 0
+    max_version: str | None = None
+    details: bool = False
 
     def __post_init__(self) -> None:
         if self.port is not None and not 0 < self.port < 65536:
             raise ValueError(f"port: {self.port} (allowed: 1 to 65535)")
         if self.min_version not in TLS_VERSIONS:
             raise ValueError(f"min_version: {self.min_version} (allowed: {', '.join(TLS_VERSIONS)})")
+        if self.max_version is not None and self.max_version not in TLS_VERSIONS:
+            raise ValueError(f"max_version: {self.max_version} (allowed: {', '.join(TLS_VERSIONS)})")
+        if self.max_version is not None and self.max_version < self.min_version:
+            raise ValueError(f"max_version: {self.max_version} is below min_version {self.min_version}")
         if self.ip_version not in (0, 4, 6):
             raise ValueError(f"ip_version: {self.ip_version} (allowed: 0 for both, 4, 6)")
 
     def trust(self) -> Trust:
         """What the peer must show."""
-        return Trust(self.ca_file, self.verify, self.min_version, self.cert_file, self.key_file)
+        return Trust(
+            self.ca_file, self.verify, self.min_version, self.cert_file, self.key_file, max_version=self.max_version
+        )
 
 
 class TlsProbe:
@@ -66,7 +74,7 @@ class TlsProbe:
             addresses = of_version(await sight.resolve(host, port), params.ip_version)
             left_s = max(0.01, job.timeout_s - phases.total_s())
             async with asyncio.timeout(left_s):
-                certificate = await _shake(addresses, params.trust(), name, phases, sight, left_s)
+                certificate = await _shake(addresses, params, name, phases, sight, left_s)
         except (OSError, HealthmonError) as error:
             fault = phases.fault_of(error, job.timeout_s)
             reading = look.bad(fault, samples_of("tls", phases.fields()))
@@ -78,15 +86,15 @@ class TlsProbe:
 
 
 async def _shake(
-    addresses: list[Address], trust: Trust, name: str, phases: Phases, sight: Sight, left_s: float
+    addresses: list[Address], params: Params, name: str, phases: Phases, sight: Sight, left_s: float
 ) -> list[Sample]:
     phases.enter("connect")
     sock, _ = await dial(addresses, left_s)
     phases.enter("handshake")
-    _, writer = await open_streams(sock, trust, name)
+    _, writer = await open_streams(sock, params.trust(), name)
     phases.enter("")
     try:
         peer = tls_object(writer)
-        return samples_of_peer(peer, sight.clock.now()) if peer else []
+        return samples_of_peer(peer, sight.clock.now(), details=params.details) if peer else []
     finally:
         hang_up(writer)
