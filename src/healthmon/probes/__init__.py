@@ -13,10 +13,20 @@ from healthmon.model.sample import Family
 #: Kind to "module:Class". Dotted names, so that nothing is imported that is not run.
 PROBES: Mapping[str, str] = {
     "dicom": "healthmon.probes.dicom:DicomProbe",
+    "dns": "healthmon.probes.dns:DnsProbe",
+    "fhir": "healthmon.probes.fhir:FhirProbe",
     "hl7": "healthmon.probes.hl7:Hl7Probe",
     "http": "healthmon.probes.http:HttpProbe",
     "icmp": "healthmon.probes.icmp:IcmpProbe",
+    "ipp": "healthmon.probes.ipp:IppProbe",
+    "ldap": "healthmon.probes.ldap:LdapProbe",
+    "mqtt": "healthmon.probes.mqtt_roundtrip:MqttProbe",
+    "ntp": "healthmon.probes.ntp:NtpProbe",
+    "radius": "healthmon.probes.radius:RadiusProbe",
+    "smb": "healthmon.probes.smb:SmbProbe",
+    "smtp": "healthmon.probes.smtp:SmtpProbe",
     "snmp": "healthmon.probes.snmp:SnmpProbe",
+    "ssh": "healthmon.probes.ssh:SshProbe",
     "tcp": "healthmon.probes.tcp:TcpProbe",
     "tls": "healthmon.probes.tls:TlsProbe",
 }

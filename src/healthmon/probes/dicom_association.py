@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 
 from healthmon.model.sample import Reason
 from healthmon.probes import dicom_wire as wire
@@ -43,15 +45,13 @@ class Association:
 
     async def echo(self, context: Context) -> int:
         """The status of a C-ECHO."""
-        self._message_id += 1
-        self._writer.write(wire.echo_request(context, self._message_id))
+        self._send(wire.echo_request(context, self._next()))
         response, _ = await self._response(wire.C_ECHO)
         return response.status
 
     async def find(self, context: Context, *, identifier: bytes, tag: tuple[int, int], value: str) -> tuple[int, int]:
         """Status and number of matches; a match that is not the sentinel is a Finding(bad_body)."""
-        self._message_id += 1
-        self._writer.write(wire.find_request(context, self._message_id, identifier))
+        self._send(wire.find_request(context, self._next(), identifier))
         matches = 0
         while True:
             response, data = await self._response(wire.C_FIND)
@@ -79,6 +79,18 @@ class Association:
         if self._open:
             self._open = False
             self._writer.write(wire.abort_request())
+
+    def _next(self) -> int:
+        self._message_id += 1
+        return self._message_id
+
+    def _send(self, request: bytes) -> None:
+        """A server that writes its answer in two pieces waits 40 ms for a delayed acknowledgement: give it at once."""
+        self._writer.write(request)
+        sock, option = self._writer.get_extra_info("socket"), getattr(socket, "TCP_QUICKACK", None)
+        if sock is not None and option is not None:
+            with suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, option, 1)
 
     async def _pdu(self) -> tuple[int, bytes]:
         kind, length = wire.parse_header(await self._exactly(6))
