@@ -1,0 +1,126 @@
+"""RADIUS: would the Wi-Fi let somebody in? Status-Server without an account, or one login of a test account."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from healthmon.model.errors import HealthmonError
+from healthmon.model.plan import Job
+from healthmon.model.ports import Sight
+from healthmon.model.sample import Family, Reading, Reason, Value
+from healthmon.probes import radius_wire as wire
+from healthmon.probes.address import host_port
+from healthmon.probes.connect import of_version
+from healthmon.probes.credentials import AUTH_RETRY_S, Refusals
+from healthmon.probes.datagram import ask
+from healthmon.probes.look import Look, Settings, samples_of
+from healthmon.probes.param_checks import check_choice, check_network, check_range
+from healthmon.probes.phases import Phases
+from healthmon.probes.reasons import Finding
+
+FAMILIES = (Family("radius", frozenset({"dns_seconds", "answer_seconds", "duration_seconds", "code", "signed"})),)
+
+_SAID = {wire.ACCESS_ACCEPT: "accept", wire.ACCESS_REJECT: "reject", wire.ACCESS_CHALLENGE: "challenge"}
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """Without a user a Status-Server packet is sent. `expect: reject` takes an account that must be refused."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    secret: str = field(repr=False)
+    port: int | None = None
+    user: str = ""
+    password: str = field(default="", repr=False)
+    expect: str = "accept"
+    nas_identifier: str = "healthmon"
+    must_sign: bool = False
+    auth_retry_s: float = AUTH_RETRY_S
+    tries: int = 2
+    ip_version: int = 0
+
+    def __post_init__(self) -> None:
+        check_network(self.port, self.ip_version)
+        check_choice("expect", self.expect, ("accept", "reject", "any"))
+        check_range("tries", self.tries, 1, 3)
+        check_range("length of nas_identifier", len(self.nas_identifier.encode()), 1, 253)
+        check_range("length of user", len(self.user.encode()), 0, 253)
+        check_range("length of password", len(self.password.encode()), 0, 128)
+        if not self.secret:
+            raise ValueError("secret: is empty")
+        if self.user and not self.password:
+            raise ValueError("user needs password")
+
+
+class RadiusProbe:
+    """One question. A refused account rests for `auth_retry_s` before it is tried again."""
+
+    def __init__(self) -> None:
+        self._settings = Settings(Params)
+        self._refusals = Refusals()
+
+    async def probe(self, job: Job, sight: Sight) -> Reading:
+        """ok, or failed with auth_failed (rejected, or another secret), bad_status (challenge), timeout, refused ..."""
+        params = self._settings.of(job)
+        phases = Phases(sight)
+        look = Look(job, sight)
+        fields: dict[str, Value] = {}
+        try:
+            phases.enter("dns")
+            host, port = host_port(job.address, 1812)
+            addresses = of_version(await sight.resolve(host, params.port or port), params.ip_version)
+            phases.enter("answer")
+            if params.user and params.expect == "accept":
+                self._refusals.check(job, params.user, params.password, rest_s=params.auth_retry_s, clock=sight.clock)
+            request = request_of(params)
+            left_s = max(0.01, job.timeout_s - phases.total_s())
+            answer = await ask(
+                addresses, lambda: request.data, lambda data: accept(data, request, params), limit_s=left_s,
+                tries=params.tries,
+            )  # fmt: skip
+            phases.enter("")
+            fields |= {"code": float(answer.code), "signed": answer.signed}
+            sight.trace(f"{_SAID[answer.code]}, Message-Authenticator: {answer.signed}")
+            self._judge(answer, params, job, sight)
+        except (OSError, HealthmonError) as error:
+            fault = phases.fault_of(error, job.timeout_s)
+            return look.bad(fault, samples_of("radius", {**phases.fields(), **fields}))
+        return look.ok(samples_of("radius", {**phases.fields(), **fields}))
+
+    def _judge(self, answer: wire.Answer, params: Params, job: Job, sight: Sight) -> None:
+        said = _SAID[answer.code]
+        if params.must_sign and not answer.signed:
+            raise Finding(Reason.BAD_RESPONSE, "the answer has no Message-Authenticator")
+        if not params.user or params.expect == "any" or said == params.expect:
+            self._refusals.accepted(job, params.user, params.password)
+            return
+        if said == "reject":
+            self._refusals.refused(job, params.user, params.password, clock=sight.clock)
+            raise Finding(Reason.AUTH_FAILED, "the server rejects the test account")
+        raise Finding(Reason.BAD_STATUS, f"the server answers with {said}, expected {params.expect}")
+
+
+def request_of(params: Params) -> wire.Request:
+    """A fresh packet; a repeat sends the same one, so that the server knows it."""
+    secret, number = params.secret.encode(), os.urandom(1)[0]
+    if not params.user:
+        return wire.status_server(number=number, authenticator=os.urandom(16), secret=secret, nas=params.nas_identifier)
+    return wire.access_request(
+        number=number,
+        authenticator=os.urandom(16),
+        secret=secret,
+        user=params.user,
+        password=params.password,
+        nas=params.nas_identifier,
+    )
+
+
+def accept(data: bytes, request: wire.Request, params: Params) -> wire.Answer | None:
+    """The checked answer; None for a stray. Raises Finding(auth_failed) for one made with another secret."""
+    try:
+        return wire.parse(data, request, params.secret.encode())
+    except wire.Forged:
+        raise Finding(Reason.AUTH_FAILED, "the answer is not made with our secret") from None
