@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from healthmon.alerting.detect.desk import ASLEEP_S, AlertDesk, known_alerts
 from healthmon.alerting.detect.index import RuleIndex
@@ -260,7 +260,7 @@ class Engine:
         settings = self._settings
         self._asked = {series: until for series, until in self._asked.items() if until > now}
         room = int(settings.ask_budget_per_s * settings.settle_s) - len(self._asked)
-        found: list[Series] = []
+        found = questions_within(self._recoveries(), self._asked, deadline=now + settings.settle_s, room=room)
         homes = {member.key for incident in self._incidents.values() if incident.open for member in incident.members}
         for key in sorted(self._desk.alerts):
             alert = self._desk.alerts[key]
@@ -270,6 +270,20 @@ class Engine:
                 deadline = now + settings.settle_s
                 found += questions_within(questions, self._asked, deadline=deadline, room=room - len(found))
         return tuple(Ask(*series, deadline=now + settings.settle_s) for series in found)
+
+    def _recoveries(self) -> Iterator[Series]:
+        """Where something has come back, look at the rest again: an all-clear needs every member confirmed."""
+        for incident in self._incidents.values():
+            if incident.state not in _BEING_WORKED_ON:
+                continue
+            alerts = [a for m in incident.members if (a := self._desk.alerts.get(m.key)) is not None and a.active]
+            ends = [member.cleared_at for member in incident.members if member.cleared_at is not None]
+            ends += [alert.since for alert in alerts if alert.phase is Phase.CLEARING]
+            for alert in alerts if ends else ():
+                series = (alert.key.target, alert.key.check, alert.key.vantage)
+                reading = self._evidence.latest.get(series)
+                if reading and (reading.started < max(ends) or alert.phase is Phase.CLEARING):
+                    yield series
 
     def _correlate(self, readiness: Readiness, now: float) -> None:
         self._news = self._desk.moved = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from graphlib import CycleError, TopologicalSorter
 
 from healthmon.model.topology import AtLeast, Estate, Need, need_ids
@@ -98,6 +98,13 @@ class NeedGraph:
                 if node not in self._strict:
                     self._strict[node] = _single_points(self._needs.get(node, ()), self._strict)
         return self._strict[id_]
+
+    def single_points(self, goal: Goal, down: Set[str]) -> frozenset[str]:
+        """What alone would lose the goal, with these down already; empty when it is lost."""
+        strict: dict[str, frozenset[str] | None] = {}
+        for id_ in self.closure(goal):
+            strict[id_] = None if id_ in down else _points_left(self._needs.get(id_, ()), strict)
+        return _points_left(goal, strict) or frozenset()
 
     def evaluate(self, goal: Goal, own: Own) -> Tri:
         """The state of the goal when every thing by itself is as `own` says."""
@@ -200,6 +207,24 @@ def _group_points(group: AtLeast, strict: Mapping[str, frozenset[str]]) -> set[s
     parts = [_single_points((part,), strict) for part in group.of]
     named = set().union(*parts) if parts else set()
     return {id_ for id_ in named if sum(id_ not in part for part in parts) < group.n}
+
+
+def _points_left(goal: Goal, strict: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+    """Single points of a goal where some things are down (None); None when the goal is lost."""
+    found: set[str] = set()
+    for need in goal:
+        if isinstance(need, AtLeast):
+            alive = [points for part in need.of if (points := _points_left((part,), strict)) is not None]
+            if len(alive) < need.n:
+                return None
+            named = set().union(*alive)
+            found |= {id_ for id_ in named if sum(id_ not in points for points in alive) < need.n}
+        else:
+            own = strict[need]
+            if own is None:
+                return None
+            found |= own | {need}
+    return frozenset(found)
 
 
 def _reach(start: str, step: Callable[[str], Iterable[str]]) -> set[str]:

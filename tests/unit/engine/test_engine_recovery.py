@@ -1,4 +1,4 @@
-"""What agents saw while they were cut off arrives when they are back: it tells of the interruption, not of a new fault."""
+"""What agents saw while they were cut off arrives when they are back: it tells of the cut, not of a new fault."""
 
 from __future__ import annotations
 

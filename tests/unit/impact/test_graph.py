@@ -135,3 +135,13 @@ def test_kleene_tables(states: tuple[Tri, ...], both: Tri, one_of: Tri) -> None:
     assert all_of(states) is both
     assert k_of_n(1, states) is one_of
     assert k_of_n(2, states) is both
+
+
+@given(estates(), st.data())
+@settings(max_examples=200, deadline=None)
+def test_single_points_left_are_those_whose_loss_is_the_last(estate: Estate, data: st.DataObject) -> None:
+    down = frozenset(data.draw(st.sets(st.sampled_from(sorted(estate.targets)), max_size=3)))
+    found = NeedGraph(estate).single_points(("s",), down)
+    works = slow_works(estate, "s", down)
+    alone = {id_ for id_ in estate.targets if id_ not in down and not slow_works(estate, "s", down | {id_})}
+    assert found - {"s"} == (alone if works else set())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from healthmon.alerting.detect.conditions import metrics_of
 from healthmon.alerting.incidents.blind import BLIND_RULE
 from healthmon.alerting.incidents.correlate import INFERRED, Group
-from healthmon.alerting.incidents.harm import Assessor, Line, Losses, PathCache, lines_at_stake, lines_of
+from healthmon.alerting.incidents.harm import Assessor, Line, Losses, PathCache, lines_at_stake, lines_of, spares_gone
 from healthmon.alerting.incidents.text import Story, Texts
 from healthmon.impact.severity import Harm, Score, Situation, score
 from healthmon.model.alert import Alert, Effect, Rule
@@ -50,6 +50,7 @@ class Weighing:
         known = before.impact if before else ()
         impact = self.assessor.impact_lines(lines, self.losses, before=known, since=since, now=self.now)
         mapped = self._mapped(groups)
+        gone = self._spares_gone(lead.kind, groups, lines)
         story = Story(
             kind=lead.kind,
             root=lead.root,
@@ -59,13 +60,14 @@ class Weighing:
             since=since,
             passing=not lead.nodes and lead.kind is IncidentKind.INCIDENT,
             from_areas=tuple(sorted(lead.areas or ())),
+            spares_gone=gone,
         )
         return Assessment(
             kind=lead.kind,
             root=lead.root,
             lines=impact,
             impact_known=mapped,
-            score=self._score(lead.kind, groups, impact, mapped),
+            score=self._score(lead.kind, groups, impact, mapped, gone),
             title=self.texts.title(story),
             plain_text=self.texts.plain(story),
             team=self._team(lead),
@@ -119,14 +121,21 @@ class Weighing:
             return "partial" if self._unseen_lines(groups) else "none"
         return "none" if mapped == 0 else "full" if mapped == len(nodes) else "partial"
 
-    def _score(self, kind: IncidentKind, groups: Sequence[Group], impact: Sequence[ImpactLine], mapped: str) -> Score:
+    def _score(
+        self,
+        kind: IncidentKind,
+        groups: Sequence[Group],
+        impact: Sequence[ImpactLine],
+        mapped: str,
+        gone: Mapping[Line, frozenset[str]],
+    ) -> Score:
         assessor = self.assessor
         warning = kind is IncidentKind.EARLY_WARNING
         harms = assessor.harms(impact, self.now, as_state=ServiceState.LOST if warning else None)
         alerts = [alert for group in groups for alert, _ in group.members]
         devices = self._devices(alerts)
         situation = Situation(
-            harms=(*harms, *self._bedside(devices)),
+            harms=(*harms, *self._bedside(devices), *self._on_one_leg(gone)),
             kind=kind,
             due_in_s=self._due_in(alerts) if warning else None,
             mapped=mapped != "none" or (bool(devices) and self._only_devices(groups)),
@@ -138,6 +147,28 @@ class Weighing:
             info=all(alert.effect is Effect.INFO for alert in alerts),
         )
         return score(assessor.table, assessor.hospital_now(self.now), situation)
+
+    def _spares_gone(
+        self, kind: IncidentKind, groups: Sequence[Group], lines: Mapping[Line, ServiceState]
+    ) -> dict[Line, frozenset[str]]:
+        if kind is not IncidentKind.INCIDENT:
+            return {}
+        hard = [group for group in groups if group.kind is IncidentKind.INCIDENT]
+        return spares_gone(hard, self.losses, self.cache, lines)
+
+    def _on_one_leg(self, gone: Mapping[Line, frozenset[str]]) -> list[Harm]:
+        """A lost spare weighs like `at risk`, though the line had other single points by design."""
+        services = self.assessor.evidence.estate.services
+        return [
+            Harm(
+                area,
+                service,
+                ServiceState.AT_RISK,
+                services[service].tier,
+                self.assessor.staffed(area, self.now),
+            )
+            for area, service in gone
+        ]
 
     def _devices(self, alerts: Sequence[Alert]) -> dict[str, set[str]]:
         """End devices among what fails, by area."""

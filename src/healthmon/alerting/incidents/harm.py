@@ -30,6 +30,19 @@ class PathCache:
     graph: NeedGraph
     _known: dict[tuple[Line, frozenset[str]], Paths] = field(default_factory=dict)
     _closures: dict[Line, frozenset[str]] = field(default_factory=dict)
+    _points: dict[tuple[Line, frozenset[str]], frozenset[str]] = field(default_factory=dict)
+
+    def new_single_points(self, line: Line, down: Collection[str]) -> frozenset[str]:
+        """Targets whose failure alone would lose the line now, and would not have by design."""
+        on_the_way = self.closure(line).intersection(down)
+        known = self._points.get((line, on_the_way))
+        if known is None:
+            if len(self._points) > 50_000:
+                self._points.clear()
+            goal, targets = self.graph.goal(*line), self.graph.estate.targets
+            new = self.graph.single_points(goal, on_the_way) - self.graph.single_points(goal, frozenset())
+            known = self._points[(line, on_the_way)] = frozenset(id_ for id_ in new if id_ in targets)
+        return known
 
     def of(self, line: Line, down: Collection[str]) -> Paths:
         closure = self.closure(line)
@@ -135,6 +148,20 @@ def lines_of(groups: Iterable[Group], losses: Losses, graph: NeedGraph) -> dict[
             continue
         if losses.state(line, only=nodes) is not ServiceState.OK or losses.state(line, without=nodes) is not state:
             found[line] = state
+    return found
+
+
+def spares_gone(
+    groups: Iterable[Group], losses: Losses, cache: PathCache, lost: Mapping[Line, ServiceState]
+) -> dict[Line, frozenset[str]]:
+    """Lines that still work, and what alone would lose them now that would not have by design."""
+    nodes = {id_ for group in groups for id_ in group.nodes}
+    touched = {line for id_ in nodes for line in cache.graph.lines_behind(id_)}
+    found: dict[Line, frozenset[str]] = {}
+    for line in sorted(touched - lost.keys()):
+        new = cache.new_single_points(line, losses.seen_from(line[0])[0])
+        if new:
+            found[line] = new
     return found
 
 

@@ -207,6 +207,7 @@ class Reconciler:
         cleared = max((m.cleared_at for m in incident.members if m.cleared_at is not None), default=self.now)
         if held_at is not None and cleared <= held_at:
             return incident
+        self.done.deadlines.append(self.now + self.auto_resolve_s)
         since = self.texts.clock(self.now, next((line.area for line in incident.impact), None))
         after = self._noted(incident, "mitigated", self.texts.say("mitigated", since=since))
         return replace(after, state=IncidentState.MITIGATED, mitigated_at=self.now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from healthmon.impact.hours import Calendar
 from healthmon.model.incident import ImpactLine, IncidentKind, Root, ServiceState
@@ -37,6 +37,7 @@ DEFAULT_TEXT: Mapping[str, str] = {
     "cause_passing": "{cause}; what depends on it is seen working",
     "not_mapped": "Clinical impact not known: nothing is mapped behind {root}.",
     "no_loss": "No service is known to be affected.",
+    "spare_gone": "No spare any more: if {spares} fails too, {services} will not be available in {areas}.",
     "would_lose": "If it fails: {services} in {areas}.",
     "blind": "Monitoring fault: state not known. We cannot see beyond {root} since {since}.",
     "blind_means": "This says nothing about the services themselves.",
@@ -70,6 +71,7 @@ class Story:
     since: float
     passing: bool = False
     from_areas: tuple[str, ...] = ()
+    spares_gone: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
 
 class Texts:
@@ -138,7 +140,8 @@ class Texts:
         if story.kind is IncidentKind.BLIND:
             root, since = self.name(story.root.target), self.clock(story.since)
             return f"{self.say('blind', root=root, since=since)} {self.say('blind_means')}"
-        parts = [*self._said_lines(story), self._said_cause(story), *self._said_fallbacks(story.lines)]
+        said = [*self._said_lines(story), *self._said_spares(story), self._said_cause(story)]
+        parts = [*said, *self._said_fallbacks(story.lines)]
         return " ".join(part for part in parts if part)
 
     def state(self, state: ServiceState) -> str:
@@ -156,6 +159,8 @@ class Texts:
         return cause
 
     def _said_lines(self, story: Story) -> list[str]:
+        if not story.lines and story.spares_gone:
+            return []
         if not story.lines:
             known = story.impact_known == "none"
             return [self.say("not_mapped", root=self.name(story.root.target)) if known else self.say("no_loss")]
@@ -177,6 +182,17 @@ class Texts:
         ]
         more = len(said) - _LINES_SHOWN
         return said if more <= 0 else [*said[:_LINES_SHOWN], self.say("more_lines", count=more)]
+
+    def _said_spares(self, story: Story) -> list[str]:
+        """What the next failure would do, where a spare has gone."""
+        if not story.spares_gone:
+            return []
+        spares = sorted(set().union(*story.spares_gone.values()))
+        named = ", ".join(self.name(id_) for id_ in spares[:_NAMES_SHOWN])
+        services = self.services(service for _, service in story.spares_gone)
+        return [
+            self.say("spare_gone", spares=named, services=services, areas=self.areas(a for a, _ in story.spares_gone))
+        ]
 
     def _said_cause(self, story: Story) -> str:
         cause, root = self.cause(story), story.root
