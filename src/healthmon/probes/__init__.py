@@ -19,6 +19,7 @@ PROBES: Mapping[str, str] = {
     "http": "healthmon.probes.http:HttpProbe",
     "icmp": "healthmon.probes.icmp:IcmpProbe",
     "ipp": "healthmon.probes.ipp:IppProbe",
+    "journey": "healthmon.probes.journey:JourneyProbe",
     "ldap": "healthmon.probes.ldap:LdapProbe",
     "mqtt": "healthmon.probes.mqtt_roundtrip:MqttProbe",
     "ntp": "healthmon.probes.ntp:NtpProbe",

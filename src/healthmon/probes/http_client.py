@@ -46,7 +46,18 @@ class Request:
 class Client:
     """The state of one run. `home` is the origin that may see our credentials; `limit_s` bounds all phases together."""
 
-    def __init__(self, params: ClientParams, sight: Sight, *, home: Url, limit_s: float, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        params: ClientParams,
+        sight: Sight,
+        *,
+        home: Url,
+        limit_s: float,
+        tokens: Tokens,
+        basic: bool = True,
+        discreet: bool = False,
+    ) -> None:
+        """basic: user and password as a header; discreet: the transcript shows hosts and no paths."""
         self.params = params
         self.phases = Phases(sight)
         self.fields: dict[str, Value] = {}
@@ -58,6 +69,8 @@ class Client:
         self._limit_s = limit_s
         self._spent_s = 0.0
         self._tokens = tokens
+        self._basic = basic
+        self._discreet = discreet
         self._jar: Jar | None = None
 
     def next_step(self) -> None:
@@ -66,9 +79,13 @@ class Client:
         self.phases = Phases(self._sight)
         self.fields = {}
 
+    def total_s(self) -> float:
+        """Seconds in all phases of all steps."""
+        return self._spent_s + self.phases.total_s()
+
     def left_s(self) -> float:
         """Seconds until the limit, never nothing."""
-        return max(_LEAST_S, self._limit_s - self._spent_s - self.phases.total_s())
+        return max(_LEAST_S, self._limit_s - self.total_s())
 
     def extend(self, limit_s: float) -> None:
         """Another limit for all phases together."""
@@ -96,7 +113,7 @@ class Client:
 
     def _following(self, request: Request, head: Head) -> Request:
         url = redirected(request.url, head.headers["location"])
-        self._sight.trace(f"redirected to {url.shown}")
+        self._sight.trace(f"redirected to {self._shown(url)}")
         if head.status == 303 or (head.status in (301, 302) and request.method == "POST"):
             method = request.method if request.method == "HEAD" else "GET"
             return replace(request, url=url, method=method, body=b"", headers=_without_body(request.headers))
@@ -106,7 +123,7 @@ class Client:
 
     async def _once(self, request: Request) -> tuple[Head, bytes]:
         self.url = request.url
-        self._sight.trace(f"{request.method} {request.url.shown}")
+        self._sight.trace(f"{request.method} {self._shown(request.url)}")
         proxy = self._proxy(request.url)
         if proxy is None:
             self.phases.enter("dns")
@@ -126,6 +143,9 @@ class Client:
         async with asyncio.timeout(left_s):
             streams = await connect(self.params, proxy, request.url, self._sight, self.phases, left_s)
             return await self._exchange(streams, request, proxy)
+
+    def _shown(self, url: Url) -> str:
+        return f"{url.scheme}://{url.authority}" if self._discreet else url.shown
 
     async def _secured(self, url: Url, sock: socket) -> Streams:
         if url.scheme != "https":
@@ -213,11 +233,12 @@ class Client:
     async def _authorised(self, request: Request) -> Request:
         """The request with our credentials, unless it brings its own."""
         params = self.params
-        if params.user is None and params.bearer_file is None and params.oauth_token_url is None:
+        basic = params.user is not None and self._basic
+        if not basic and params.bearer_file is None and params.oauth_token_url is None:
             return request
         if any(name.lower() == "authorization" for name in request.headers):
             return request
-        if params.user is not None and params.password_file is not None:
+        if basic and params.password_file is not None:
             secret = Path(params.password_file).read_text().rstrip("\r\n")
             value = "Basic " + base64.b64encode(f"{params.user}:{secret}".encode()).decode()
         elif params.bearer_file is not None:
