@@ -12,6 +12,9 @@ from healthmon.runtime.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
+#: A unit that ran so long before it crashed is started again without a growing wait.
+GOOD_RUN_S = 30.0
+
 
 def spawn(group: asyncio.TaskGroup, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     """Start named work in a group; nothing else in healthmon creates tasks."""
@@ -62,15 +65,23 @@ class Unit:
     async def supervise(self, on_crash: Callable[[Unit, BaseException], None] | None = None) -> None:
         """Run until it returns by itself; after a crash, tell `on_crash`, wait and run again."""
         while True:
+            began = self._clock.mono()
             try:
                 await self._run()
                 return
             except Exception as error:  # boundary: one unit's crash must not take the others down
-                self.crashes.append(self._clock.mono())
+                self._note(began)
                 log.exception("unit crashed", extra={"unit": self.name})
                 if on_crash:
                     on_crash(self, error)
             await self._clock.sleep(self._backoff.next_s())
+
+    def _note(self, began: float) -> None:
+        """One more crash; after a good run the next start comes soon again."""
+        now = self._clock.mono()
+        if now - began > GOOD_RUN_S:
+            self._backoff.reset()
+        self.crashes = [*self.crashes[-99:], now]
 
     def crashes_within(self, seconds: float) -> int:
         """How often it crashed in the last `seconds`."""
