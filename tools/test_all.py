@@ -10,9 +10,9 @@ from pathlib import Path
 
 PACKAGES = (
     "snmpd snmp mosquitto influxdb victoria-metrics prometheus prometheus-alertmanager prometheus-node-exporter "
-    "nginx-light nftables iproute2 fping chromium fonts-dejavu-core"
+    "nginx-light nftables iproute2 fping chromium fonts-dejavu-core orthanc dcmtk"
 ).split()
-BINARIES = "snmpd mosquitto influxd victoria-metrics prometheus promtool nginx nft ip chromium".split()
+BINARIES = "snmpd mosquitto influxd victoria-metrics prometheus promtool nginx nft ip chromium Orthanc storescp".split()
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
