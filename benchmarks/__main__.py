@@ -9,7 +9,7 @@ from pathlib import Path
 
 import healthmon
 
-NAMES = ("footprint", "ingest", "costs", "detection")
+NAMES = ("footprint", "ingest", "costs", "delivery", "sweep", "detection")
 
 
 def main() -> None:

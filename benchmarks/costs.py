@@ -6,19 +6,17 @@ CPU is this process's own, the median of several rounds; nothing here waits for 
 from __future__ import annotations
 
 import asyncio
-import socket
 import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from multiprocessing import Process, Queue
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from benchmarks.measuring import need, nginx
 from healthmon.alerting.engine import Engine, EngineSettings
 from healthmon.config import SiteConfig, load
 from healthmon.impact.hours import Calendar
@@ -50,44 +48,16 @@ def main() -> None:
 # probes
 
 
-def _serve(kind: str, ready: Queue[int]) -> None:
-    """A target in a process of its own, so that its CPU is not counted."""
-    if kind == "http":
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"ok")
-
-            def log_message(self, *arguments: Any) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        ready.put(int(server.server_address[1]))
-        server.serve_forever()
-    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
-        ready.put(int(listener.getsockname()[1]))
-        while True:
-            listener.accept()[0].close()
-
-
 async def probes() -> None:
-    for kind in ("tcp", "http"):
-        ready: Queue[int] = Queue()
-        server = Process(target=_serve, args=(kind, ready), daemon=True)
-        server.start()
-        port = ready.get(timeout=10)
-        address = f"127.0.0.1:{port}" if kind == "tcp" else f"http://127.0.0.1:{port}"
-        try:
-            await _probe(kind, address, count=1_000)
-        finally:
-            server.kill()
-    await _probe("icmp", "127.0.0.1", count=1_000, params={"count": 1})
+    """Targets are nginx and this machine's own ICMP, so that their CPU is not counted."""
+    if need("nginx"):
+        with tempfile.TemporaryDirectory() as folder, nginx(Path(folder)) as port:
+            await _probe("tcp", f"127.0.0.1:{port}")
+            await _probe("http", f"http://127.0.0.1:{port}/")
+    await _probe("icmp", "127.0.0.1", params={"count": 1})
 
 
-async def _probe(kind: str, address: str, *, count: int, params: dict[str, Any] | None = None) -> None:
+async def _probe(kind: str, address: str, *, count: int = 1_000, params: dict[str, Any] | None = None) -> None:
     loaded = load_probe(kind)
     clock = SystemClock()
     guard = Guard(Safety(rates=Rates(1e6, 1e6, 1e6)), clock)

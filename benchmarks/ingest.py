@@ -31,8 +31,8 @@ def estate() -> Estate:
     return Estate(Organisation("o", "O", "UTC"), site, {}, {}, targets, {}, agents)
 
 
-def payloads() -> list[tuple[str, bytes]]:
-    """Encoded batches, seq by seq over all agents."""
+def payloads() -> list[tuple[str, float, bytes]]:
+    """(agent, when it arrives, encoded batch), seq by seq over all agents."""
     made = []
     for seq in range(1, BATCHES + 1):
         for number in range(AGENTS):
@@ -42,9 +42,8 @@ def payloads() -> list[tuple[str, bytes]]:
                         samples=tuple(Sample("bench", name, float(seq + r)) for name in FIELDS))
                 for r in range(20)
             )  # fmt: skip
-            made.append(
-                (f"a{number}", codec.encode(Batch(f"a{number}", f"{number:016x}", seq, at, at, True, readings)))
-            )
+            batch = Batch(f"a{number}", f"{number:016x}", seq, at + 20.0, at, True, readings)
+            made.append((f"a{number}", at + 20.0, codec.encode(batch)))
     return made
 
 
@@ -55,8 +54,8 @@ async def measure(folder: Path) -> None:
     points = 0
     cpu, began = time.process_time(), time.perf_counter()
     rows: list[Row] = []
-    for agent, payload in batches:
-        admitted = pipeline.admit(codec.decode(payload), topic_agent=agent, received_at=START)
+    for agent, at, payload in batches:
+        admitted = pipeline.admit(codec.decode(payload), topic_agent=agent, received_at=at)
         assert isinstance(admitted, Admitted), admitted
         rows += admitted.rows
         if len(rows) >= 5000:
@@ -64,6 +63,7 @@ async def measure(folder: Path) -> None:
             rows = []
     points += await durable(store, rows)
     wall_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu
+    assert pipeline.counts() == {"batches_admitted": len(batches), "readings_admitted": 20 * len(batches)}
     await store.close()
     size = sum(path.stat().st_size for path in folder.glob("store.sqlite*"))
     rate, cost_us = points / wall_s, cpu_s / points * 1e6

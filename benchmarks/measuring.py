@@ -48,12 +48,36 @@ def child(argv: Sequence[str], *, log: Path, url: str | None = None) -> Iterator
             process.kill()
 
 
+@contextlib.contextmanager
+def nginx(folder: Path) -> Iterator[int]:
+    """A web server with one worker that answers 200 at every path; yields its port."""
+    port = free_port()
+    config = folder / "nginx.conf"
+    config.write_text(
+        f"daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;"
+        "events { worker_connections 4096; }"
+        "http { access_log off; server { "
+        f"listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 ok; }}}}}}"
+    )
+    with child([shutil.which("nginx") or "nginx", "-c", str(config)], log=folder / "nginx.log",
+               url=f"http://127.0.0.1:{port}/"):  # fmt: skip
+        yield port
+
+
 def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=1):
             return True
     except OSError:
         return False
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def wait_for(condition: Callable[[], bool], *, what: str, timeout_s: float = 60.0) -> None:

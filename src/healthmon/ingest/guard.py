@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import is_
 
 from healthmon.ingest.identifiers import scrub, suspicious
 from healthmon.ingest.rows import RESERVED_TAGS
@@ -41,7 +42,11 @@ class PatientDataGuard:
             self.counts["samples_refused_too_many"] += len(samples) - MAX_SAMPLES
             samples = samples[:MAX_SAMPLES]
         kept = tuple(sample for sample in map(self._sample, samples) if sample is not None)
-        return replace(reading, samples=kept, detail=self._detail(reading))
+        detail = self._detail(reading)
+        untouched = len(kept) == len(reading.samples) and all(map(is_, kept, reading.samples))
+        if untouched and detail == reading.detail:
+            return reading
+        return replace(reading, samples=kept, detail=detail)
 
     def _detail(self, reading: Reading) -> str:
         if not reading.detail:

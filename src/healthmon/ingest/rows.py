@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from healthmon.model.sample import Outcome, Reading, Row, Value
 from healthmon.model.topology import Estate
@@ -32,7 +32,7 @@ class RowMaker:
         yield Row("probe", own, _run_fields(reading), reading.started)
         points: dict[tuple[str, Tags], dict[str, Value]] = {}
         for sample in reading.samples:
-            labels = tuple(sorted((name, text.replace("\\", "/")) for name, text in sample.labels.items()))
+            labels = _tags_of(sample.labels) if sample.labels else ()
             points.setdefault((sample.family, labels), {})[sample.field] = sample.value
         for (family, labels), fields in points.items():
             tags = tuple(sorted((*own, *labels))) if labels else own
@@ -53,6 +53,10 @@ class RowMaker:
             }
             tags = self._tags[key] = tuple(sorted((name, value) for name, value in pairs.items() if value))
         return tags
+
+
+def _tags_of(labels: Mapping[str, str]) -> Tags:
+    return tuple(sorted((name, text.replace("\\", "/")) for name, text in labels.items()))
 
 
 def _run_fields(reading: Reading) -> tuple[tuple[str, Value], ...]:
