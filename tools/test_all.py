@@ -47,7 +47,7 @@ def main() -> int:
         install()
     python, *arguments = sys.argv[1:]
     environment = os.environ | {"HEALTHMON_TEST_ALL": "1"}
-    return subprocess.run([python, "-m", "pytest", "-rs", *arguments], env=environment).returncode
+    return subprocess.run([python, "-m", "pytest", "-rs", "-n", "4", "--dist", "loadgroup", *arguments], env=environment).returncode
 
 
 if __name__ == "__main__":

@@ -33,7 +33,6 @@ class Subject(Protocol):
 
     store: Store
     texts: bool  # keeps strings and booleans
-    queries: bool
     tick_us: int  # the finest time step it keeps
 
     def points(self, family: str) -> set[Point]: ...
@@ -139,6 +138,10 @@ def victoria(tmp_path: Path) -> Iterator[Victoria]:
         yield daemon  # type: ignore[misc]
 
 
+#: VictoriaMetrics only takes line protocol from us, and keeps two values of one moment unless it deduplicates.
+queryable = replacing = pytest.mark.parametrize("subject", ["embedded", "influx1"], indirect=True)
+
+
 @pytest.fixture(params=["embedded", "influx1", "victoria"])
 async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
     name = f"db{random.randrange(1 << 40):x}"
@@ -182,9 +185,8 @@ async def test_the_same_rows_again_are_the_same_points(subject: Subject) -> None
     assert subject.points("icmp") == expected(rows, subject)
 
 
+@replacing
 async def test_a_later_value_at_the_same_moment_replaces_the_earlier(subject: Subject) -> None:
-    if isinstance(subject, VictoriaSubject):
-        pytest.skip("VictoriaMetrics keeps both of two different values at one moment unless told to deduplicate")
     await subject.store.write([row("icmp", BASE, rtt=1.0)])
     await subject.store.write([row("icmp", BASE, rtt=2.0)])
     assert subject.points("icmp") == expected([row("icmp", BASE, rtt=2.0)], subject)
@@ -304,10 +306,9 @@ STEPS = [
 ]
 
 
+@queryable
 @pytest.mark.parametrize(("aggregate", "points"), STEPS)
 async def test_steps_are_aggregated(subject: Subject, aggregate: str, points: list[tuple[float, float]]) -> None:
-    if not subject.queries:
-        pytest.skip("a store that cannot be queried")
     values = [(5.0, 1.0), (10.0, 3.0), (59.9, 2.0), (60.0, 10.0), (120.0, 99.0)]
     await subject.store.write([row("icmp", BASE + at, rtt=value) for at, value in values])
     query = Query("icmp", "rtt", {"target": "t1"}, BASE, BASE + 120, 60.0, aggregate)
@@ -315,9 +316,8 @@ async def test_steps_are_aggregated(subject: Subject, aggregate: str, points: li
     assert [(at - BASE, value) for at, value in series.points] == points
 
 
+@queryable
 async def test_text_has_a_last_value_and_a_count_but_no_mean(subject: Subject) -> None:
-    if not subject.queries:
-        pytest.skip("a store that cannot be queried")
     await subject.store.write([row("probe", BASE + i, outcome=word) for i, word in enumerate(["ok", "failed"])])
     (last,) = await subject.store.query(Query("probe", "outcome", {}, BASE, BASE + 60, 60.0, "last"))
     assert list(last.points) == [(BASE, "failed")]
@@ -326,9 +326,8 @@ async def test_text_has_a_last_value_and_a_count_but_no_mean(subject: Subject) -
     assert await subject.store.query(Query("probe", "outcome", {}, BASE, BASE + 60, 60.0, "mean")) == []
 
 
+@queryable
 async def test_queries_are_half_open_and_matched_by_every_tag(subject: Subject) -> None:
-    if not subject.queries:
-        pytest.skip("a store that cannot be queried")
     await subject.store.write(
         [row("icmp", BASE + i, tags={"target": t, "area": "a"}, rtt=float(i)) for i in range(4) for t in ("x", "y")]
     )
@@ -340,8 +339,7 @@ async def test_queries_are_half_open_and_matched_by_every_tag(subject: Subject) 
     assert await subject.store.query(Query("icmp", "rtt", {"target": "z"}, BASE, BASE + 10)) == []
 
 
+@queryable
 async def test_an_unknown_aggregate_names_the_allowed_ones(subject: Subject) -> None:
-    if not subject.queries:
-        pytest.skip("a store that cannot be queried")
     with pytest.raises(ValueError, match=r"median.*allowed.*mean"):
         await subject.store.query(Query("icmp", "rtt", {}, BASE, BASE + 1, 60.0, "median"))
