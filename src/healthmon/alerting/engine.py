@@ -36,6 +36,8 @@ _REASSESS_S = 30.0
 _WATCH_S = 1.0
 _FUTURE_S = 60.0
 _RESOLVED_KEPT = 200
+#: So many series are not correlated anew at every reading while nothing moves.
+_LARGE_SITE = 1_000
 #: The engine's own line in the presence table: when it last woke from a long sleep.
 _SELF = "*"
 
@@ -79,10 +81,10 @@ class Engine:
         self._changed_readings: dict[Series, Reading] = {}
         self._changed_presence: dict[str, tuple[str, float]] = {}
         self._ledger: list[LedgerRow] = []
-        self._now = self._ticked_at = float("-inf")
+        self._now = self._ticked_at = self._looked_at = float("-inf")
         self._news = True
         self._look_again_at = float("-inf")
-        self._waiting_for_sight = self._suspect = False
+        self._waiting_for_sight = self._suspect = self._waiting = False
         self._version = 0
         if restored is not None:
             self._restore(restored)
@@ -110,7 +112,8 @@ class Engine:
         now = self._moved_on(now)
         self._evidence.presence[agent] = self._changed_presence[agent] = (state, now)
         self._desk.heard(agent, state, now)
-        self._showing.touch_agent(agent)
+        host = self._evidence.host(agent)
+        self._showing.touch((host,) if host else ())
         self._news = self._news or bool(self._desk.alerts)
 
     def tick(self, now: float) -> EngineStep:
@@ -122,7 +125,7 @@ class Engine:
         self._desk.ledger.clear()
         asks: tuple[Ask, ...] = ()
         moved = self._desk.moved
-        if self._news or self._desk.moved or now >= self._look_again_at:
+        if self._must_look(now):
             self._watch_lookers(now)
             readiness = self._readiness()
             asks = self._asks(readiness, now)
@@ -130,6 +133,13 @@ class Engine:
         notices = self._tell(now)
         changes = self._changes(now, notices)
         return EngineStep(changes, notices, asks, moved or not changes.empty())
+
+    def _must_look(self, now: float) -> bool:
+        """At once when an alert moved or waits; a large site is otherwise looked over once a second."""
+        if self._desk.moved or now >= self._look_again_at:
+            return True
+        hurry = self._waiting or len(self._evidence.latest) < _LARGE_SITE
+        return self._news and (hurry or now - self._looked_at >= _WATCH_S)
 
     def act(self, command: Command, now: float) -> Incident:
         """A person acts. Raises NotFound, Conflict."""
@@ -217,7 +227,7 @@ class Engine:
         self._changed_readings[series] = reading
         self._asked.pop(series, None)
         self._desk.read(reading, now)
-        self._showing.touch(reading.target)
+        self._showing.seen(reading)
         odd = reading.outcome is not Outcome.OK and not reached(reading)
         self._news = self._news or odd or bool(self._desk.alerts)
 
@@ -241,7 +251,10 @@ class Engine:
             self._desk.put(after)
         is_blind = after is not None and after.phase is Phase.FIRING
         self._desk.blind = is_blind
-        self._evidence.blind = {server} if is_blind else set()
+        blind = {server} if is_blind else set()
+        if blind != self._evidence.blind:
+            self._showing.touch(self._estate.targets)
+        self._evidence.blind = blind
         self._suspect = after is not None and after.phase is Phase.PENDING
         self._waiting_for_sight = after is not None
 
@@ -287,6 +300,7 @@ class Engine:
 
     def _correlate(self, readiness: Readiness, now: float) -> None:
         self._news = self._desk.moved = False
+        self._looked_at = now
         self._picture = correlate(self._desk.alerts, self._evidence, now, cleared=self._cleared())
         self._losses = Losses(self._evidence, self._picture.troubles, self._cache, now)
         placement = place(self._incidents, self._picture.groups, lambda alert: readiness.ready(alert, now), now)
@@ -303,7 +317,8 @@ class Engine:
         for id_ in sorted(done.incidents):
             self._keep(done.incidents[id_])
         self._ledger += done.ledger
-        self._showing.touch_all(self._picture)
+        self._showing.touch(self._desk.gone_stale)
+        self._desk.gone_stale.clear()
         self._look_again_at = self._next_look(readiness, done.deadlines, now)
 
     def _cleared(self) -> dict[Series, float]:
@@ -321,7 +336,8 @@ class Engine:
         times = list(deadlines)
         if any(incident.state in _BEING_WORKED_ON for incident in self._incidents.values()):
             times.append(now + _REASSESS_S)
-        waiting = [a for a in self._desk.alerts.values() if a.active and not readiness.ready(a, now)]
+        waiting = [a for a in self._desk.alerts.values() if a.phase is Phase.FIRING and not readiness.ready(a, now)]
+        self._waiting = bool(waiting) or self._waiting_for_sight
         times += [alert.fired_at + self._settings.settle_s for alert in waiting if alert.fired_at is not None]
         if self._waiting_for_sight:
             times.append(now + _WATCH_S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from healthmon.alerting.detect.conditions import absent_after
 from healthmon.alerting.detect.index import RuleIndex
@@ -32,46 +32,72 @@ class Showing:
         self._index = index
         self._targets: dict[str, TargetStatus] = {}
         self._services: dict[Line, ServiceStatus] = {}
+        self._explained: dict[frozenset[str], Explanation] = {}
+        self._failing: dict[str, tuple[str, float]] = {}
+        self._behind: dict[str, str] = {}
+        self._nodes: frozenset[str] = frozenset()
+        self._dirty = set(evidence.estate.targets)
+        self._dirty_lines = set(evidence.graph.lines())
+        self._used_by = _direct_users(evidence)
+        #: Nothing is ever read of these: what is known of them comes from others.
+        self._unread = [id_ for id_, target in evidence.estate.targets.items() if not target.checks]
 
-    def touch(self, target: str) -> None:
+    def seen(self, reading: Reading) -> None:
         """The target has a new reading."""
+        self._dirty.add(reading.target)
+        area = self._evidence.estate.vantage_area(reading.vantage)
+        if area is not None:
+            self._dirty_lines.update((area, service) for service in self._used_by.get(reading.target, ()))
 
-    def touch_agent(self, agent: str) -> None:
-        """The agent has spoken."""
-
-    def touch_all(self, picture: Picture) -> None:
-        """The picture has changed."""
+    def touch(self, targets: Iterable[str]) -> None:
+        """Something else that bears on these targets has changed."""
+        self._dirty.update(targets)
 
     def show(self, picture: Picture, losses: Losses, incidents: Mapping[str, Incident], now: float) -> Shown:
-        """Everything as it is now."""
-        failing = _failing(picture)
-        behind = _behind(incidents)
-        by_target: dict[str, list[Alert]] = {}
-        for alert in self._alerts.values():
-            by_target.setdefault(alert.key.target, []).append(alert)
-        for id_ in self._evidence.estate.targets:
-            status = self._target(id_, by_target.get(id_, []), failing.get(id_), behind.get(id_), now)
-            self._targets[id_] = status
-        for line in self._evidence.graph.lines():
+        """Everything as it is now; only what changed since the last time is worked out again."""
+        self._note_changes(picture, incidents)
+        pending = {alert.key.target for alert in self._alerts.values() if alert.phase is Phase.PENDING}
+        for id_ in sorted(self._dirty & self._evidence.estate.targets.keys()):
+            before = self._targets.get(id_)
+            after = self._targets[id_] = self._target(id_, id_ in pending, now)
+            if before is None or before.outcome is not after.outcome:
+                self._dirty_lines.update(self._evidence.graph.lines_behind(id_))
+        self._explained.clear()
+        for line in sorted(self._dirty_lines & self._all_lines()):
             self._services[line] = self._service(line, losses, incidents, now)
+        self._dirty.clear()
+        self._dirty_lines.clear()
         agents = {id_: self._agent(id_, now) for id_ in self._evidence.estate.agents}
         return dict(self._targets), dict(self._services), agents
 
-    def _target(
-        self, id_: str, alerts: list[Alert], failing: tuple[str, float] | None, behind: str | None, now: float
-    ) -> TargetStatus:
+    def _all_lines(self) -> Set[Line]:
+        return self._services.keys() if self._services else set(self._evidence.graph.lines())
+
+    def _note_changes(self, picture: Picture, incidents: Mapping[str, Incident]) -> None:
+        """What the last correlation changed: who fails, who is behind whom, which lines hang on it."""
+        failing, behind = _failing(picture), _behind(incidents)
+        for old, new in ((self._failing, failing), (self._behind, behind)):
+            self._dirty.update(id_ for id_ in old.keys() | new.keys() if old.get(id_) != new.get(id_))
+        self._failing, self._behind = failing, behind
+        self._dirty.update(self._unread)
+        troubles = picture.troubles
+        nodes = frozenset({*troubles.down, *troubles.degraded, *troubles.local_down, *troubles.local_degraded})
+        for id_ in nodes | self._nodes:
+            self._dirty_lines.update(self._evidence.graph.lines_behind(id_))
+        self._nodes = nodes
+
+    def _target(self, id_: str, pending: bool, now: float) -> TargetStatus:
         readings = list(self._evidence.of_target(id_))
         last_at = max((reading.started for reading in readings), default=None)
-        outcome, reason, since = self._outcome(id_, readings, alerts, failing, now)
+        outcome, reason, since = self._outcome(id_, readings, pending, now)
         before = self._targets.get(id_)
         if before is not None and before.outcome is outcome:
             since = before.since
-        return TargetStatus(id_, outcome, reason, since, last_at, behind)
+        return TargetStatus(id_, outcome, reason, since, last_at, self._behind.get(id_))
 
-    def _outcome(
-        self, id_: str, readings: list[Reading], alerts: list[Alert], failing: tuple[str, float] | None, now: float
-    ) -> tuple[Outcome, str, float]:
+    def _outcome(self, id_: str, readings: list[Reading], pending: bool, now: float) -> tuple[Outcome, str, float]:
         """Over all vantage points: failing, proven, or not known."""
+        failing = self._failing.get(id_)
         if failing is not None:
             return Outcome.FAILED, failing[0], failing[1]
         counting = [reading for reading in readings if self._evidence.counts(reading, now)]
@@ -80,7 +106,7 @@ class Showing:
             return Outcome.OK, "", min(reading.started for reading in good)
         before = self._targets.get(id_)
         unconfirmed = [reading for reading in counting if reading.outcome is Outcome.FAILED]
-        if unconfirmed and before is not None and any(alert.phase is Phase.PENDING for alert in alerts):
+        if unconfirmed and before is not None and pending:
             return before.outcome, before.reason, before.since
         if unconfirmed:
             reason = unconfirmed[0].reason
@@ -119,7 +145,7 @@ class Showing:
                 state = ServiceState.UNKNOWN
             causes = frozenset(self._cache.closure(line) & down) if state is ServiceState.AT_RISK else causes
         else:
-            causes = Explanation(graph, down | degraded).of_goal(goal)
+            causes = self._explanation(down | degraded).of_goal(goal)
         before = self._services.get(line)
         since = before.since if before is not None and before.state is state else _since(line, state, incidents, now)
         return ServiceStatus(
@@ -131,6 +157,12 @@ class Showing:
             causes=tuple(sorted(causes)),
             proven_at=self._proven_at(line),
         )
+
+    def _explanation(self, failing: frozenset[str]) -> Explanation:
+        known = self._explained.get(failing)
+        if known is None:
+            known = self._explained[failing] = Explanation(self._evidence.graph, failing)
+        return known
 
     def _own(self, id_: str, not_working: frozenset[str]) -> Tri:
         """What is known of a thing by itself: only what was seen counts as working."""
@@ -163,6 +195,15 @@ class Showing:
         if state == "up" and now - at > min(spans, default=_SILENT_AFTER_S):
             state = "silent"
         return AgentStatus(id_, agent.target, state, None if state == "never" else at)
+
+
+def _direct_users(evidence: Evidence) -> dict[str, list[str]]:
+    """Services by the things that they name."""
+    found: dict[str, list[str]] = {}
+    for service in evidence.estate.services.values():
+        for id_ in dict.fromkeys(need_ids(service.needs)):
+            found.setdefault(id_, []).append(service.id)
+    return found
 
 
 def _failing(picture: Picture) -> dict[str, tuple[str, float]]:

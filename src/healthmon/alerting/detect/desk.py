@@ -45,6 +45,7 @@ class AlertDesk:
     touched: dict[AlertKey, Alert] = field(default_factory=dict)
     moved: bool = False
     stale: set[Series] = field(default_factory=set)
+    gone_stale: set[str] = field(default_factory=set)  # targets, until somebody has taken note
     errors: dict[str, int] = field(default_factory=dict)
     set_aside: deque[SetAside] = field(default_factory=lambda: deque(maxlen=100))
     ledger: list[LedgerRow] = field(default_factory=list)
@@ -187,6 +188,7 @@ class AlertDesk:
                 limits += self._ask_of_silence(bound, series, ended, now)
         if now >= reading.started + reading.took + limits[0] and series not in self.stale:
             self.stale.add(series)
+            self.gone_stale.add(series[0])
             self.moved = True
         ahead = [ended + limit for limit in limits if ended + limit > now]
         if ahead:

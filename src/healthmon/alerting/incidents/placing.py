@@ -35,15 +35,21 @@ def place(
     return placer.placement
 
 
+def _lone(incident: Incident, now: float) -> bool:
+    """One old, mild failure: it must not glue weeks together."""
+    old = now - incident.opened_at > _LONE_AFTER_S and incident.severity >= _LONE_FROM_SEVERITY
+    return old and sum(member.cleared_at is None for member in incident.members) <= 1
+
+
 class _Placer:
     def __init__(self, incidents: Mapping[str, Incident], ready: Callable[[Alert], bool], now: float) -> None:
         self._open = {id_: incident for id_, incident in incidents.items() if incident.open}
         self._ready = ready
-        self._now = now
         self._home = {member.key: id_ for id_, incident in self._open.items() for member in incident.members}
         self._failing = {
             member.key for incident in self._open.values() for member in incident.members if member.cleared_at is None
         }
+        self._lone = {id_ for id_, incident in self._open.items() if _lone(incident, now)}
         self.placement = Placement()
 
     def put(self, group: Group) -> None:
@@ -69,13 +75,7 @@ class _Placer:
         incident = self._open[self._alias(id_)]
         if (incident.kind is IncidentKind.BLIND) != (group.kind is IncidentKind.BLIND):
             return False
-        return len(group.members) == 1 or not self._lone(incident)
-
-    def _lone(self, incident: Incident) -> bool:
-        """One old, mild failure: it must not glue weeks together."""
-        failing = sum(member.cleared_at is None for member in incident.members)
-        old = self._now - incident.opened_at > _LONE_AFTER_S
-        return old and failing <= 1 and incident.severity >= _LONE_FROM_SEVERITY
+        return len(group.members) == 1 or incident.id not in self._lone
 
     def _join(self, home: str, group: Group) -> None:
         members = []
