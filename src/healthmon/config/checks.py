@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from healthmon.config.document import Document
 from healthmon.config.forms import CheckForm
-from healthmon.config.kinds import Kind, check_kind, check_names, probe_names
+from healthmon.config.kinds import Kind, check_kind, check_names, pack_folder
 from healthmon.config.packs import Packs
 from healthmon.config.problems import Problems, allowed, did_you_mean
 from healthmon.config.scalars import duration_s
@@ -19,6 +19,8 @@ from healthmon.config.validation import Validator, known_path, note_detail
 from healthmon.config.yamlnodes import DataPath, PathStep
 from healthmon.model.topology import Check
 
+#: The packs of a kind are chosen by what the device says of itself.
+AUTO_PACK = "auto"
 _DEFAULT_TIMEOUT_S = 5.0
 _STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)|\[(\d+)\]")
 
@@ -32,6 +34,7 @@ class CheckReader:
         self._vantages = frozenset(vantages) | {"poller", "agents"}
         self._linted: list[Document] = []
         self._made: dict[tuple[str, str | None, str], dict[str, Any]] = {}
+        self._auto: dict[str, dict[str, Any]] = {}
 
     def each(self, forms: Iterable[CheckForm], path: DataPath) -> list[tuple[Check, DataPath]]:
         """Every good check of a list with its place; ids must differ."""
@@ -109,7 +112,9 @@ class CheckReader:
         """The pack's data as parameters: whole under `pack` where the kind asks for that, else as defaults."""
         if form.pack is None:
             return {}
-        folder = f"probes/{form.kind}" if form.kind in probe_names() else f"collectors/{form.kind}"
+        folder = pack_folder(form.kind)
+        if form.pack == AUTO_PACK and kind.pack_assembler:
+            return self._assembled(kind, folder, path)
         document = self._packs.document(f"{folder}/{form.pack}.yaml")
         if document is None:
             names = self._packs.names(folder)
@@ -122,6 +127,25 @@ class CheckReader:
         if "pack" in kind.fields:
             return {"pack": document.data}
         return {key: value for key, value in document.data.items() if key != "description" or key in kind.fields}
+
+    def _assembled(self, kind: Kind, folder: str, path: DataPath) -> dict[str, Any] | None:
+        """`pack: auto`: the index of the folder with every pack that it names, made once for all checks."""
+        if folder not in self._auto:
+            document = self._packs.document(f"{folder}/index.yaml")
+            if document is None or kind.pack_assembler is None:
+                self._validator.problem((*path, "pack"), f"there is no index of packs in {folder}")
+                return None
+
+            def load(slug: str) -> Mapping[str, Any] | None:
+                found = self._packs.document(f"{folder}/{slug}.yaml")
+                return found.data if found else None
+
+            try:
+                self._auto[folder] = kind.pack_assembler(document.data, load)
+            except ValueError as error:
+                self._validator.problem((*path, "pack"), str(error))
+                return None
+        return {"pack": self._auto[folder]}
 
 
 def read_params(
@@ -141,7 +165,8 @@ def read_params(
         _note_params(kind, error, own, path, validator)
         return None
     dumped: dict[str, Any] = kind.adapter.dump_python(made, mode="json")
-    return {name: dumped[name] for name in params}
+    shared = {"pack": defaults["pack"]} if "pack" in defaults else {}  # large, and one for thousands of checks
+    return {name: dumped[name] for name in params} | shared
 
 
 def _written_param(kind: Kind, key: str, value: Any, path: DataPath, validator: Validator) -> tuple[str, Any]:

@@ -24,6 +24,7 @@ class Kind:
     adapter: TypeAdapter[Any]
     pack_linter: Callable[[Mapping[str, Any]], list[str]] | None = None
     pack_families: Callable[[Mapping[str, Any]], tuple[Family, ...]] | None = None
+    pack_assembler: Callable[[Mapping[str, Any], Callable[[str], Mapping[str, Any] | None]], dict[str, Any]] | None = None
     least_every_s: float = 0.0  # the default of `min_every` where the kind has one
 
 
@@ -41,6 +42,18 @@ def probe_names() -> frozenset[str]:
 @cache
 def collector_names() -> frozenset[str]:
     return frozenset(registry("healthmon.collectors", "COLLECTORS"))
+
+
+def pack_folder(kind: str) -> str:
+    """Where the packs of a probe or collector lie."""
+    if kind not in probe_names():
+        return f"collectors/{kind}"
+    return f"probes/{registry('healthmon.probes', 'PACK_FOLDERS').get(kind, kind)}"
+
+
+def probe_of_folder(folder: str) -> str | None:
+    """The probe whose packs lie in this folder below `probes/`; None when there is none."""
+    return next((kind for kind in probe_names() if pack_folder(kind) == f"probes/{folder}"), None)
 
 
 @cache
@@ -78,6 +91,7 @@ def _kind(name: str, entry: str) -> Kind:
         TypeAdapter(params),
         pack_linter=getattr(beside, "lint_pack", None),
         pack_families=getattr(beside, "pack_families", None),
+        pack_assembler=getattr(beside, "assemble_pack", None),
         least_every_s=float(defaults.get("min_every_s", 0.0)),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from healthmon.config.blocks import severity_of, waking_of
 from healthmon.config.checks import CheckReader, lint_probe_pack
 from healthmon.config.document import document_of_text
-from healthmon.config.kinds import check_kind, probe_names
+from healthmon.config.kinds import check_kind, probe_names, probe_of_folder
 from healthmon.config.packs import Packs, stock_root
 from healthmon.config.problems import Problems, allowed
 from healthmon.config.rulepacks import RolePackForm
@@ -55,7 +55,8 @@ def _probe_packs(packs: Packs, folder: Path, problems: Problems) -> None:
         document = packs.document(f"probes/{folder.name}/{file.name}")
         if document is None:
             continue
-        if folder.name in probe_names():
-            lint_probe_pack(check_kind(folder.name), document, problems)
+        kind = probe_of_folder(folder.name)
+        if kind is not None:
+            lint_probe_pack(check_kind(kind), document, problems)
         else:
             problems.add(document.spot(()), f"no probe is called '{folder.name}'{allowed(probe_names())}")

@@ -10,7 +10,7 @@ from yaml import MappingNode
 
 import healthmon
 from healthmon.config.document import Document
-from healthmon.config.kinds import check_kind, code_families, probe_names
+from healthmon.config.kinds import check_kind, code_families, pack_folder, probe_names
 from healthmon.config.problems import Problems, Spot
 from healthmon.config.yamlnodes import Builder, empty_mapping, parse_nodes, spot_of
 from healthmon.model.sample import Family
@@ -63,8 +63,8 @@ class Packs:
     def _pack_families(self) -> Iterator[Family]:
         for kind in probe_names():
             declared = check_kind(kind).pack_families
-            for name in self.names(f"probes/{kind}") if declared else ():
-                document = self.document(f"probes/{kind}/{name}.yaml")
+            for name in self.names(pack_folder(kind)) if declared else ():
+                document = self.document(f"{pack_folder(kind)}/{name}.yaml")
                 try:
                     yield from declared(document.data) if declared and document else ()
                 except ValueError:

@@ -32,6 +32,9 @@ PROBES: Mapping[str, str] = {
     "tls": "healthmon.probes.tls:TlsProbe",
 }
 
+#: Folders of packs (under `probes/`) that have not the name of their kind.
+PACK_FOLDERS: Mapping[str, str] = {"journey": "journeys"}
+
 
 @cache
 def load_probe(kind: str) -> Probe:

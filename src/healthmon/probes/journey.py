@@ -14,9 +14,10 @@ from healthmon.model.sample import Family, Reading, Reason, Sample
 from healthmon.probes.address import parse_url
 from healthmon.probes.http import PHASES
 from healthmon.probes.http_client import Client
+from healthmon.probes.http_expect import check_patterns
 from healthmon.probes.http_params import ClientParams
 from healthmon.probes.journey_logins import Logins
-from healthmon.probes.journey_step import Step
+from healthmon.probes.journey_step import Step, lone_place
 from healthmon.probes.journey_walk import Walk
 from healthmon.probes.look import Look, Settings, samples_of
 from healthmon.probes.reasons import Fault
@@ -81,7 +82,14 @@ class Params(ClientParams):
                 raise ValueError(
                     f"step {step.name}: {{{min(unknown)}}} is neither given nor taken from an earlier step"
                 )
+            _check_given(step, {**self.defaults, **self.values})
             known |= set(step.extract)
+
+
+def _check_given(step: Step, values: dict[str, str]) -> None:
+    """A pattern that a site gives must be one."""
+    names = [lone_place(pattern) for pattern in step.patterns()]
+    check_patterns(**{f"values: {name}": values[name] for name in names if name is not None and name in values})
 
 
 class JourneyProbe:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from healthmon.probes.http_expect import Patterns, Scalar, check_patterns, statuses_of
+from healthmon.probes.http_expect import Patterns, Scalar, check_patterns, several, statuses_of
 from healthmon.probes.http_json import check_json, parse_path
 from healthmon.probes.http_params import check_headers
 
@@ -43,7 +43,11 @@ class Extract:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`{name}` in path, form, headers and expectations stands for a value. POST is for `login` steps only."""
+    """`{name}` in path, form, headers, patterns and JSON values stands for a value. POST is for `login` steps only.
+
+    hidden: send what the form of the page before sends unseen, and go where it leads unless there is a path;
+    at_home: the answer must come from the target's own origin; lands_on: a pattern of its path.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
@@ -57,6 +61,7 @@ class Step:
     follow_redirects: bool = True
     statuses: tuple[int | str, ...] = ("2xx",)
     lands_on: str | None = None
+    at_home: bool = False
     header_regex: dict[str, str] = field(default_factory=dict)
     body_regex: Patterns = None
     body_not_regex: Patterns = None
@@ -88,8 +93,14 @@ class Step:
 
     def wants(self) -> set[str]:
         """The values that must be known before this step."""
-        texts = [self.path, *self.form.values(), *self.headers.values(), *_texts(self.json_path.values())]
+        expected = [text for text in self.json_path.values() if isinstance(text, str)]
+        texts = [self.path, *self.form, *self.form.values(), *self.headers.values(), *expected, *self.patterns()]
         return {name for text in texts for name in _PLACE.findall(text)}
+
+    def patterns(self) -> list[str]:
+        """Every regular expression that may hold values."""
+        found = [*several(self.body_regex), *several(self.body_not_regex), *several(self.lands_on)]
+        return found + [where.regex for where in self.extract.values() if where.regex is not None]
 
     @property
     def secret(self) -> bool:
@@ -98,13 +109,15 @@ class Step:
         return any("{password}" in text for text in texts)
 
 
-def _texts(values: Any) -> Iterator[str]:
-    return (value for value in values if isinstance(value, str))
-
-
 def filled(text: str, values: Mapping[str, str], *, quoted: bool = False) -> str:
     """The text with values in their places; `quoted` for a path, so that a value cannot lead elsewhere."""
     return _PLACE.sub(lambda m: quote(values[m[1]], safe="") if quoted else values[m[1]], text)
+
+
+def pattern_of(text: str, values: Mapping[str, str]) -> str:
+    """A value inside a pattern is plain text; a pattern that is nothing but one value is that value."""
+    name = lone_place(text)
+    return values[name] if name is not None else _PLACE.sub(lambda m: re.escape(values[m[1]]), text)
 
 
 def lone_place(path: str) -> str | None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from html import unescape
 from urllib.parse import urlencode, urljoin
 
 from healthmon.model.ports import Sight
 from healthmon.model.sample import Reason, Sample
 from healthmon.probes.address import Url, parse_url
 from healthmon.probes.http_client import Client, Request
-from healthmon.probes.http_expect import judge_body, judge_headers, statuses_of, text_of
+from healthmon.probes.http_expect import Patterns, judge_body, judge_headers, several, statuses_of, text_of
 from healthmon.probes.http_json import decode, find, parse_path
 from healthmon.probes.http_wire import Head
-from healthmon.probes.journey_step import Extract, Step, filled, lone_place
+from healthmon.probes.journey_step import Extract, Step, filled, lone_place, pattern_of
 from healthmon.probes.reasons import Fault, Finding
 
 _MOST_VALUE_CHARS = 8192
@@ -36,6 +37,7 @@ class Walk:
         self._base = base
         self._origins = [home, *(parse_url(origin) for origin in login_at)]
         self._values = values
+        self._taken: set[str] = set()
         self._sight = sight
         self._at = home
         self._page = ""
@@ -63,7 +65,7 @@ class Walk:
     # asking
 
     def _request(self, step: Step) -> Request:
-        fields = {name: filled(text, self._values) for name, text in step.form.items()}
+        fields = {filled(name, self._values): filled(text, self._values) for name, text in step.form.items()}
         url = self._url(step)
         if step.hidden:
             fields, url = self._as_the_form_says(step, fields, url)
@@ -81,12 +83,14 @@ class Walk:
         return Request(step.method, url, headers, body, follow=step.follow_redirects)
 
     def _url(self, step: Step) -> Url:
-        """Below the target's address; a value that is an address itself is read from where the walk stands."""
+        """Below the target's address; one that was taken from an answer is read from where the walk stands."""
         name = lone_place(step.path)
-        if name is not None:
-            return self._joined(self._values[name])
+        if name in self._taken:
+            return self._joined(self._values[str(name)])
         if not step.path:
             return self._at
+        if name is not None:
+            return parse_url(self._base, path=self._values[name])
         return parse_url(self._base, path=filled(step.path, self._values, quoted=True))
 
     def _joined(self, address: str) -> Url:
@@ -99,7 +103,7 @@ class Walk:
     def _as_the_form_says(self, step: Step, fields: dict[str, str], url: Url) -> tuple[dict[str, str], Url]:
         from healthmon.probes.journey_forms import form_for
 
-        form = form_for(self._page, step.form)
+        form = form_for(self._page, fields)
         if form is None:
             raise Finding(Reason.BAD_BODY, "the page before has no form")
         return {**form.unseen(), **fields}, url if step.path else self._joined(form.action)
@@ -109,7 +113,9 @@ class Walk:
     def _judge(self, step: Step, head: Head, body: bytes) -> Fault | None:
         if not statuses_of(step.statuses)(head.status):
             return Fault(Reason.BAD_STATUS, str(head.status))
-        if step.lands_on is not None and not re.search(step.lands_on, self._at.path):
+        if step.at_home and not self._at.same_origin(self._origins[0]):
+            return Fault(Reason.BAD_RESPONSE, "ended at another origin")
+        if not all(re.search(pattern, self._at.path) for pattern in self._patterns(step.lands_on)):
             return Fault(Reason.BAD_RESPONSE, "ended on another page")
         expected = {
             path: filled(value, self._values) if isinstance(value, str) else value
@@ -118,11 +124,14 @@ class Walk:
         return judge_headers(head, step.header_regex) or judge_body(
             head,
             body,
-            regex=step.body_regex,
-            not_regex=step.body_not_regex,
+            regex=self._patterns(step.body_regex),
+            not_regex=self._patterns(step.body_not_regex),
             json_path=expected,
             json_compare=step.json_compare,
         )
+
+    def _patterns(self, patterns: Patterns) -> tuple[str, ...]:
+        return tuple(pattern_of(pattern, self._values) for pattern in several(patterns))
 
     def _login_fault(self, step: Step, head: Head, fault: Fault) -> Fault:
         """A server that works and does not let us in has refused the account."""
@@ -135,15 +144,17 @@ class Walk:
 
     def _extract(self, step: Step, head: Head, body: bytes) -> None:
         for name, where in step.extract.items():
-            value = _found(where, head, body, self._page)
+            pattern = None if where.regex is None else pattern_of(where.regex, self._values)
+            value = _found(where, pattern, head, body, self._page)
             if value is None:
                 raise Finding(Reason.BAD_BODY, f"{name} is not in the answer")
             if len(value) > _MOST_VALUE_CHARS:
                 raise Finding(Reason.BAD_BODY, f"{name} is longer than {_MOST_VALUE_CHARS} characters")
             self._values[name] = value
+            self._taken.add(name)
 
 
-def _found(where: Extract, head: Head, body: bytes, page: str) -> str | None:
+def _found(where: Extract, pattern: str | None, head: Head, body: bytes, page: str) -> str | None:
     if where.json is not None:
         return _json_value(where.json, body)
     if where.field is not None:
@@ -151,10 +162,13 @@ def _found(where: Extract, head: Head, body: bytes, page: str) -> str | None:
 
         return field_of(page, where.field)
     text = page if where.header is None else head.headers.get(where.header.lower())
-    if where.regex is None or text is None:
+    if pattern is None or text is None:
         return text
-    match = re.search(where.regex, text)
-    return match and match[1 if match.re.groups else 0]
+    match = re.search(pattern, text)
+    if match is None:
+        return None
+    value = match[1 if match.re.groups else 0]
+    return value if where.header is not None or value is None else unescape(value)
 
 
 def _json_value(path: str, body: bytes) -> str | None:
