@@ -67,7 +67,9 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             all_running(devices(lab, folder)),
             all_running(healthmon(lab, write_site(folder))),
         ):
-            yield Running(lab, nginx, folder)
+            running = Running(lab, nginx, folder)
+            all_green(running, timeout_s=60)
+            yield running
 
 
 @pytest.fixture(autouse=True)
@@ -122,20 +124,21 @@ def states(incident: dict[str, Any]) -> dict[str, str]:
     return {line["area"]: line["state"] for line in incident["impact"] if line["service"] == "ehr"}
 
 
-def cut(lab: Lab, one: str, other: str, how: str) -> None:
-    lab.cut(one, other) if how == "cable" else lab.swallow(one, other)
+def cut(lab: Lab, leaf: str, how: str) -> None:
+    """The uplink of `leaf`: a cable that is pulled there, or a core that swallows every packet."""
+    lab.cut(leaf, "core") if how == "cable" else lab.swallow("core", leaf)
 
 
-def mend(lab: Lab, one: str, other: str, how: str) -> None:
-    lab.mend(one, other) if how == "cable" else lab.spit_out(one)
+def mend(lab: Lab, leaf: str, how: str) -> None:
+    lab.mend(leaf, "core") if how == "cable" else lab.spit_out("core")
 
 
 @pytest.mark.parametrize(("ward", "how"), [(2, "cable"), (3, "silently")])
 def test_a_ward_uplink_down_is_one_incident_of_that_ward(hospital: Running, ward: int, how: str) -> None:
     before, what = set(hospital.incidents()), f"ward uplink ({how})"
-    cut(hospital.lab, f"w{ward}", "core", how)
+    cut(hospital.lab, f"w{ward}", how)
     incident = raised(hospital, before, what=what)
-    mend(hospital.lab, f"w{ward}", "core", how)
+    mend(hospital.lab, f"w{ward}", how)
     assert incident["kind"] == "incident"
     assert incident["root"]["target"] == f"sw-ward{ward}"
     assert states(incident) == {f"ward-{ward}": "lost"}
@@ -158,10 +161,10 @@ def test_the_record_down_is_seen_as_the_record_for_all_wards(hospital: Running) 
 @pytest.mark.parametrize("how", ["cable", "silently"])
 def test_the_monitor_cut_off_is_one_blind_incident(hospital: Running, how: str) -> None:
     before, what = set(hospital.incidents()), f"monitor cut off ({how})"
-    cut(hospital.lab, "mon", "core", how)
+    cut(hospital.lab, "mon", how)
     incident = raised(hospital, before, what=what)
     impact = hospital.get("impact")["items"]
-    mend(hospital.lab, "mon", "core", how)
+    mend(hospital.lab, "mon", how)
     assert incident["kind"] == "blind"
     assert set(states(incident).values()) <= {"unknown"}
     assert {line["state"] for line in impact if line["service"] == "ehr"} == {"unknown"}
