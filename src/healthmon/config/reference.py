@@ -157,7 +157,14 @@ def _kind(kind: Kind) -> str:
     if dataclasses.is_dataclass(kind.params) and not fields:
         return f"#### {kind.name}\n\n{said}\n\nNo parameters.\n"
     rows = [_row(name, field, name in required, parts) for name, field in fields.items()]
-    return f"#### {kind.name}\n\n{said}\n\n{_HEAD}\n" + "\n".join(rows) + "\n"
+    inner = [_inner(name, block, parts) for name, block in parts.items() if "properties" in block]
+    return "\n".join([f"#### {kind.name}\n\n{said}\n\n{_HEAD}\n" + "\n".join(rows) + "\n", *inner])
+
+
+def _inner(name: str, block: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
+    """A block inside the parameters of one kind."""
+    rows = [_row(key, field, key in block.get("required", ()), parts) for key, field in block["properties"].items()]
+    return f"##### {_title(name)}\n\n{_HEAD}\n" + "\n".join(rows) + "\n"
 
 
 def main() -> None:

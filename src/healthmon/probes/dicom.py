@@ -51,7 +51,7 @@ _ECHO = Context(1, VERIFICATION)
 
 
 @dataclass(frozen=True, slots=True)
-class Sentinel:
+class DicomFind:
     """One test study or test patient that must always be found: exactly this value of this key."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -91,7 +91,7 @@ class Params:
     called_ae: str = "ANY-SCP"
     calling_ae: str = "HEALTHMON"
     echo: bool = True
-    find: Sentinel | None = None
+    find: DicomFind | None = None
     min_every_s: float = 60.0
     tls: bool = False
     verify: bool = True
@@ -203,7 +203,7 @@ class Call:
         self.phases.enter("release")
         await association.release()
 
-    async def _find(self, association: Association, sentinel: Sentinel) -> None:
+    async def _find(self, association: Association, sentinel: DicomFind) -> None:
         context = Context(3, FIND_MODELS[sentinel.model])
         status, matches = await association.find(
             context, identifier=sentinel.identifier(), tag=sentinel.tag, value=sentinel.value

@@ -54,7 +54,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class FhirSearch:
     """A search by identifier (`system|value`) that must count exactly `total`; only the count is asked for."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -78,7 +78,7 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class FhirRead:
     """A sentinel resource that must be there."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -103,8 +103,8 @@ class Params:
     capability: bool = True
     version: str = "4.0"
     statuses: tuple[str, ...] = ("active",)
-    search: Search | None = None
-    read: Read | None = None
+    search: FhirSearch | None = None
+    read: FhirRead | None = None
     headers: dict[str, str] = field(default_factory=dict)
     user: str | None = None
     password_file: str | None = None
