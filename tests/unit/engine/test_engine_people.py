@@ -183,7 +183,8 @@ def test_what_was_not_looked_at_for_long_is_not_known() -> None:
 
 
 def test_a_step_says_when_the_view_moved_though_nothing_is_to_be_written() -> None:
-    night = Night(estate_of([target("web", "endpoint", checks=(check("http", 10.0),))], agents=[Agent("poller")]))
+    estate = estate_of([target("web", "endpoint", checks=(check("http", 10.0),))])
+    night = Night(estate, rules=(FAILED_RULE,))
     night.run(11)
     night.hidden = {"web"}
     night.run(60)
