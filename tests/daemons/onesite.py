@@ -26,6 +26,7 @@ from healthmon.transport import codec
 
 CLOCK = SystemClock()
 ORGANISATION = "small"
+AGENTS = ("pc-1", "pc-2", "pc-3")
 #: Pages at any hour and at once, so that tests say the same by night.
 WAKING = {
     "hold": {"seconds": 0, "severities": []},
@@ -50,6 +51,10 @@ class Service:
     def __init__(self) -> None:
         self.port = free_port()
         self._server: _Server | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._server is not None
 
     def up(self) -> None:
         self._server = _Server(("127.0.0.1", self.port), _Greet)
@@ -132,6 +137,11 @@ class OneSite:
             return []
         return [json.loads(line) for line in self.inbox.read_text().splitlines()]
 
+    def both_seen(self) -> bool:
+        """Both services were proven to work."""
+        seen = {one["id"]: one["outcome"] for one in self.get("targets")["items"]}
+        return all(seen[f"srv-{area}"] == "ok" for area in self.services)
+
     def broker(self) -> dict[str, Any]:
         return dict(json.loads((self.data / "broker.json").read_text()))
 
@@ -157,9 +167,9 @@ class OneSite:
                 *({"id": f"srv-{area}", "kind": "server", "address": "127.0.0.1", "checks": [checks[area]]}
                   for area in self.services),
                 *({"id": pc, "kind": "ward-workstation", "address": "127.0.0.1", "area": "ed"}
-                  for pc in ("pc-1", "pc-2")),
+                  for pc in AGENTS),
             ],
-            "agents": [{"id": pc, "target": pc, "roles": ["ward-workstation"]} for pc in ("pc-1", "pc-2")],
+            "agents": [{"id": pc, "target": pc, "roles": ["ward-workstation"]} for pc in AGENTS],
             "safety": {"rates": {"per_target": "1000/s", "per_subnet": "1000/s"}},
             "data_dir": str(self.data),
             "packs": ["packs"],
@@ -172,9 +182,13 @@ class OneSite:
 
 
 @contextlib.contextmanager
-def one_site(folder: Path, **changes: Any) -> Iterator[OneSite]:
-    """It is up, its services too; everything ends with the block."""
+def one_site(folder: Path, *, placed: bool = False, **changes: Any) -> Iterator[OneSite]:
+    """It is up, its services too; everything ends with the block. `placed`: each server stands in its area."""
     site = OneSite(folder, **changes)
+    if placed:
+        for target in site.site["targets"]:
+            target.setdefault("area", target["id"].removeprefix("srv-"))
+        site.write()
     for service in site.services.values():
         service.up()
     try:
