@@ -1,18 +1,22 @@
 """Agents at full speed -> broker -> a real `healthmon server` -> embedded store, until the server's acknowledgement.
 
 Each of the publishers keeps a window of batches that are not acknowledged yet; an acknowledgement means durable in
-store and journal. Age is from the making of a batch to its acknowledgement. Everything shares this machine's cores.
+store and journal. Age is from the making of a batch to its acknowledgement: first at full speed (a closed loop, so
+that the age is mostly the queue the agents make), then at a hundred batches a second over all. Everything shares this
+machine's cores.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import random
 import shutil
 import sqlite3
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,13 +26,16 @@ import yaml
 
 from benchmarks.measuring import child, free_port, healthmon, listens, wait_for
 from healthmon.model.plan import Broker
+from healthmon.model.ports import Bus
 from healthmon.model.sample import Batch, Outcome, Reading, Sample
 from healthmon.runtime.ranges import contains, merge
 from healthmon.transport import codec, mqtt, topics
 
 AGENTS = 20
 WINDOW = 16
-SECONDS = 12.0
+SECONDS = 10.0
+CALM_S = 5.0
+CALM_EVERY_S = 0.2
 READINGS = 20
 FIELDS = ("utilisation_ratio", "iowait_ratio", "load1", "load5", "load15")
 #: What is stored of one batch: the samples, and duration, outcome and success of each look.
@@ -42,7 +49,7 @@ class Agent:
 
     name: str
     epoch: str
-    bus: mqtt.Bus
+    bus: Bus
     began: float = field(default_factory=time.time)
     seq: int = 0
     made_at: dict[int, float] = field(default_factory=dict)
@@ -50,8 +57,8 @@ class Agent:
     room: asyncio.Event = field(default_factory=asyncio.Event)
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def publish_until(self, deadline: float) -> None:
-        """Publish as fast as the acknowledgements allow."""
+    async def publish_until(self, deadline: float, *, every_s: float = 0.0) -> None:
+        """Publish as fast as the acknowledgements allow, or every so often."""
         topic = topics.batch(SITE, self.name)
         while time.monotonic() < deadline:
             while len(self.made_at) >= WINDOW:
@@ -60,6 +67,8 @@ class Agent:
             self.seq += 1
             self.made_at[self.seq] = time.monotonic()
             await self.bus.publish(topic, self._payload(), qos=1)
+            if every_s:
+                await asyncio.sleep(every_s * random.uniform(0.5, 1.5))
 
     def _payload(self) -> bytes:
         now = time.time()
@@ -123,10 +132,8 @@ def run(name: str, folder: Path, stack: ExitStack) -> None:
     if url is None:
         processes["broker"] = processes["server"].children(recursive=True)[0]
     broker = Broker(url) if url else Broker(**json.loads((folder / "data" / "broker.json").read_text()))
-    before = {role: cpu_s(process) for role, process in processes.items()}
-    agents, wall_s = asyncio.run(publish(broker))
-    spent = {role: (cpu_s(process) - before[role]) / wall_s for role, process in processes.items()}
-    report(name, agents, wall_s, spent, folder)
+    agents, full = asyncio.run(publish(broker, processes))
+    report(name, agents, full, folder)
 
 
 def cpu_s(process: psutil.Process) -> float:
@@ -134,23 +141,52 @@ def cpu_s(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-async def publish(broker: Broker) -> tuple[list[Agent], float]:
-    """All agents at once; (agents, seconds until the last acknowledgement)."""
+@dataclass(frozen=True)
+class Phase:
+    """Some seconds of publishing: ages in seconds, cores by process, batches never acknowledged."""
+
+    wall_s: float
+    ages: list[float]
+    cores: dict[str, float]
+    lost: int
+
+
+async def publish(broker: Broker, processes: dict[str, psutil.Process]) -> tuple[list[Agent], list[Phase]]:
+    """All agents at once, at full speed and then calmly."""
     agents: list[Agent] = []
     async with asyncio.TaskGroup() as group:
         for number in range(AGENTS):
             group.create_task(one_agent(broker, number, agents))
-        while len(agents) < AGENTS:
-            await asyncio.sleep(0.05)
-        began = time.monotonic()
-        sending = [group.create_task(agent.publish_until(began + SECONDS)) for agent in agents]
-        await asyncio.wait(sending, timeout=SECONDS + 30.0)
-        while any(agent.made_at for agent in agents) and time.monotonic() < began + SECONDS + 40.0:
-            await asyncio.sleep(0.01)
-        wall_s = time.monotonic() - began
+        await until(lambda: len(agents) == AGENTS, 20.0)
+        phases = [
+            await phase(agents, processes, SECONDS),
+            await phase(agents, processes, CALM_S, every_s=CALM_EVERY_S),
+        ]
         for agent in agents:
             agent.done.set()
-    return agents, wall_s
+    return agents, phases
+
+
+async def phase(
+    agents: list[Agent], processes: dict[str, psutil.Process], seconds: float, *, every_s: float = 0.0
+) -> Phase:
+    before, began = {role: cpu_s(process) for role, process in processes.items()}, time.monotonic()
+    for agent in agents:
+        agent.ages = []
+    sending = asyncio.gather(*(agent.publish_until(began + seconds, every_s=every_s) for agent in agents))
+    await asyncio.wait([sending], timeout=seconds + 30.0)
+    await until(lambda: not any(agent.made_at for agent in agents), 20.0)
+    wall_s = time.monotonic() - began
+    cores = {role: (cpu_s(process) - before[role]) / wall_s for role, process in processes.items()}
+    ages = sorted(age for agent in agents for age in agent.ages)
+    return Phase(wall_s, ages, cores, sum(len(agent.made_at) for agent in agents))
+
+
+async def until(condition: Callable[[], bool], limit_s: float) -> None:
+    """Wait until true, or for so long."""
+    deadline = time.monotonic() + limit_s
+    while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - what is waited for has no event
+        await asyncio.sleep(0.01)
 
 
 async def one_agent(broker: Broker, number: int, agents: list[Agent]) -> None:
@@ -163,20 +199,21 @@ async def one_agent(broker: Broker, number: int, agents: list[Agent]) -> None:
         hearing.cancel()
 
 
-def report(name: str, agents: list[Agent], wall_s: float, spent: dict[str, float], folder: Path) -> None:
-    ages = sorted(age for agent in agents for age in agent.ages)
-    lost = sum(len(agent.made_at) for agent in agents)
-    found = stored(folder / "data" / "store.sqlite")
-    missing = len(ages) * POINTS - found
-    print(f"{name:21} {len(ages) / wall_s:6,.0f} batches/s, {len(ages) * POINTS / wall_s:8,.0f} points/s durable; "
-          f"age p50 {statistics.median(ages) * 1e3:.0f} ms, p99 {ages[int(len(ages) * 0.99)] * 1e3:.0f} ms; "
-          f"cores: server {spent['server']:.2f}, broker {spent['broker']:.2f}; "
-          f"not acknowledged {lost}, points missing in the store {missing}")  # fmt: skip
+def report(name: str, agents: list[Agent], phases: list[Phase], folder: Path) -> None:
+    acknowledged = sum(len(phase.ages) for phase in phases)
+    missing = acknowledged * POINTS - stored(folder / "data" / "store.sqlite")
+    for what, phase in zip(("full speed", "calm"), phases, strict=True):
+        rate, ages = len(phase.ages) / phase.wall_s, phase.ages
+        cores = ", ".join(f"{role} {share:.2f}" for role, share in sorted(phase.cores.items()))
+        print(f"{name:21} {what:11} {rate:6,.0f} batches/s, {rate * POINTS:8,.0f} points/s durable; "
+              f"age p50 {statistics.median(ages) * 1e3:.0f} ms, p99 {ages[int(len(ages) * 0.99)] * 1e3:.0f} ms; "
+              f"cores: {cores}; not acknowledged {phase.lost}")  # fmt: skip
+    print(f"{'':21} points acknowledged and not in the store: {missing}")
 
 
 def stored(path: Path) -> int:
     """What the store holds of the agents' looks, read beside the server that still has it open."""
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-        marked = "tags LIKE '%\"check\": \"cpu\"%'"
+        marked = 'tags LIKE \'%"check": "cpu"%\''
         query = f"SELECT count(*) FROM points WHERE series IN (SELECT id FROM series WHERE {marked})"
         return int(db.execute(query).fetchone()[0])

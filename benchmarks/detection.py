@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from contextlib import ExitStack
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,14 @@ WAKING = {"hold": {"seconds": 0, "severities": []}, "rules": [{"severities": [1,
 
 
 class Webhooks:
-    """Receives every system's pages; `first` holds when each (system, target) was first told down."""
+    """Receives every system's pages; `first` holds when each (system, target) was first told down.
+
+    `own` holds the part of it that is healthmon's own: from the start of the look that failed first.
+    """
 
     def __init__(self) -> None:
         self.first: dict[tuple[str, str], float] = {}
+        self.own: dict[str, list[float]] = {}
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -56,6 +61,8 @@ class Webhooks:
         else:
             root = body["incident"]["root"]
             down = [root["target"]] if root and body["why"] == "opened" else []
+            evidence = datetime.fromisoformat(body["incident"]["first_evidence_at"]).timestamp()
+            self.own.setdefault(system, []).extend(time.time() - evidence for _ in down)
         for target in down:
             self.first.setdefault((system, target), now)
 
@@ -188,14 +195,16 @@ def main() -> None:
         for number, target in enumerate(targets):
             one_trial(hooks, target, f"t{number}", waits)
         for system in systems:
-            report(system, waits[system])
+            report(system, waits[system], hooks.own.get(system))
 
 
-def report(system: str, waits: list[float]) -> None:
+def report(system: str, waits: list[float], own: list[float] | None) -> None:
     names = {"alertmanager": "Prometheus + Alertmanager (for: 0s, group_wait 1s)"}
     found = quantiles(waits) if waits else "nothing was told"
     label = names.get(system, f"healthmon {system}")
     print(f"{label:52} {found} s   n {len(waits)}, missed {TRIALS - len(waits)}")
+    if own:
+        print(f"{'':8}{'of it from the first failed look':44} {quantiles(own)} s")
 
 
 def one_trial(hooks: Webhooks, target: Target, name: str, waits: dict[str, list[float]]) -> None:

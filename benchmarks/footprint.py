@@ -69,7 +69,8 @@ def thin_python(folder: Path) -> Path:
     (packages,) = home.glob("lib/python*/site-packages")
     for name in THIN:
         found = importlib.util.find_spec(name)
-        assert found and found.submodule_search_locations
+        assert found
+        assert found.submodule_search_locations
         (packages / name).symlink_to(found.submodule_search_locations[0])
     return home / "bin" / "python"
 
