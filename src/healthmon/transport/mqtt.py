@@ -136,7 +136,7 @@ async def _open(
 ) -> AsyncIterator[Bus]:
     try:
         client = _client(broker, where, client_id=client_id, clean=clean, will=will)
-        await client.__aenter__()
+        await _enter(client)
     except (aiomqtt.MqttError, OSError, ValueError) as error:
         raise TransportDown(f"{where.host}:{where.port}: {error}") from None
     bus = MqttBus(client)
@@ -153,6 +153,27 @@ async def _open(
         await _goodbye(client)
     if failure is not None:
         raise failure
+
+
+async def _enter(client: aiomqtt.Client) -> None:
+    """Connect; an attempt that fails or is cancelled leaves nothing behind."""
+    try:
+        await client.__aenter__()
+    except BaseException:
+        _abandon(client)
+        raise
+
+
+def _abandon(client: aiomqtt.Client) -> None:
+    """End an attempt that nobody waits for any more.
+
+    aiomqtt 2.5 has no public way: its callbacks ask a future that was cancelled with us and print a traceback each,
+    and the socket keeps its reader. A connection that the worker thread still makes gets no reader at all.
+    """
+    paho = client._client
+    paho.on_socket_open = None
+    client._connected = asyncio.get_running_loop().create_future()
+    paho.disconnect()
 
 
 async def _goodbye(client: aiomqtt.Client) -> None:
