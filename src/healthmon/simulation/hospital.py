@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from healthmon.model.errors import HealthmonError
 from healthmon.simulation import snmp_agent
 from healthmon.simulation.links import Link, Route, TcpRelay, udp_relay
 from healthmon.simulation.services import BannerService, PatientRecord
@@ -137,8 +139,9 @@ class Hospital:
 
 async def open_hospital(net: str | None = None) -> Hospital:
     """Start every device behind its link. `net` like `127.23`; random by default so that two can run at once."""
-    net = net or f"127.{20 + secrets.randbelow(200)}"
-    hospital = Hospital(net)
+    reserved = _reserve(net)
+    hospital = Hospital(".".join(reserved.getsockname()[0].split(".")[:2]))
+    hospital._stops.append(reserved)
     for device in DEVICES:
         hospital.links[device.id] = Link(device.id)
     for pc, _, _ in PCS:
@@ -146,6 +149,19 @@ async def open_hospital(net: str | None = None) -> Hospital:
     for number, device in enumerate(DEVICES, start=1):
         await _start(hospital, device, number)
     return hospital
+
+
+def _reserve(net: str | None) -> socket.socket:
+    """A socket that marks the addresses as taken while the hospital runs."""
+    for _ in range(200):
+        holder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            holder.bind((f"{net or f'127.{20 + secrets.randbelow(200)}'}.0.1", SNMP_PORT))
+        except OSError:
+            holder.close()
+            continue
+        return holder
+    raise HealthmonError(f"no free loopback addresses for a simulated hospital ({net or '127.20-219'}.0.0/16)")
 
 
 async def _start(hospital: Hospital, device: Device, number: int) -> None:
