@@ -36,6 +36,7 @@ ANSWERED = frozenset(
 NO_WAY_OUT = frozenset({Reason.NO_ROUTE, Reason.NAME_SERVICE, Reason.NO_ANSWER})
 #: A batch that arrives now was sent a little earlier.
 _IN_FLIGHT_S = 1.0
+_NOBODY = ("never", 0.0)
 #: A look that took longer to get here was held up on the way: its looker was cut off, and is not any more.
 _HELD_UP_S = 2.0
 
@@ -132,8 +133,10 @@ class Evidence:
         return now - reading.started - reading.took <= self.index.stale_s(reading.target, reading.check)
 
     def counts(self, reading: Reading, now: float) -> bool:
-        """Fresh, and not from a vantage point that is cut off."""
-        return reading.vantage not in self.blind and self.fresh(reading, now)
+        """Fresh, and not from a vantage point that is cut off or was shut down since."""
+        if reading.vantage in self.blind or self.presence.get(reading.vantage, _NOBODY)[0] == "stopped":
+            return False
+        return self.fresh(reading, now)
 
     def ok_since(self, target: str, since: float, now: float) -> bool:
         """A vantage point that is not cut off has seen it working since then."""
