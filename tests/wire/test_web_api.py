@@ -14,6 +14,7 @@ from daemons.webboard import NOW, TOKEN, Hospital, health, hospital_app, sample_
 from healthmon.model.errors import NotAllowed
 from healthmon.model.sample import Outcome, Reading, Reason, Sample
 from healthmon.web import WebSettings
+from healthmon.web.settings import Demand, Found
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 SEVERE = "i-20261122-0003"
@@ -327,18 +328,19 @@ async def test_probe_is_there_only_with_a_prober() -> None:
     async with client() as session:
         assert (await get(session, "/probe?target=x"))[0] == 404
 
-    async def prober(module: str, target: str) -> Reading:
+    async def prober(demand: Demand) -> Found:
+        target = demand.target
         if target == "medical":
             raise NotAllowed("198.51.100.7 is a medical network")
         if target == "blind":
-            return Reading(target, "probe", "poller", NOW, 0.1, Outcome.UNKNOWN, Reason.NO_ROUTE)
+            return Found(Reading(target, "probe", "poller", NOW, 0.1, Outcome.UNKNOWN, Reason.NO_ROUTE), "http")
         samples = (
             Sample("http", "status_code", 200.0),
             Sample("http", "connect_seconds", 0.01),
             Sample("http", "tls_seconds", 0.02),
             Sample("tls", "expires_in_seconds", 3600.0),
         )
-        return Reading(target, "probe", "poller", NOW, 0.25, Outcome.OK, samples=samples)
+        return Found(Reading(target, "probe", "poller", NOW, 0.25, Outcome.OK, samples=samples), "http")
 
     async with client(prober=prober) as session:
         async with session.get("/probe?target=ok&module=http_2xx") as answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from healthmon.app.ondemand import OnDemand
 from healthmon.app.private import token_of
 from healthmon.app.server import Server
 from healthmon.app.surface import Surface
@@ -26,6 +27,7 @@ def application(server: Server, surface: Surface) -> Any:
         surface,
         settings=settings,
         health=server.health,
+        prober=OnDemand(server.site, clock=server.clock, stop_file=server.stop_file),
         scrub=suspicious,
         name_for_token=surface.name_for_token,
         clock=server.clock,

@@ -48,12 +48,13 @@ class CheckReader:
                 self._validator.problem(where, f"check id '{check_id}' is already used at {spot}; give one an `id`")
                 continue
             seen[check_id] = where
-            check = self._check(form, where)
+            check = self.one(form, where)
             if check:
                 checks.append((check, where))
         return checks
 
-    def _check(self, form: CheckForm, path: DataPath) -> Check | None:
+    def one(self, form: CheckForm, path: DataPath) -> Check | None:
+        """One check, or None after noting what is wrong."""
         if form.kind not in check_names():
             names = check_names()
             message = f"unknown check kind '{form.kind}'{did_you_mean(form.kind, names)}{allowed(names)}"

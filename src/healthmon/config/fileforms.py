@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from healthmon.config.forms import (
     AgentForm,
     AreaForm,
+    CheckItem,
     Form,
     GroupForm,
     Names,
@@ -231,6 +232,17 @@ class TlsForm(Form):
     key_file: str
 
 
+class ProbeModulesForm(Form):
+    """What `GET /probe` offers to a Prometheus that was set up for blackbox_exporter."""
+
+    networks: list[Network] = Field(
+        default=[], description="Where it may look beside the targets of the inventory; never a medical network"
+    )
+    modules: dict[str, CheckItem] = Field(
+        default={}, description="By name, each a check; `http_2xx`, `tcp_connect`, `icmp` and some more are there"
+    )
+
+
 class UserForm(Form):
     """A person who may sign in."""
 
@@ -288,3 +300,4 @@ class SiteFileForm(Form):
     notify: NotifyForm = NotifyForm()
     changes: list[ChangeForm] = Field(default=[])
     web: WebForm = WebForm()
+    probe_modules: ProbeModulesForm = ProbeModulesForm()

@@ -27,6 +27,7 @@ from healthmon.config.blocks import (
 from healthmon.config.document import Document, document_of_text, read_document
 from healthmon.config.inventory import Inventory
 from healthmon.config.packs import SITE_PACKS, Packs, stock_root
+from healthmon.config.probemodules import probe_modules_of
 from healthmon.config.problems import Problems
 from healthmon.config.rules import policies_of, rules_of
 from healthmon.config.site import SiteConfig
@@ -105,6 +106,7 @@ def _site(
         files=document.files,
         text=text_of(packs, problems),
         pack_roots=packs.roots,
+        probe_modules=probe_modules_of(written, packs),
     )
     problems.raise_if_any()
     warn.extend(advice(written, estate))

@@ -112,6 +112,23 @@ class PlannedChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeModule:
+    """One way to look on demand; `limit_s` is None where only the asker's own patience counts."""
+
+    kind: str
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    limit_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeModules:
+    """What /probe offers. Targets of the inventory may be looked at always, others inside these networks."""
+
+    networks: tuple[str, ...] = ()
+    modules: Mapping[str, ProbeModule] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SiteConfig:
     """Everything a configuration says. `warnings` are `file:line:col: message` lines that stop nothing."""
 
@@ -135,3 +152,4 @@ class SiteConfig:
     files: tuple[Path, ...] = ()
     text: Mapping[str, str] = field(default_factory=dict)  # the words of incidents, by message name
     pack_roots: tuple[Path, ...] = ()
+    probe_modules: ProbeModules = ProbeModules()

@@ -12,6 +12,7 @@ from healthmon.config.fileforms import (
     ChangeForm,
     ChannelForm,
     OncallForm,
+    ProbeModulesForm,
     SafetyForm,
     SiteFileForm,
     StoreForm,
@@ -56,6 +57,7 @@ class Written:
     oncall: OncallForm
     watch: WatchForm | None
     web: WebForm
+    probe_modules: ProbeModulesForm
     data_dir: str | None = None
     packs: list[str] = field(default_factory=list)
 
@@ -99,6 +101,7 @@ def read_written(document: Document, problems: Problems) -> Written:
         oncall=_block(validator, "oncall", OncallForm()),
         watch=_watch(validator),
         web=_block(validator, "web", WebForm()),
+        probe_modules=_block(validator, "probe_modules", ProbeModulesForm()),
         data_dir=_block(validator, "data_dir", None),
         packs=_block(validator, "packs", []),
     )

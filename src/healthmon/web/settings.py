@@ -23,8 +23,30 @@ if TYPE_CHECKING:
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: (module, target) -> Reading; raises NotAllowed when the config or the safety block forbids it.
-Prober = Callable[[str, str], Awaitable[Reading]]
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a GET of /probe asks for. hostname: what the target is to be called; limit_s: what the scrape leaves."""
+
+    module: str
+    target: str
+    hostname: str = ""
+    limit_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of it. address: the first one looked at; lines: the transcript."""
+
+    reading: Reading
+    kind: str
+    address: str = ""
+    dns_s: float = 0.0
+    lines: tuple[str, ...] = ()
+
+
+#: Raises NotFound for an unknown module, NotAllowed when the config or the safety block forbids it.
+Prober = Callable[[Demand], Awaitable[Found]]
 #: Says what kind of patient data a text seems to hold, or None. Its answer is never shown or stored.
 Scrub = Callable[[str], str | None]
 
