@@ -27,7 +27,7 @@ FAMILIES = (
         "ipp",
         frozenset(
             {"dns_seconds", "connect_seconds", "tls_seconds", "answer_seconds", "duration_seconds", "state"}
-            | {"accepting_jobs", "queued_jobs", "errors", "warnings", "reports", "up_seconds"}
+            | {"accepting_jobs", "queued_jobs", "errors", "warnings", "reports"}
         ),
     ),
     Family(MARKER, frozenset({"level_ratio", "low"}), frozenset({"marker"})),
@@ -40,13 +40,18 @@ WANTED = (
     "printer-state-reasons",
     "printer-is-accepting-jobs",
     "queued-job-count",
-    "printer-up-time",
     "marker-names",
     "marker-levels",
     "marker-low-levels",
     "marker-types",
 )
 IDLE, PROCESSING, STOPPED = 3, 4, 5
+_NO_ACCESS = (0x0401, 0x0402, 0x0403)
+_STATUS = {
+    0x0406: "no such printer", 0x0408: "request too large", 0x0503: "IPP version not supported",
+    0x0501: "operation not supported", 0x0502: "service unavailable", 0x0505: "temporary error", 0x0507: "busy",
+    0x0506: "takes no jobs", 0x0504: "device error", 0x0500: "internal error", 0x0400: "bad request",
+}  # fmt: skip
 _MOST_BYTES = 256 * 1024
 _MOST_MARKERS = 32
 _KEYWORD = re.compile(r"[a-z0-9][a-z0-9.-]{0,80}")
@@ -120,8 +125,10 @@ async def _ask(call: Dialogue, path: str) -> wire.Attributes:
     if head.status != 200:
         raise Finding(Reason.BAD_STATUS, f"HTTP {head.status}")
     status, attributes = wire.parse(await answer.body(head, method="POST", most_bytes=_MOST_BYTES))
+    if status in _NO_ACCESS:
+        raise Finding(Reason.AUTH_FAILED, "the printer wants a login")
     if status >= 0x0100:
-        raise Finding(Reason.BAD_STATUS, f"IPP status 0x{status:04x}")
+        raise Finding(Reason.BAD_STATUS, f"{_STATUS.get(status, 'IPP status')} (0x{status:04x})")
     if "printer-state" not in attributes:
         raise Finding(Reason.BAD_RESPONSE, "the answer does not tell the printer's state")
     return attributes
@@ -148,9 +155,7 @@ def measured(attributes: wire.Attributes) -> dict[str, Value]:
         "warnings": float(warnings),
         "reports": float(reports),
     }
-    for name, field in (
-        ("printer-state", "state"), ("queued-job-count", "queued_jobs"), ("printer-up-time", "up_seconds")
-    ):  # fmt: skip
+    for name, field in (("printer-state", "state"), ("queued-job-count", "queued_jobs")):
         value = _first(attributes, name)
         if isinstance(value, int):
             fields[field] = float(value)

@@ -166,10 +166,10 @@ def measured(answer: Answer, times: Times) -> dict[str, Value]:
 
 def judge(answer: Answer, fields: dict[str, Value], params: Params) -> None:
     """Raises Finding with the first thing that is wrong."""
-    if answer.stratum == 0:
-        kiss = answer.reference.decode("ascii", "replace").strip("\0")
-        raise Finding(Reason.BAD_STATUS, f"the server refuses: {kiss if kiss.isalnum() and kiss.isascii() else '?'}")
-    if answer.leap == UNSYNCHRONISED_LEAP or answer.stratum >= UNSYNCHRONISED_STRATUM:
+    kiss = answer.reference.rstrip(b"\0")
+    if answer.stratum == 0 and kiss.isalnum():
+        raise Finding(Reason.BAD_STATUS, f"the server refuses: {kiss.decode('ascii')}")
+    if answer.leap == UNSYNCHRONISED_LEAP or not 1 <= answer.stratum < UNSYNCHRONISED_STRATUM:
         raise Finding(Reason.BAD_STATUS, "the server is not synchronised")
     if answer.stratum > params.max_stratum:
         raise Finding(Reason.BAD_STATUS, f"stratum {answer.stratum} is above {params.max_stratum}")

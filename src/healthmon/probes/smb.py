@@ -36,7 +36,6 @@ _SIGNING_REQUIRED, _CAN_ENCRYPT = 0x02, 0x40
 _PREAUTH, _ENCRYPTION = 1, 2
 #: 100-nanosecond steps since 1601, and the seconds from then to 1970.
 _STEPS_HZ, _TO_UNIX_S = 10_000_000, 11_644_473_600
-_MOST_ANSWER = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +105,9 @@ def request() -> bytes:
 async def _message(call: Dialogue) -> bytes:
     """One message out of its frame (a zero and a length of three bytes)."""
     frame = await call.exactly(4)
-    size = int.from_bytes(frame[1:], "big")
-    if frame[0] != 0 or size > _MOST_ANSWER:
+    if frame[0] != 0:
         raise Finding(Reason.BAD_RESPONSE, "the answer is not SMB")
-    return await call.exactly(size)
+    return await call.exactly(int.from_bytes(frame[1:], "big"))
 
 
 def parse(data: bytes) -> Answer:
