@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from healthmon.ingest.epochs import CLONE_WINDOW_S, SKEW_TOLERANCE_S, Track, Turns
-from healthmon.ingest.guard import PatientDataGuard
+from healthmon.ingest.guard import PatientDataGuard, suspicious
 from healthmon.ingest.rows import RowMaker
 from healthmon.model.journal import Epoch, Ranges
 from healthmon.model.sample import Batch, Family, Reading, Row
@@ -208,7 +208,7 @@ class Pipeline:
             return True
         host = self._estate.vantage_target(reading.vantage)
         if host and host.id == reading.target:  # role packs give an agent's own host more checks than the file says
-            return is_check_id(reading.check)
+            return is_check_id(reading.check) and not suspicious(reading.check)
         return bool(self._declared and self._declared(reading.target, reading.check, reading.vantage))
 
 

@@ -308,6 +308,12 @@ def test_an_agent_may_report_what_its_roles_collect_of_its_own_host() -> None:
     assert admit(pipe, batch(2, reading("pc-1", "Not an id"))).readings == ()
 
 
+def test_a_check_of_its_own_host_is_not_named_after_a_patient() -> None:
+    pipe = pipeline()
+    found = admit(pipe, batch(1, reading("pc-1", "07700900123"), reading("pc-1", "cpu")))
+    assert [one.check for one in found.readings] == ["cpu"]
+
+
 def test_more_checks_may_be_declared_by_the_program() -> None:
     pipe = Pipeline(
         estate=ESTATE, families=FAMILIES, epochs={}, declared=lambda target, check, vantage: check == "extra"
