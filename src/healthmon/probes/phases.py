@@ -15,6 +15,14 @@ _DOING = {
     "wait": "waiting for the answer",
     "transfer": "reading the body",
     "answer": "waiting for the answer",
+    "banner": "waiting for the greeting",
+    "hello": "saying hello",
+    "login": "logging in",
+    "search": "waiting for the search",
+    "algorithms": "waiting for the offer of algorithms",
+    "subscribe": "subscribing",
+    "publish": "waiting for the acknowledgement",
+    "return": "waiting for the message to come back",
 }
 
 
