@@ -17,6 +17,7 @@ from healthmon.probes.limits import Pace
 from healthmon.probes.look import Look
 from healthmon.probes.reasons import Fault, explain, timed_out
 from healthmon.probes.route import RouteCheck
+from healthmon.probes.silence import Ages
 from healthmon.runtime.schedule import Schedule, stable_offset_s
 from healthmon.runtime.supervise import spawn
 
@@ -53,6 +54,7 @@ class Runner:
         self._gate = asyncio.Semaphore(concurrency)
         self._budget = Pace(recheck_hz, burst=2 * recheck_hz)
         self._local_fault = local_fault or RouteCheck(clock).fault
+        self._ages = Ages()
         self._schedule = Schedule()
         self._group: asyncio.TaskGroup | None = None
         self._jobs: dict[Key, Job] = {}
@@ -69,6 +71,7 @@ class Runner:
         async with self._gate:
             try:
                 reading = self._ours(await self._bounded(job, sight), sight)
+                reading = self._ages.complete(reading, self._clock.mono())
             finally:
                 sight.close()
         self._counts["runs"] += 1

@@ -1,0 +1,51 @@
+"""How long an interface has been silent, from a counter of messages: for feeds that count but tell no age."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from healthmon.model.sample import Reading, Sample
+
+FAMILY, COUNTER, AGE = "interface", "messages_total", "last_message_age_seconds"
+_MOST_KNOWN = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    count: float
+    moved_at: float
+
+
+class Ages:
+    """Remembers when each counter last rose. Before it has risen once, the age is the time since the first look."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str, str], _Seen] = {}
+
+    def complete(self, reading: Reading, now: float) -> Reading:
+        """The reading with an age beside every counter that has none; `now` is monotonic."""
+        if not any(sample.family == FAMILY for sample in reading.samples):
+            return reading
+        added = tuple(self._ages(reading, now))
+        return replace(reading, samples=(*reading.samples, *added)) if added else reading
+
+    def _ages(self, reading: Reading, now: float) -> Iterator[Sample]:
+        told = [sample.labels for sample in reading.samples if (sample.family, sample.field) == (FAMILY, AGE)]
+        for sample in reading.samples:
+            if (sample.family, sample.field) != (FAMILY, COUNTER) or sample.labels in told:
+                continue
+            if isinstance(sample.value, float):
+                key = (reading.target, reading.check, sample.labels.get("interface", ""))
+                yield Sample(FAMILY, AGE, self._age_s(key, sample.value, now), dict(sample.labels))
+
+    def _age_s(self, key: tuple[str, str, str], count: float, now: float) -> float:
+        """A counter that fell was reset: that is no message."""
+        seen = self._seen.get(key)
+        if seen is None:
+            if len(self._seen) >= _MOST_KNOWN:
+                self._seen.clear()
+            seen = _Seen(count, now)
+        moved_at = now if count > seen.count else seen.moved_at
+        self._seen[key] = _Seen(count, moved_at)
+        return max(0.0, now - moved_at)
