@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def ippeveprinter(folder: Path, attributes: str = "") -> Iterator[int]:
     (folder / "printer.conf").write_text(attributes)
     environment = ["env", f"DBUS_SYSTEM_BUS_ADDRESS=unix:path={socket_file}"]
     (folder / "spool").mkdir()
-    printer = [*environment, binary, "-p", str(port), "-r", "off", "-d", str(folder / "spool")]
+    printer = [*environment, binary, "-p", str(port), "-r", "off", "-d", str(folder / "spool"), "-K", str(folder)]
     printer += ["-a", str(folder / "printer.conf")] if attributes else []
     with contextlib.ExitStack() as stack:
         for argv, ready, name in (
@@ -92,7 +92,7 @@ def ippeveprinter(folder: Path, attributes: str = "") -> Iterator[int]:
         yield port
 
 
-def _started(folder: Path):
+def _started(folder: Path) -> Callable[[], bool]:
     def ready() -> bool:
         log = folder / "avahi.log"
         return log.exists() and b"Server startup complete" in log.read_bytes()

@@ -23,7 +23,7 @@ FAMILIES = (
         "mqtt",
         frozenset(
             {"dns_seconds", "connect_seconds", "tls_seconds", "login_seconds", "subscribe_seconds", "publish_seconds"}
-            | {"roundtrip_seconds", "duration_seconds"}
+            | {"return_seconds", "roundtrip_seconds", "duration_seconds"}
         ),
     ),
     TLS_FAMILY,
@@ -137,7 +137,7 @@ class _Visit:
         back, acknowledged = False, False
         while not (back and acknowledged):
             if acknowledged:
-                call.phases.enter("coming back")
+                call.phases.enter("return")
             kind, content = await read_packet(call)
             if kind & 0xF0 == _PUBACK and content[:2] == b"\0\2":
                 acknowledged = True
@@ -146,7 +146,6 @@ class _Visit:
                 call.fields["roundtrip_seconds"] = call.sight.clock.mono() - begun
             elif kind & 0xF0 not in (_PUBACK, _PUBLISH):
                 raise Finding(Reason.BAD_RESPONSE, "the broker says something unexpected")
-        call.phases.seconds["publish"] += call.phases.seconds.pop("coming back", 0.0)
 
     def _is_ours(self, kind: int, content: bytes) -> bool:
         """The topic and the payload that we sent (with a packet number in between at QoS 1)."""
