@@ -21,7 +21,6 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(300)]
 RAISED_WITHIN_S = 10.0
 #: How long after an incident nothing more may be raised.
 QUIET_S = 6.0
-ALL_LOST = {"ward-1": "lost", "ward-2": "lost", "ward-3": "lost"}
 
 
 class Running:
@@ -39,10 +38,13 @@ class Running:
     def incidents(self) -> dict[str, dict[str, Any]]:
         return {incident["id"]: incident for incident in self.get("incidents?limit=500")["items"]}
 
-    def pages(self, incident: str) -> list[dict[str, Any]]:
+    def live(self) -> dict[str, dict[str, Any]]:
+        """Incidents whose members still fail."""
+        return {id_: one for id_, one in self.incidents().items() if one["state"] in ("open", "acknowledged")}
+
+    def pages(self) -> list[dict[str, Any]]:
         path = self.folder / "inbox.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [page for page in map(json.loads, lines) if page["incident_id"] == incident]
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def amiss(self) -> list[str]:
         """What is not green."""
@@ -85,39 +87,48 @@ def all_green(hospital: Running, *, timeout_s: float) -> None:
         raise AssertionError(f"not green: {hospital.amiss()}") from None
 
 
-def raised(hospital: Running, before: set[str], *, what: str) -> dict[str, Any]:
-    """The only new incident; a second one within some seconds more is a failure."""
-    began = time.monotonic()
-    until(lambda: hospital.incidents().keys() - before, timeout_s=60, every_s=0.05, what="an incident")
-    took_s = time.monotonic() - began
-    print(f"{what}: raised after {took_s:.1f} s")
-    time.sleep(QUIET_S)
-    new = [incident for id_, incident in hospital.incidents().items() if id_ not in before]
-    assert len(new) == 1, [(i["title"], i["root"], i["state"]) for i in new]
-    assert new[0]["state"] == "open"
-    assert took_s <= RAISED_WITHIN_S
-    return dict(new[0])
+class Fault:
+    """What one fault made of a hospital in which everything worked; begin it, then break something."""
 
+    def __init__(self, hospital: Running, what: str) -> None:
+        self.hospital = hospital
+        self.what = what
+        self.known = set(hospital.incidents())
+        self.told = len(hospital.pages())
+        assert not hospital.live()
 
-def recovers(hospital: Running, incident: str, before: set[str], *, what: str) -> None:
-    """Mitigated, all members cleared, one recovery page and that not too early; nothing else was raised."""
-    began = time.monotonic()
-    assert not [page for page in hospital.pages(incident) if page["why"] == "mitigated"], "told of a recovery too early"
-    found = until(lambda: mitigated(hospital, incident), timeout_s=90, what="mitigated")
-    print(f"{what}: mitigated after {time.monotonic() - began:.1f} s")
-    assert all(member["cleared_at"] for member in found["members"])
-    all_green(hospital, timeout_s=60)
-    time.sleep(1.0)
-    told = [page for page in hospital.pages(incident) if page["why"] == "mitigated"]
-    assert len(told) == 1
-    assert all(member["cleared_at"] for member in told[0]["incident"]["members"])
-    assert hospital.incidents()[incident]["state"] == "mitigated"
-    assert hospital.incidents().keys() == before | {incident}
+    def pages(self) -> list[tuple[str, str]]:
+        """(why, incident) of what was told since."""
+        return [(page["why"], page["incident_id"]) for page in self.hospital.pages()[self.told :]]
 
+    def raised(self) -> dict[str, Any]:
+        """The only incident, new or opened again; another one within some seconds more is a failure."""
+        began = time.monotonic()
+        until(self.hospital.live, timeout_s=60, every_s=0.05, what="an incident")
+        took_s = time.monotonic() - began
+        print(f"{self.what}: raised after {took_s:.1f} s")
+        time.sleep(QUIET_S)
+        live = list(self.hospital.live().values())
+        assert len(live) == 1, [(i["title"], i["root"]) for i in live]
+        assert set(self.hospital.incidents()) <= self.known | {live[0]["id"]}
+        assert self.pages() == [("opened", live[0]["id"])]
+        assert took_s <= RAISED_WITHIN_S
+        return live[0]
 
-def mitigated(hospital: Running, incident: str) -> dict[str, Any] | None:
-    found = hospital.incidents()[incident]
-    return found if found["state"] == "mitigated" else None
+    def recovers(self, incident: str) -> None:
+        """Mitigated, all members cleared, one recovery page and that not too early; nothing else was raised."""
+        began = time.monotonic()
+        assert self.pages() == [("opened", incident)], "told too early of a recovery, or of something else"
+        until(lambda: not self.hospital.live(), timeout_s=90, what="mitigated")
+        print(f"{self.what}: mitigated after {time.monotonic() - began:.1f} s")
+        all_green(self.hospital, timeout_s=60)
+        time.sleep(1.0)
+        found = self.hospital.incidents()
+        assert found[incident]["state"] == "mitigated"
+        assert set(found) <= self.known | {incident}
+        assert self.pages() == [("opened", incident), ("mitigated", incident)]
+        told = self.hospital.pages()[-1]["incident"]
+        assert all(member["cleared_at"] for member in told["members"])
 
 
 def states(incident: dict[str, Any]) -> dict[str, str]:
@@ -135,37 +146,35 @@ def mend(lab: Lab, leaf: str, how: str) -> None:
 
 @pytest.mark.parametrize(("ward", "how"), [(2, "cable"), (3, "silently")])
 def test_a_ward_uplink_down_is_one_incident_of_that_ward(hospital: Running, ward: int, how: str) -> None:
-    before, what = set(hospital.incidents()), f"ward uplink ({how})"
+    fault = Fault(hospital, f"ward uplink ({how})")
     cut(hospital.lab, f"w{ward}", how)
-    incident = raised(hospital, before, what=what)
+    incident = fault.raised()
     mend(hospital.lab, f"w{ward}", how)
     assert incident["kind"] == "incident"
     assert incident["root"]["target"] == f"sw-ward{ward}"
     assert states(incident) == {f"ward-{ward}": "lost"}
-    recovers(hospital, incident["id"], before, what=what)
-    assert [page["why"] for page in hospital.pages(incident["id"])] == ["opened", "mitigated"]
+    fault.recovers(incident["id"])
 
 
 def test_the_record_down_is_seen_as_the_record_for_all_wards(hospital: Running) -> None:
-    before = set(hospital.incidents())
+    fault = Fault(hospital, "record")
     hospital.nginx.stop()
-    incident = raised(hospital, before, what="record")
+    incident = fault.raised()
     hospital.nginx.start()
     assert incident["kind"] == "incident"
     assert incident["root"]["target"] == "ehr-web"
-    assert states(incident) == ALL_LOST
-    recovers(hospital, incident["id"], before, what="record")
-    assert [page["why"] for page in hospital.pages(incident["id"])] == ["opened", "mitigated"]
+    assert states(incident) == {"ward-1": "lost", "ward-2": "lost", "ward-3": "lost"}
+    fault.recovers(incident["id"])
 
 
 @pytest.mark.parametrize("how", ["cable", "silently"])
 def test_the_monitor_cut_off_is_one_blind_incident(hospital: Running, how: str) -> None:
-    before, what = set(hospital.incidents()), f"monitor cut off ({how})"
+    fault = Fault(hospital, f"monitor cut off ({how})")
     cut(hospital.lab, "mon", how)
-    incident = raised(hospital, before, what=what)
+    incident = fault.raised()
     impact = hospital.get("impact")["items"]
     mend(hospital.lab, "mon", how)
     assert incident["kind"] == "blind"
     assert set(states(incident).values()) <= {"unknown"}
     assert {line["state"] for line in impact if line["service"] == "ehr"} == {"unknown"}
-    recovers(hospital, incident["id"], before, what=what)
+    fault.recovers(incident["id"])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from smallsite import Night, hospital
 
-from healthmon.model.incident import IncidentState
+from healthmon.model.incident import IncidentKind, IncidentState
 from healthmon.model.sample import Reading, Reason
 
 
@@ -43,3 +43,46 @@ def test_a_backlog_that_the_next_look_confirms_is_an_incident() -> None:
     night.engine.observe([replace(reading) for reading in backlog], now=night.now)
     night.run(30.0)
     assert any(one.root.target == "ehr-web" and one.state is IncidentState.OPEN for one in night.incidents())
+
+
+def test_blindness_brings_back_no_incident_that_is_over() -> None:
+    night = Night(hospital())
+    night.run(30.0)
+    night.down["sw-w7"] = Reason.TIMEOUT
+    night.run(30.0)
+    over = night.only()
+    del night.down["sw-w7"]
+    night.run(30.0)
+    assert night.only_or_mitigated().state is IncidentState.MITIGATED
+    night.cut.add("poller")
+    night.run(60.0)
+    blind = night.only()
+    assert blind.kind is IncidentKind.BLIND
+    night.cut.clear()
+    night.run(90.0)
+    assert {one.id: one.state for one in night.incidents()} == {
+        over.id: IncidentState.MITIGATED,
+        blind.id: IncidentState.MITIGATED,
+    }
+    assert [(notice.why, notice.incident) for notice in night.notices] == [
+        ("opened", over.id),
+        ("mitigated", over.id),
+        ("opened", blind.id),
+        ("mitigated", blind.id),
+    ]
+
+
+def test_what_still_fails_when_sight_returns_is_an_incident_again() -> None:
+    night = Night(hospital())
+    night.run(30.0)
+    night.down["sw-w7"] = Reason.TIMEOUT
+    night.run(30.0)
+    del night.down["sw-w7"]
+    night.run(30.0)
+    night.cut.add("poller")
+    night.run(30.0)
+    night.down["sw-w7"] = Reason.TIMEOUT
+    night.run(10.0)
+    night.cut.clear()
+    night.run(90.0)
+    assert night.only().root.target == "sw-w7"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from healthmon.alerting.incidents.correlate import Group
 from healthmon.model.alert import Alert, AlertKey
-from healthmon.model.incident import Incident, IncidentKind
+from healthmon.model.incident import Incident, IncidentKind, IncidentState
 
 #: A lone member of an incident of this severity or milder stops drawing others in after a day.
 _LONE_FROM_SEVERITY = 3
@@ -112,9 +112,16 @@ class _Placer:
         return None if held is None else self._alias(held)
 
     def _leaves(self, held: str | None, group: Group) -> bool:
-        """What was put down to our blindness and fails by itself gets an incident of its own."""
-        blind = held is not None and self._open[held].kind is IncidentKind.BLIND
-        return blind and group.kind is not IncidentKind.BLIND
+        """What was put down to our blindness and fails by itself gets an incident of its own.
+
+        And what is put down to our blindness brings back no incident that is over.
+        """
+        if held is None:
+            return False
+        there = self._open[held]
+        if group.kind is IncidentKind.BLIND:
+            return there.kind is not IncidentKind.BLIND and there.state is IncidentState.MITIGATED
+        return there.kind is IncidentKind.BLIND
 
     def _add(self, id_: str, group: Group | None, members: Sequence[tuple[Alert, str | None]]) -> None:
         if group is not None:
