@@ -77,6 +77,7 @@ class OneSite:
         self.services = {"ed": Service(), "icu": Service()}
         self.inbox = folder / "inbox.jsonl"
         self.data = folder / "data"
+        folder.mkdir(exist_ok=True)
         self.config = folder / "healthmon.yaml"
         self.site = self._site() | changes
         self.log = folder / f"{role_name}.log"

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from healthmon.model.errors import StoreDown
+from healthmon.model.errors import ConfigError, StoreDown
 
 INSTALL = "install it (Debian: apt-get install influxdb) or pass --store-url http://HOST:8086"
 INFLUXD = """reporting-disabled = true
@@ -39,7 +39,7 @@ async def demo_store(kind: str, url: str | None) -> AsyncIterator[Any]:
         yield "embedded"
         return
     if kind != "influxdb":
-        raise StoreDown(f"--store {kind}: unknown (allowed: embedded, influxdb)")
+        raise ConfigError([f"--store {kind}: unknown (allowed: embedded, influxdb)"])
     if url is None:
         async with _started() as started:
             yield _section(started)

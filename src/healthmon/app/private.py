@@ -34,7 +34,7 @@ def secret_of(path: Path) -> bytes:
 def usable(data_dir: Path) -> None:
     """Make the folder and write in it once; raises ConfigError in words."""
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=data_dir):
             pass
     except OSError as error:

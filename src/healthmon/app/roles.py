@@ -16,7 +16,7 @@ from healthmon.app.server import Server
 from healthmon.app.surface import Surface
 from healthmon.app.webapp import application
 from healthmon.config import SiteConfig, plan_for, poller_plan
-from healthmon.model.errors import ConfigError
+from healthmon.model.errors import ConfigError, TransportDown
 from healthmon.model.plan import Broker, Plan
 from healthmon.model.ports import Clock
 from healthmon.runtime.supervise import Unit, spawn
@@ -47,10 +47,10 @@ def known_broker(site: SiteConfig) -> Broker:
     path = site.data_dir / BROKER_FILE
     try:
         return Broker(**json.loads(path.read_text()))
+    except FileNotFoundError as error:
+        raise TransportDown(f"{path}: no embedded broker is described here; start `healthmon server` first") from error
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(
-            [f"{path}: no embedded broker is described here ({error}); start `healthmon server` first"]
-        ) from error
+        raise ConfigError([f"{path}: does not describe a broker ({error}); start `healthmon server` again"]) from error
 
 
 def _broker_json(broker: Broker) -> dict[str, str | None]:
@@ -84,9 +84,7 @@ async def run_server(
 
 def _here(plan: Plan, site: SiteConfig) -> Plan:
     """An agent beside the server keeps its spool in the server's data folder and obeys the same stop button."""
-    return replace(
-        plan, spool_path=str(site.data_dir / plan.spool_path), stop_file=str(site.data_dir / "stop-probing")
-    )
+    return replace(plan, spool_path=str(site.data_dir / plan.spool_path), stop_file=str(site.data_dir / "stop-probing"))
 
 
 @contextlib.asynccontextmanager

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import date
 from functools import wraps
 from pathlib import Path
@@ -83,6 +84,14 @@ def today() -> date:
     return date.fromtimestamp(SystemClock().now())
 
 
+def listening(web: Any, listen: str) -> Any:
+    """The web section with another address."""
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ConfigError([f"--listen {listen}: is not HOST:PORT (for example 127.0.0.1:8470)"])
+    return replace(web, host=host.strip("[]"), port=int(port))
+
+
 def start(work: Coroutine[Any, Any, Any]) -> None:
     """Run a role until a signal ends it."""
     asyncio.run(until_signal(work))
@@ -99,6 +108,7 @@ def up(
     json_: JsonOption = False,
     verbose: VerboseOption = False,
     agent: Annotated[list[str] | None, typer.Option(help="also run this declared agent here (default: local)")] = None,
+    listen: Annotated[str | None, typer.Option(help="HOST:PORT of the board instead of web.listen")] = None,
 ) -> None:
     """Server, poller and local agent on the embedded broker and store.
 
@@ -110,6 +120,8 @@ def up(
     levels(verbose)
     path = find_config(config)
     site = need_config(path) if path else default_site(today=today())
+    if listen is not None:
+        site = replace(site, web=listening(site.web, listen))
     local = agent if agent is not None else [a for a in ("local",) if a in site.estate.agents]
 
     def ready(url: str) -> None:
@@ -305,8 +317,19 @@ def agents(config: ConfigOption = None, url: str | None = None, json_: JsonOptio
     if json_:
         typer.echo(json.dumps(items))
         return
-    rows = [[a["agent"], a["state"], a["last_at"] or "never", a["target"] or ""] for a in items]
-    typer.echo(table(["agent", "state", "last heard", "target"], rows))
+    rows = [[a["agent"], a["state"], a["last_at"] or "never", a["target"] or "", remarks(a)] for a in items]
+    typer.echo(table(["agent", "state", "last heard", "target", "remarks"], rows))
+
+
+def remarks(agent: dict[str, Any]) -> str:
+    """What somebody should look at."""
+    found = {
+        "cloned: two machines speak with this name": agent["cloned"],
+        f"clock {-agent['skew_s']:+.0f} s off": agent["skew_s"],
+        f"{agent['gaps']} batches missing": agent["gaps"],
+        f"{agent['dropped']} batches given up": agent["dropped"],
+    }
+    return "; ".join(words for words, is_so in found.items() if is_so)
 
 
 @app.command()
