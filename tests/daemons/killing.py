@@ -99,14 +99,19 @@ class Rig:
         return self.folder / "spooled.tsv"
 
     def kill(self, what: str) -> None:
-        self.kills[what] += 1
+        """`store+server`: the store is gone for a while, and then the server that holds rows for it."""
+        names = what.split("+")
+        self.kills.update(names)
         if what == "broker" and self.mosquitto is None:
             os.kill(self._embedded_pid(), signal.SIGKILL)
             return
-        daemon = {"agent": self.agent, "server": self.server, "broker": self.mosquitto, "store": self.influx}[what]
-        assert daemon is not None
-        daemon.kill9()
-        daemon.start()
+        known = {"agent": self.agent, "server": self.server, "broker": self.mosquitto, "store": self.influx}
+        daemons = [daemon for name in names if (daemon := known[name]) is not None]
+        for daemon in daemons:
+            daemon.kill9()
+            time.sleep(1.5 if len(daemons) > 1 else 0.0)
+        for daemon in reversed(daemons):
+            daemon.start()
 
     def _embedded_pid(self) -> int:
         (pid_file,) = (self.folder / "data" / "broker").glob("*.pid")

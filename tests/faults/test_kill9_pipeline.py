@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.timeout(180)]
 
 #: Three kills for each time that the service goes down and up, and each of them at each moment.
 EMBEDDED = (("agent", "broker", "server"), ("server", "agent", "broker"), ("broker", "server", "agent"))
-OUTSIDE = (("server", "store", "broker"), ("agent", "server", "store"), ("store", "broker", "server"))
+OUTSIDE = (("server", "store", "broker"), ("agent", "store+server", "store"), ("store", "broker", "server"))
 
 
 def down_and_up(site: Rig, kills: tuple[str, ...]) -> None:
