@@ -30,19 +30,29 @@ class Issued:
 class Authority:
     """A certificate authority in a folder; `ca_file` is what a client must trust."""
 
-    def __init__(self, folder: Path, name: str = "healthmon test authority") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str = "healthmon test authority",
+        *,
+        above: Authority | None = None,
+        ends_days: float = 3650.0,
+    ) -> None:
+        """With one `above` it is an intermediate, whose certificate goes along with what it issues."""
         self.folder = folder
-        self.ca_file = folder / "ca.pem"
+        self.ca_file = folder / ("ca.pem" if above is None else "intermediate.pem")
+        self._above = above
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named(name)
         now = datetime.now(UTC)
+        issuer, signer = (self._name, self._key) if above is None else (above._name, above._key)
         self._certificate = (
             _builder(
-                self._name, self._name, self._key.public_key(), now - timedelta(days=1), now + timedelta(days=3650)
+                self._name, issuer, self._key.public_key(), now - timedelta(days=1), now + timedelta(days=ends_days)
             )
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=1 if above is None else 0), critical=True)
             .add_extension(_usage(signs_certificates=True), critical=True)
-            .sign(self._key, hashes.SHA256())
+            .sign(signer, hashes.SHA256())
         )
         self.ca_file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
@@ -68,7 +78,8 @@ class Authority:
             .sign(signer, hashes.SHA256())
         )
         issued = Issued(self.folder / f"{stem}.pem", self.folder / f"{stem}.key", starts.timestamp(), ends.timestamp())
-        issued.cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        shown = [certificate] if self._above is None else [certificate, self._certificate]
+        issued.cert_file.write_bytes(b"".join(one.public_bytes(serialization.Encoding.PEM) for one in shown))
         issued.key_file.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import ssl
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,9 +53,11 @@ def _context(trust: Trust, _changed_ns: tuple[int, ...]) -> ssl.SSLContext:
     else:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = _VERSIONS[trust.min_version]
-    if trust.max_version is not None:
-        context.maximum_version = _VERSIONS[trust.max_version]
+    with warnings.catch_warnings():  # old versions are deprecated, and old devices speak nothing else
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = _VERSIONS[trust.min_version]
+        if trust.max_version is not None:
+            context.maximum_version = _VERSIONS[trust.max_version]
     if trust.min_version in ("1.0", "1.1"):
         context.set_ciphers("DEFAULT:@SECLEVEL=0")  # OpenSSL 3 offers TLS 1.0 and 1.1 at level 0 only
     if trust.alpn:

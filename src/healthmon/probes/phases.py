@@ -10,6 +10,8 @@ from healthmon.probes.reasons import Fault, explain, timed_out
 _DOING = {
     "dns": "looking up the name",
     "connect": "connecting",
+    "proxy": "connecting through the proxy",
+    "token": "asking the token service",
     "tls": "in the TLS handshake",
     "handshake": "in the TLS handshake",
     "wait": "waiting for the answer",
