@@ -274,7 +274,8 @@ class Night:
         return Reason.TIMEOUT if self._unreachable(target_id) or (host and self._unreachable(host)) else None
 
     def _unreachable(self, id_: str) -> bool:
-        return any(self._need_down(need) for need in self.estate.targets[id_].needs)
+        thing = self.estate.targets.get(id_) or self.estate.services[id_]
+        return any(self._need_down(need) for need in thing.needs)
 
     def _need_down(self, need: Any) -> bool:
         if isinstance(need, AtLeast):
@@ -291,7 +292,7 @@ class Night:
                             found += [
                                 (one.id, chk.id, a) for a in self.estate.agents if a != "poller" and self._heard(a)
                             ]
-                    else:
+                    elif vantage == "poller" or self._heard(vantage):
                         found.append((one.id, chk.id, vantage))
         return found
 

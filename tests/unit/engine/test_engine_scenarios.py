@@ -267,6 +267,7 @@ def test_a_slow_front_end_is_slow_not_lost() -> None:
     assert incident.root.target == "ehr-web"
     assert {line.state for line in incident.impact} == {ServiceState.DEGRADED}
     assert "slow or partly working" in incident.title
+    assert "seen only from" not in incident.plain_text, "slow answers are ok readings, and no proof of speed"
 
 
 def test_it_comes_back_as_the_same_incident() -> None:
