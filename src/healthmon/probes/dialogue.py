@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -172,15 +173,27 @@ class Dialogue:
             await self._fill()
         return self._take(size)
 
+    async def until(self, pattern: re.Pattern[bytes], most: int) -> None:
+        """Read until this is found in the first `most` bytes. Raises Finding(closed, bad_response)."""
+        while not pattern.search(self._buffer[:most]):
+            if len(self._buffer) >= most or (not await self._more() and self._buffer):
+                raise Finding(Reason.BAD_RESPONSE, "the answer does not match")
+            if not self._buffer:
+                raise Finding(Reason.CLOSED, "closed without an answer")
+
     async def _fill(self) -> None:
+        if not await self._more():
+            raise Finding(Reason.CLOSED, "closed in the middle of an answer" if self._buffer else "closed unanswered")
+
+    async def _more(self) -> bool:
+        """False at the end of the stream."""
         if self._streams is not None:
             data = await self._streams[0].read(65536)
         else:
             assert self.sock is not None
             data = await asyncio.get_running_loop().sock_recv(self.sock, 65536)
-        if not data:
-            raise Finding(Reason.CLOSED, "closed in the middle of an answer" if self._buffer else "closed unanswered")
         self._buffer += data
+        return bool(data)
 
     def _take(self, size: int) -> bytes:
         taken = bytes(self._buffer[:size])

@@ -1,29 +1,32 @@
-"""TCP: does the port accept, and does what comes back look right."""
+"""TCP: does the port accept, does TLS come up behind it, and does what comes back look right."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from healthmon.model.errors import HealthmonError
 from healthmon.model.plan import Job
-from healthmon.model.ports import Address, Sight
-from healthmon.model.sample import Family, Reading, Reason
+from healthmon.model.ports import Sight
+from healthmon.model.sample import Family, Reading
 from healthmon.probes.address import host_port
-from healthmon.probes.connect import dial, hang_up, of_version, open_streams
+from healthmon.probes.certificate import TLS_FAMILY
+from healthmon.probes.connect import Trust
+from healthmon.probes.dialogue import Dialogue, Place
 from healthmon.probes.http_expect import check_patterns
-from healthmon.probes.look import Look, Settings, samples_of
-from healthmon.probes.phases import Phases
-from healthmon.probes.reasons import Finding
+from healthmon.probes.look import Settings
+from healthmon.probes.param_checks import check_choice, check_network, check_range
+from healthmon.probes.starttls import PRESETS, upgrade
 
-FAMILIES = (Family("tcp", frozenset({"dns_seconds", "connect_seconds", "answer_seconds", "duration_seconds"})),)
+FAMILIES = (
+    Family("tcp", frozenset({"dns_seconds", "connect_seconds", "tls_seconds", "answer_seconds", "duration_seconds"})),
+    TLS_FAMILY,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    """`send` goes out first; then what comes must match `expect` within `max_bytes`."""
+    """TLS first, if wished; then `send` goes out; then what comes must match `expect` within `max_bytes`."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
@@ -32,69 +35,48 @@ class Params:
     expect: str | None = None
     max_bytes: int = 4096
     ip_version: int = 0
+    tls: bool = False
+    starttls: str | None = None
+    verify: bool = True
+    ca_file: str | None = None
+    server_name: str | None = None
+    min_version: str = "1.2"
+    cert_file: str | None = None
+    key_file: str | None = None
 
     def __post_init__(self) -> None:
-        if self.port is not None and not 0 < self.port < 65536:
-            raise ValueError(f"port: {self.port} (allowed: 1 to 65535)")
-        if not 0 < self.max_bytes <= 1024 * 1024:
-            raise ValueError(f"max_bytes: {self.max_bytes} (allowed: 1 to 1048576)")
-        if self.ip_version not in (0, 4, 6):
-            raise ValueError(f"ip_version: {self.ip_version} (allowed: 0 for both, 4, 6)")
+        check_network(self.port, self.ip_version, self.min_version)
+        check_range("max_bytes", self.max_bytes, 1, 1024 * 1024)
         check_patterns(expect=self.expect)
+        if self.starttls is not None:
+            check_choice("starttls", self.starttls, tuple(PRESETS))
+            if self.tls:
+                raise ValueError("starttls: TLS is there from the first byte with tls: true; use one of them")
 
 
 class TcpProbe:
-    """Connects; without `expect` an accepted connection is enough."""
+    """Connects; without `expect` an accepted connection (and its TLS) is enough."""
 
     def __init__(self) -> None:
         self._settings = Settings(Params)
 
     async def probe(self, job: Job, sight: Sight) -> Reading:
-        """ok, or failed with refused, timeout, reset, closed, bad_response ..."""
+        """ok, or failed with refused, timeout, reset, closed, bad_response, tls_handshake, cert_expired ..."""
         params = self._settings.of(job)
-        phases = Phases(sight)
-        look = Look(job, sight)
-        try:
-            phases.enter("dns")
-            host, port = host_port(job.address, params.port)
-            addresses = of_version(await sight.resolve(host, params.port or port), params.ip_version)
-            left_s = max(0.01, job.timeout_s - phases.total_s())
-            async with asyncio.timeout(left_s):
-                await _converse(addresses, params, phases, left_s)
-        except (OSError, HealthmonError) as error:
-            fault = phases.fault_of(error, job.timeout_s)
-            return look.bad(fault, samples_of("tcp", phases.fields()))
-        return look.ok(samples_of("tcp", phases.fields()))
+        host, port = host_port(job.address, params.port)
+        trust = Trust(params.ca_file, params.verify, params.min_version, params.cert_file, params.key_file)
+        place = Place(host, params.port or port, params.ip_version, trust, params.tls, params.server_name)
 
+        async def talk(call: Dialogue) -> None:
+            if params.starttls is not None:
+                call.phases.enter("tls")
+                await upgrade(call, params.starttls)
+            if params.send is None and params.expect is None:
+                return
+            call.phases.enter("answer")
+            if params.send:
+                await call.send(params.send.encode())
+            if params.expect is not None:
+                await call.until(re.compile(params.expect.encode()), params.max_bytes)
 
-async def _converse(addresses: list[Address], params: Params, phases: Phases, left_s: float) -> None:
-    phases.enter("connect")
-    sock, _ = await dial(addresses, left_s)
-    if params.send is None and params.expect is None:
-        sock.close()
-        phases.enter("")
-        return
-    phases.enter("answer")
-    reader, writer = await open_streams(sock)
-    try:
-        writer.write((params.send or "").encode())
-        await _expect(reader, params)
-    finally:
-        hang_up(writer)
-    phases.enter("")
-
-
-async def _expect(reader: asyncio.StreamReader, params: Params) -> None:
-    if params.expect is None:
-        return
-    pattern, got = re.compile(params.expect.encode()), b""
-    while len(got) < params.max_bytes:
-        more = await reader.read(params.max_bytes - len(got))
-        got += more
-        if pattern.search(got):
-            return
-        if not more:
-            break
-    if not got:
-        raise Finding(Reason.CLOSED, "closed without an answer")
-    raise Finding(Reason.BAD_RESPONSE, "the answer does not match")
+        return await Dialogue(job, sight, "tcp", place).hold(talk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 
@@ -10,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthmon.model.errors import HealthmonError
 from healthmon.model.plan import Job
 from healthmon.model.sample import Reason
 from healthmon.probes import dns, ipp, ipp_wire, ldap_wire, mqtt_roundtrip, ntp, radius_wire, smb, ssh
@@ -19,6 +19,23 @@ from healthmon.probes.reasons import Finding
 from healthmon.runtime.clock import ManualClock
 
 WORDS = st.binary(max_size=400)
+
+
+class only:
+    """The block ends well or in a Finding of one of these reasons, with a text that can be shown."""
+
+    def __init__(self, *reasons: Reason) -> None:
+        self._reasons = reasons
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, trace: object) -> bool:
+        if not isinstance(error, Finding):
+            return False
+        assert error.fault.reason in self._reasons
+        assert error.fault.detail.isprintable()
+        return True
 
 
 def flipped(good: bytes) -> st.SearchStrategy[bytes]:
@@ -53,10 +70,8 @@ def test_dns_answers(data: bytes) -> None:
     answer = dns.parse(data)
     if answer is not None:
         dns.measured(answer)
-        try:
+        with only(Reason.BAD_STATUS, Reason.BAD_BODY):
             dns.judge(answer, dns.Params(name="ehr.example", answer_regex="x"))
-        except Finding as finding:
-            assert finding.fault.reason in (Reason.BAD_STATUS, Reason.BAD_BODY)
 
 
 @given(WORDS | flipped(bytes([0x24, 2, 6, 0xEC]) + bytes(44)))
@@ -64,11 +79,8 @@ def test_ntp_answers(data: bytes) -> None:
     answer = ntp.parse(data)
     if answer is not None:
         fields = ntp.measured(answer, (1.8e9, 1.8e9 + 0.1))
-        try:
+        with only(Reason.BAD_STATUS, Reason.BAD_BODY):
             ntp.judge(answer, fields, ntp.Params(max_offset_s=1.0))
-        except Finding as finding:
-            assert finding.fault.reason in (Reason.BAD_STATUS, Reason.BAD_BODY)
-            assert finding.fault.detail.isprintable()
 
 
 ENTRY = ldap_wire.message(
@@ -86,15 +98,13 @@ ENTRY = ldap_wire.message(
 
 @given(WORDS | flipped(ENTRY))
 def test_ldap_answers(data: bytes) -> None:
-    try:
+    with only(Reason.BAD_RESPONSE):
         size = ldap_wire.size_of(data)
         if size is None:
             return
         answer = ldap_wire.parse(data[size[0] : sum(size)])
         ldap_wire.attributes_of(answer)
         ldap_wire.result_code(answer)
-    except Finding as finding:
-        assert finding.fault.reason is Reason.BAD_RESPONSE
 
 
 def test_an_ldap_entry_is_read() -> None:
@@ -121,10 +131,8 @@ def test_ldap_filters(text: str, made: bytes) -> None:
 
 @given(st.text(alphabet="()&|!=*a<>\\2", max_size=30))
 def test_any_text_is_a_filter_or_a_mistake(text: str) -> None:
-    try:
+    with contextlib.suppress(ValueError):
         ldap_wire.search_filter(text)
-    except ValueError as error:
-        assert str(error).startswith("filter:")
 
 
 def test_a_deep_filter_is_a_mistake() -> None:
@@ -175,10 +183,8 @@ OFFER = bytes([20]) + bytes(16) + b"\0\0\0\3a,b" * 10 + bytes(5)
 
 @given(WORDS | flipped(OFFER))
 def test_ssh_offers(data: bytes) -> None:
-    try:
+    with only(Reason.BAD_RESPONSE):
         ssh.algorithms(data)
-    except Finding as finding:
-        assert finding.fault.reason is Reason.BAD_RESPONSE
 
 
 def test_an_ssh_offer_is_read() -> None:
@@ -187,11 +193,9 @@ def test_an_ssh_offer_is_read() -> None:
 
 @given(WORDS | flipped(b"\xfeSMB\x40\0" + bytes(58) + b"\x41\0\1\0\x11\3\1\0" + bytes(80)))
 def test_smb_answers(data: bytes) -> None:
-    try:
+    with only(Reason.BAD_RESPONSE, Reason.BAD_STATUS, Reason.BAD_BODY):
         answer = smb.parse(data)
         smb.judge(answer, smb.Params(min_dialect="3.0", require_signing=True))
-    except Finding as finding:
-        assert finding.fault.reason in (Reason.BAD_RESPONSE, Reason.BAD_STATUS, Reason.BAD_BODY)
 
 
 def test_an_smb_request_has_its_contexts_on_eight_bytes() -> None:
@@ -207,16 +211,13 @@ PRINTER = b"\2\0\0\0\0\0\0\1\4" + b"\x23\0\x0dprinter-state\0\4\0\0\0\5" + b"\x2
 
 @given(WORDS | flipped(PRINTER))
 def test_ipp_answers(data: bytes) -> None:
-    try:
+    with only(Reason.BAD_RESPONSE, Reason.BAD_STATUS):
         _, attributes = ipp_wire.parse(data)
         ipp.measured(attributes)
         for sample in ipp.markers(attributes):
             assert 0.0 <= sample.value <= 1.0
             assert sample.labels["marker"].isascii()
         ipp.judge(attributes, ipp.Params())
-    except Finding as finding:
-        assert finding.fault.reason in (Reason.BAD_RESPONSE, Reason.BAD_STATUS)
-        assert finding.fault.detail.isprintable()
 
 
 class _Said:
@@ -240,10 +241,8 @@ def test_mqtt_packets_of_any_length_are_read_back(content: bytes) -> None:
 
 @given(WORDS)
 def test_mqtt_noise(data: bytes) -> None:
-    try:
+    with only(Reason.CLOSED, Reason.BAD_RESPONSE):
         asyncio.run(mqtt_roundtrip.read_packet(_Said(data)))  # type: ignore[arg-type]
-    except HealthmonError as error:
-        assert isinstance(error, Finding)
 
 
 def test_a_refused_password_rests_and_a_new_one_does_not() -> None:
