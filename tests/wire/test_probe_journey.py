@@ -155,6 +155,17 @@ async def test_a_refused_login_is_tried_twice_and_then_rests(stranger: Mapping[s
     assert records.refused == 2  # far from any lockout
 
 
+async def test_a_new_password_is_tried_at_once(stranger: Mapping[str, str]) -> None:
+    records, walker = Records(), Walker()
+    async with serving_app(records.app()) as url:
+        for _ in range(3):
+            await walker.walk("form-login", url, **stranger)
+        Path(stranger["password_file"]).write_text(PASSWORD)
+        reading = await walker.walk("form-login", url, **stranger)
+    assert verdict(reading) == ("ok", None), reading
+    assert records.refused == 2
+
+
 async def test_a_server_that_breaks_at_the_login_is_no_refusal(account: Mapping[str, str]) -> None:
     records, walker = Records(break_at="/session"), Walker()
     async with serving_app(records.app()) as url:

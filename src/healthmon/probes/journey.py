@@ -16,7 +16,7 @@ from healthmon.probes.http import PHASES
 from healthmon.probes.http_client import Client
 from healthmon.probes.http_expect import check_patterns
 from healthmon.probes.http_params import ClientParams
-from healthmon.probes.journey_logins import Logins
+from healthmon.probes.journey_logins import Key, Logins
 from healthmon.probes.journey_step import Step, lone_place
 from healthmon.probes.journey_walk import Walk
 from healthmon.probes.look import Look, Settings, samples_of
@@ -104,36 +104,45 @@ class JourneyProbe:
         """ok, or the failure of one step, which the detail names."""
         params = self._settings.of(job)
         look = Look(job, sight)
-        rest_s = self._logins.rest_s((job.target, job.check), sight.clock.mono())
+        account = _account(params)
+        key = (job.target, job.check, *account.values())  # a new password is tried at once
+        rest_s = self._logins.rest_s(key, sight.clock.mono())
         if rest_s > 0.0:
             return look.bad(Fault(Reason.AUTH_FAILED, _resting(rest_s)))
-        walk = self._walk(job, params, sight)
+        walk = self._walk(job, params, account, sight)
         fault = await _through(job, params, walk)
-        passed = float(len([name for name in walk.passed if name in {step.name for step in params.steps}]))
-        whole = {"duration_seconds": walk.client.total_s(), "steps": float(len(params.steps)), "steps_passed": passed}
-        samples = samples_of("journey", whole | ({"failed_step": walk.failed} if walk.failed else {})) + walk.samples
-        self._learn(job, params, walk, sight)
+        self._learn(key, params, walk, sight)
+        samples = _whole(params, walk) + walk.samples
         return look.ok(samples) if fault is None else look.bad(fault, samples)
 
-    def _walk(self, job: Job, params: Params, sight: Sight) -> Walk:
+    def _walk(self, job: Job, params: Params, account: dict[str, str], sight: Sight) -> Walk:
         home = parse_url(job.address)
-        values = {**params.defaults, **params.values}
-        if params.user is not None and params.password_file is not None:
-            secret = Path(params.password_file).read_text().rstrip("\r\n")
-            values |= {"user": params.user, "password": secret}
         client = Client(
             params, sight, home=home, limit_s=job.timeout_s, tokens=self._tokens, basic=params.basic_auth, discreet=True
         )
+        values = {**params.defaults, **params.values, **account}
         return Walk(client, job.address, home, values, params.login_at, sight)
 
-    def _learn(self, job: Job, params: Params, walk: Walk, sight: Sight) -> None:
-        key = (job.target, job.check)
+    def _learn(self, key: Key, params: Params, walk: Walk, sight: Sight) -> None:
         if walk.login_refused:
-            self._logins.refused(
-                key, now=sight.clock.mono(), most=params.max_login_failures, rest_s=params.login_retry_s
-            )
+            now = sight.clock.mono()
+            self._logins.refused(key, now=now, most=params.max_login_failures, rest_s=params.login_retry_s)
         elif walk.login_accepted:
             self._logins.accepted(key)
+
+
+def _account(params: Params) -> dict[str, str]:
+    """Name and password as they stand now. Raises OSError."""
+    if params.user is None or params.password_file is None:
+        return {}
+    return {"user": params.user, "password": Path(params.password_file).read_text().rstrip("\r\n")}
+
+
+def _whole(params: Params, walk: Walk) -> list[Sample]:
+    names = {step.name for step in params.steps}
+    passed = float(len([name for name in walk.passed if name in names]))
+    whole = {"duration_seconds": walk.client.total_s(), "steps": float(len(params.steps)), "steps_passed": passed}
+    return samples_of("journey", whole | ({"failed_step": walk.failed} if walk.failed else {}))
 
 
 async def _through(job: Job, params: Params, walk: Walk) -> Fault | None:

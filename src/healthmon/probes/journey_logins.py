@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 _MOST = 50_000
 
-Key = tuple[str, str]
+#: Target, check, and the account with its password: a changed one starts afresh.
+Key = tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -16,7 +17,7 @@ class _Account:
 
 
 class Logins:
-    """By check; monotonic seconds."""
+    """By check and account; monotonic seconds."""
 
     def __init__(self) -> None:
         self._accounts: dict[Key, _Account] = {}
