@@ -153,7 +153,8 @@ def score(table: SeverityTable, hospital: Hospital, situation: Situation) -> Sco
     if situation.single_device:
         candidates.append((4, _sooner(situation, 2 if situation.staffed else 3, table)))
     if not candidates:
-        candidates.append((5, _sooner(situation, 1, table)))
+        # nothing is known to be lost: that is never worse than the mildest loss, unless nothing is mapped at all
+        candidates.append((5, _sooner(situation, 3 if situation.mapped else 1, table)))
     bump = 1 if situation.spare_unhealthy else 0
     rated = [(table.number(i, u - bump), _clamp(i), _clamp(u - bump)) for i, u in candidates]
     severity, impact, urgency = min(rated)

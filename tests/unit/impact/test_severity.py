@@ -107,6 +107,7 @@ VECTORS = {
         scored(*harms(*EVERY), kind=WARNING, due_in_s=float("inf"), uncorroborated=True),
         (3, 1, 4),
     ),
+    "something fails and nothing is lost": (scored(), (5, 5, 3)),
     "unmapped server": (scored(mapped=False), (3, 5, 1)),
     "cut off": (scored(kind=IncidentKind.BLIND), (2, 2, 2)),
     "cut off from the ED": (scored(kind=IncidentKind.BLIND, sees_critical=True), (1, 1, 1)),
@@ -172,7 +173,7 @@ SOONER = {float("inf"): 3 * DAY, 40 * DAY: 3 * DAY, 3 * DAY: 7200.0, 7200.0: 60.
 
 
 @given(SITUATION, HARM, st.data())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=1000, deadline=None)
 def test_monotone(situation: Situation, more: Harm, data: st.DataObject) -> None:
     """Nothing that makes it worse for anybody makes the number milder."""
     before = score(TABLE, HOSPITAL, situation).severity
