@@ -31,6 +31,7 @@ async def test_the_whole_story(tmp_path: Path) -> None:
     assert "ward-7       ehr        lost" in story
     assert story.count("page to inbox: sent") >= 2
     assert "root: ehr-web" in story
+    assert story.count("ehr        degraded") == 6, "slow answers are ok readings, and no proof of speed"
     pages = [json.loads(line) for line in (tmp_path / "inbox.jsonl").read_text().splitlines()]
     assert [page["why"] for page in pages][:2] == ["opened", "mitigated"]
     assert {page["incident"]["root"]["target"] for page in pages} == {"sw-ward7", "ehr-web"}

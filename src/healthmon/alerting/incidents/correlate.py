@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from healthmon.alerting.incidents.blind import BLIND_RULE, holds_back
@@ -46,6 +46,7 @@ class Troubles:
     local_down: dict[str, frozenset[str]] = field(default_factory=dict)
     local_degraded: dict[str, frozenset[str]] = field(default_factory=dict)
     checks: dict[str, frozenset[str]] = field(default_factory=dict)  # the failing checks of each
+    slow_series: frozenset[Series] = frozenset()  # who sees slow answers: ok readings that prove no speed
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +82,37 @@ def correlate(
     rest = [a for a in active if a.key not in held and a.key.rule != BLIND_RULE]
     hard = [alert for alert in rest if alert.effect in (Effect.DOWN, Effect.DEGRADED)]
     recovering = {_series(alert): float("inf") for alert in active if alert.phase is Phase.CLEARING}
-    run = _Run(evidence, now, hard, {**(cleared or {}), **recovering})
+    doubted = {(alert.key.rule, _series(alert)) for alert in alerts.values() if _bad(alert)}
+    run = _Run(evidence, now, hard, {**(cleared or {}), **recovering}, doubted)
     hard_groups = run.groups()
     groups += hard_groups
     warnings = [alert for alert in rest if alert.effect not in (Effect.DOWN, Effect.DEGRADED)]
     groups = _come_true(groups, warnings)
     groups += _warnings([alert for alert in warnings if not _in_any(groups, alert)])
-    return Picture(tuple(_joined(groups)), _troubles(hard_groups, run.findings))
+    troubles = _troubles(hard_groups, run.findings)
+    troubles.slow_series = frozenset(_series(a) for a in alerts.values() if a.effect is Effect.DEGRADED and _bad(a))
+    return Picture(tuple(_joined(groups)), troubles)
+
+
+def _bad(alert: Alert) -> bool:
+    """Its newest reading speaks against the target, whether or not that is confirmed."""
+    return alert.phase in (Phase.PENDING, Phase.FIRING)
 
 
 class _Run:
     """One correlation of the hard alerts (down and degraded)."""
 
     def __init__(
-        self, evidence: Evidence, now: float, alerts: Sequence[Alert], cleared: Mapping[Series, float]
+        self,
+        evidence: Evidence,
+        now: float,
+        alerts: Sequence[Alert],
+        cleared: Mapping[Series, float],
+        doubted: Container[tuple[str, Series]],
     ) -> None:
         self._evidence = evidence
         self._cleared = cleared
+        self._doubted = doubted  # what this very rule finds bad there too: slow answers are ok readings
         self._graph = evidence.graph
         self._now = now
         self.findings = {target: self._finding(target, own) for target, own in _by_target(alerts).items()}
@@ -146,7 +161,7 @@ class _Run:
         looked_at = own.started if own is not None else since
         for other in self._evidence.same_check_ok(_series(alert), since, self._now):
             # one that has only just recovered says nothing until we have looked again ourselves
-            if looked_at > self._cleared.get(other, float("-inf")):
+            if looked_at > self._cleared.get(other, float("-inf")) and (key.rule, other) not in self._doubted:
                 return True
         check = self._evidence.index.check(key.target, key.check)
         is_ping = check is not None and check.kind == "icmp"

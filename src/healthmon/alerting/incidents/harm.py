@@ -95,11 +95,18 @@ class Losses:
         if known is None:
             troubles = self._troubles
             down = {id_ for id_, since in troubles.down.items() if not self._works_from(area, id_, since)}
-            slow = {id_ for id_, since in troubles.degraded.items() if not self._works_from(area, id_, since)}
+            slow = {id_ for id_, since in troubles.degraded.items() if not self._quick_from(area, id_, since)}
             down |= {id_ for id_, areas in troubles.local_down.items() if area in areas}
             slow |= {id_ for id_, areas in troubles.local_degraded.items() if area in areas}
             known = self._seen_down[area] = (frozenset(down), frozenset(slow))
         return known
+
+    def _quick_from(self, area: str, id_: str, since: float) -> bool:
+        """It works from there, and nobody there sees it answer slowly."""
+        areas = (
+            self._evidence.estate.vantage_area(series[2]) for series in self._troubles.slow_series if series[0] == id_
+        )
+        return area not in areas and self._works_from(area, id_, since)
 
     def _works_from(self, area: str, id_: str, since: float) -> bool:
         """Somebody in the area has seen it ok, as deep as it fails elsewhere, or what passes through it."""
