@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-all check bench boards docs clean
+.PHONY: demo test test-all check bench boards docs fuzz clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("healthmon needs Python 3.11 or newer; try: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
@@ -26,6 +26,9 @@ check: $(READY)         ## style, types, layers
 	$(BIN)/ruff format --check src tests tools benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(READY)          ## new damaged messages for every parser of network input: minutes (N=examples for each)
+	HEALTHMON_FUZZ=$(or $(N),20000) $(BIN)/python -m pytest tests/unit/fuzz tests/wire/test_fuzz_probes.py --timeout=7200 $(ARGS)
 
 bench: $(READY)         ## measured beside the peers, in one run
 	$(BIN)/python -m benchmarks

@@ -49,7 +49,7 @@ def message_of(text: str) -> str:
     """The database's own words, from `error` (1.x, 3.x) or `message` (2.x), at most 300 characters."""
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if isinstance(body, dict):
         data = body.get("data")

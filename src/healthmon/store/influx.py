@@ -157,7 +157,7 @@ class InfluxStore:
     def _json(self, answer: _Answer) -> dict[str, Any]:
         """The body of an answer to a query, its errors included; raises StoreDown when there is none."""
         if answer.status in (200, 400, 404):
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 body: dict[str, Any] = json.loads(answer.text)
                 return body
         meaning(answer.status, answer.text, retry_after=answer.retry_after, at=self.dialect.at, stored=False)

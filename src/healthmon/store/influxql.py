@@ -40,6 +40,13 @@ def string(value: str) -> str:
 
 def series_of(body: dict[str, Any], query: Query) -> list[Series]:
     """The series of an answer whose times are epoch microseconds; raises ValueError with the database's words."""
+    try:
+        return _series_of(body, query)
+    except (AttributeError, IndexError, KeyError, TypeError, OverflowError):
+        raise ValueError("the database's answer is not one of InfluxQL") from None
+
+
+def _series_of(body: dict[str, Any], query: Query) -> list[Series]:
     result = (body.get("results") or [{}])[0]
     error = body.get("error") or result.get("error")
     if error:
