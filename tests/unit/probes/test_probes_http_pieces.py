@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -102,6 +104,16 @@ def undone(coding: str, body: bytes, most_bytes: int) -> int | Reason:
         return len(decoded(coding, body, most_bytes))
     except Finding as finding:
         return finding.fault.reason
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    bomb = gzip.compress(b"0" * 50_000_000)
+    tracemalloc.start()
+    try:
+        assert undone("gzip", bomb, 10_000) is Reason.TOO_LARGE
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_deep_json_is_no_crash() -> None:
