@@ -22,7 +22,7 @@ import yaml
 
 from benchmarks.measuring import child, free_port, healthmon, need, quantiles
 
-TRIALS = 32  # one target each, since a target that fails again soon belongs to its old incident
+TRIALS = 60  # one target each, since a target that fails again soon belongs to its old incident
 LONGEST_S = 10.0
 SETTLE_S = 10.0
 #: Pages go at any hour and at once, as the peer's do.
@@ -219,4 +219,3 @@ def one_trial(hooks: Webhooks, target: Target, name: str, waits: dict[str, list[
         if told is not None:
             found.append(told - began)
     target.open()
-    time.sleep(1.0)

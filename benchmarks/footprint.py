@@ -22,7 +22,7 @@ import yaml
 
 from benchmarks.measuring import child, free_port, healthmon, need, wait_for
 
-SECONDS = 60
+SECONDS = 120
 SETTLE_S = 10
 SCRAPE_EVERY_S = 15
 THIN = ("healthmon", "aiomqtt", "paho", "msgspec", "psutil")
