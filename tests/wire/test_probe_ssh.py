@@ -30,9 +30,11 @@ async def test_a_modern_server(tmp_path: Path) -> None:
             assert {"banner_seconds", "algorithms_seconds"} <= set(found)
             assert "host_key: ssh-ed25519" in str(transcript)
         required = await look("ssh", f"127.0.0.1:{port}", require=["ssh-ed25519", "curve25519-sha256"])
+        makers = await look("ssh", f"127.0.0.1:{port}", forbid=["curve25519-sha256@libssh.org"])
         missing = await look("ssh", f"127.0.0.1:{port}", require=["ssh-dss"])
         banner = await look("ssh", f"127.0.0.1:{port}", banner_regex="dropbear")
     assert required.outcome is Outcome.OK
+    assert (makers.reason, makers.detail) == (Reason.BAD_BODY, "offered: curve25519-sha256")
     assert (missing.reason, missing.detail) == (Reason.BAD_BODY, "not offered: ssh-dss")
     assert (banner.reason, banner.detail) == (Reason.BAD_BODY, "the banner does not match")
 

@@ -13,7 +13,7 @@ from daemons.certs import Authority
 from daemons.directory import directory
 from daemons.looking import fields, look
 from daemons.mailhost import mailhost
-from daemons.stream_faults import says
+from daemons.stream_faults import hangs, says
 from daemons.wire_faults import Behaviour, serving
 from healthmon.model.sample import Outcome, Reason
 
@@ -87,6 +87,20 @@ async def test_a_bad_certificate_tells_its_dates(authority: Authority) -> None:
         reading = await look("tcp", f"127.0.0.1:{port}", starttls="imap", ca_file=str(authority.ca_file))
     assert reading.reason is Reason.CERT_EXPIRED
     assert fields(reading, "tls")["expires_in_seconds"] == pytest.approx(-3 * 86400.0, abs=60.0)
+
+
+async def test_the_verdict_is_not_lost_to_a_second_call_that_hangs(authority: Authority) -> None:
+    first = server(SCRIPTS["imap"], context_of(authority, starts_days=-90.0, ends_days=-3.0))
+    calls: list[int] = []
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.append(1)
+        await (first if len(calls) == 1 else hangs)(reader, writer)
+
+    async with serving(once) as port:
+        reading = await look("tcp", f"127.0.0.1:{port}", starttls="imap", ca_file=str(authority.ca_file), timeout_s=0.6)
+    assert (reading.reason, len(calls)) == (Reason.CERT_EXPIRED, 2)
+    assert fields(reading, "tls") == {}
 
 
 @pytest.mark.parametrize(

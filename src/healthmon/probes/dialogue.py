@@ -84,7 +84,8 @@ class Dialogue:
         reading = look.bad(fault, self.samples())
         if fault.reason not in CERTIFICATE_REASONS:
             return reading
-        return replace(reading, samples=(*reading.samples, *await self._bad_certificate(talk)))
+        found = await self._bad_certificate(talk, self._job.timeout_s - look.took_s())
+        return replace(reading, samples=(*reading.samples, *found))
 
     def samples(self) -> list[Sample]:
         """Everything known so far."""
@@ -123,13 +124,17 @@ class Dialogue:
         if self._only_certificate:
             raise _Enough
 
-    async def _bad_certificate(self, talk: Callable[[Dialogue], Awaitable[None]]) -> list[Sample]:
-        """The dates of a certificate that was refused, by a second call that believes anything and ends there."""
+    async def _bad_certificate(self, talk: Callable[[Dialogue], Awaitable[None]], left_s: float) -> list[Sample]:
+        """The dates of a certificate that was refused, by a second call that believes anything and ends there.
+
+        It has the time that is left: the verdict must not be lost to a server that hangs now.
+        """
         believing = replace(self.place, trust=replace(self.place.trust, verify=False))
         second = Dialogue(self._job, self.sight, self._family, believing)
         second._only_certificate = True
         with suppress(OSError, HealthmonError, _Enough):
-            await second._whole(talk)
+            async with asyncio.timeout(left_s):
+                await second._whole(talk)
         return second._certificate
 
     def _close(self) -> None:

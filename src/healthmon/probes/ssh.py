@@ -91,10 +91,15 @@ async def _listen(call: Dialogue, params: Params) -> None:
     call.fields["weak_algorithms"] = float(len(flat & WEAK))
     bad = sorted(flat & set(params.forbid))
     if bad:
-        raise Finding(Reason.BAD_BODY, f"offered: {', '.join(bad)}")
+        raise Finding(Reason.BAD_BODY, f"offered: {_named(bad)}")
     missing = sorted(set(params.require) - flat)
     if missing:
-        raise Finding(Reason.BAD_BODY, f"not offered: {', '.join(missing)}")
+        raise Finding(Reason.BAD_BODY, f"not offered: {_named(missing)}")
+
+
+def _named(algorithms: list[str]) -> str:
+    """Without the maker behind the @, which looks like somebody's mail address."""
+    return ", ".join(dict.fromkeys(name.partition("@")[0] for name in algorithms))
 
 
 async def _banner(call: Dialogue) -> str:
