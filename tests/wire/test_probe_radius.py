@@ -103,6 +103,12 @@ async def test_answers(reply: Any, params: dict[str, Any], reason: Reason | None
     assert reading.reason is reason, reading
 
 
+async def test_a_forged_answer_before_the_true_one_changes_nothing() -> None:
+    async with answering_udp(lambda data: [answer(data, 3, secret=b"another"), answer(data, 2)]) as port:
+        reading = await look("radius", f"127.0.0.1:{port}", secret=SECRET, **LOGIN)
+    assert reading.outcome is Outcome.OK, reading
+
+
 async def test_the_password_is_hidden_and_the_request_signed() -> None:
     seen: list[bytes] = []
 

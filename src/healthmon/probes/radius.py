@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from healthmon.model.errors import HealthmonError
 from healthmon.model.plan import Job
-from healthmon.model.ports import Sight
+from healthmon.model.ports import Address, Sight
 from healthmon.model.sample import Family, Reading, Reason, Value
 from healthmon.probes import radius_wire as wire
 from healthmon.probes.address import host_port
@@ -75,12 +76,9 @@ class RadiusProbe:
             phases.enter("answer")
             if params.user and params.expect == "accept":
                 self._refusals.check(job, params.user, params.password, rest_s=params.auth_retry_s, clock=sight.clock)
-            request = request_of(params)
+            asked = Asked(params)
             left_s = max(0.01, job.timeout_s - phases.total_s())
-            answer = await ask(
-                addresses, lambda: request.data, lambda data: accept(data, request, params), limit_s=left_s,
-                tries=params.tries,
-            )  # fmt: skip
+            answer = await asked.put(addresses, left_s)
             phases.enter("")
             fields |= {"code": float(answer.code), "signed": answer.signed}
             sight.trace(f"{_SAID[answer.code]}, Message-Authenticator: {answer.signed}")
@@ -118,9 +116,28 @@ def request_of(params: Params) -> wire.Request:
     )
 
 
-def accept(data: bytes, request: wire.Request, params: Params) -> wire.Answer | None:
-    """The checked answer; None for a stray. Raises Finding(auth_failed) for one made with another secret."""
-    try:
-        return wire.parse(data, request, params.secret.encode())
-    except wire.Forged:
-        raise Finding(Reason.AUTH_FAILED, "the answer is not made with our secret") from None
+class Asked:
+    """One request under way. A forged answer, or a late one to who had our port before, is not the last word."""
+
+    def __init__(self, params: Params) -> None:
+        self._params = params
+        self._request = request_of(params)
+        self._forged = 0
+
+    async def put(self, addresses: Sequence[Address], limit_s: float) -> wire.Answer:
+        """The answer. Raises Finding(auth_failed) when only such came that are not made with our secret."""
+        try:
+            return await ask(
+                addresses, lambda: self._request.data, self._accept, limit_s=limit_s, tries=self._params.tries
+            )
+        except Finding:
+            if not self._forged:
+                raise
+            raise Finding(Reason.AUTH_FAILED, "the answer is not made with our secret") from None
+
+    def _accept(self, data: bytes) -> wire.Answer | None:
+        try:
+            return wire.parse(data, self._request, self._params.secret.encode())
+        except wire.Forged:
+            self._forged += 1
+            return None

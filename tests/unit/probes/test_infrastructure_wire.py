@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -272,3 +273,10 @@ def test_a_user_name_without_a_password_would_be_an_anonymous_login() -> None:
     """RFC 4513 section 5.1.2: servers say success to a name without a password, which proves nothing."""
     with pytest.raises(ValueError, match="go together"):
         check_account("cn=probe", "", protected=True, clear_password=False)
+
+
+def test_without_its_library_dns_is_unknown_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dns.exception", None)
+    with pytest.raises(Finding, match=r"healthmon\[dns\]") as caught:
+        dns.query_of(dns.Params(name="ehr.example"))
+    assert caught.value.fault.reason is Reason.NO_LIBRARY
