@@ -141,24 +141,6 @@ class Engine:
         hurry = self._waiting or len(self._evidence.latest) < _LARGE_SITE
         return self._news and (hurry or now - self._looked_at >= _WATCH_S)
 
-    def not_kept(self, step: EngineStep) -> None:
-        """The journal could not write this step: everything in it is offered again with the next one."""
-        changes = step.changes
-        for reading in changes.readings:
-            self._changed_readings.setdefault((reading.target, reading.check, reading.vantage), reading)
-        for incident in changes.incidents:
-            self._changed_incidents.setdefault(incident.id, incident)
-        for agent, seen in changes.presence.items():
-            self._changed_presence.setdefault(agent, seen)
-        for alert in changes.alerts:
-            self._desk.touched.setdefault(alert.key, alert)
-        fresh = {notice.key for notice in step.notices}
-        for notice in changes.notices:
-            if notice.key not in fresh:
-                self._telling.told(notice, None, self._now)
-        self._ledger = [*changes.ledger, *self._ledger]
-        self._telling.not_kept(step.notices, changes.ledger)
-
     def counts(self) -> dict[str, float]:
         """What was set aside and why; every figure only ever grows."""
         rules = {f"rule_errors.{rule}": float(count) for rule, count in self._desk.errors.items()}

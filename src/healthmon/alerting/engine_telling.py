@@ -53,7 +53,6 @@ class Telling:
         self._absorbed: dict[str, set[str]] = {}
         self._look: dict[str, float] = {}
         self._results: dict[str, Notice] = {}
-        self._again: list[Notice] = []
         self._recent: deque[LedgerRow] = deque(maxlen=_RECENT_ROWS)
 
     @property
@@ -89,11 +88,6 @@ class Telling:
         text = f"{who}: {notice.why.value}, {notice.result.value}"
         return noted(incident, Entry(now, what, text))
 
-    def not_kept(self, notices: Iterable[Notice], rows: Iterable[LedgerRow]) -> None:
-        """The journal refused these: nobody was told, no row was written."""
-        self._again = [*notices, *self._again]
-        self._ledgered.difference_update(row.key for row in rows)
-
     def drain_told(self) -> tuple[Notice, ...]:
         results = tuple(self._results.values())
         self._results.clear()
@@ -101,7 +95,7 @@ class Telling:
 
     def due(self, incidents: Mapping[str, Incident], now: float) -> tuple[tuple[Notice, ...], list[LedgerRow]]:
         """Notices and rows of every incident whose time has come."""
-        notices, self._again = self._again, []
+        notices: list[Notice] = []
         rows: list[LedgerRow] = []
         for id_ in sorted(id_ for id_, at in self._look.items() if at <= now):
             del self._look[id_]

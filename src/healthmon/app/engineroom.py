@@ -46,6 +46,7 @@ class Decided:
     notices: tuple[Notice, ...]
     asks: tuple[Ask, ...]
     keys: tuple[Key, ...]
+    moved: bool  # the picture has changed, even when there is nothing to write
 
 
 class EngineRoom:
@@ -94,7 +95,8 @@ class EngineRoom:
             epochs = {(e.agent, e.epoch): e for intake in taken if (e := intake.epoch)}
             changes = replace(step.changes, epochs=tuple(epochs.values()))
             keys = tuple(intake.key for intake in taken if intake.key)
-            self._decided = Decided(changes, step.notices, step.asks, keys)
+            moved = step.moved or not changes.empty()
+            self._decided = Decided(changes, step.notices, step.asks, keys, moved)
         return self._decided
 
     def committed(self) -> None:

@@ -214,7 +214,7 @@ class Server:
                 self.pipeline.journal_has(agent, epoch, seq)
                 self._ack_due.add((agent, epoch))
             self._last_step_mono = self.clock.mono()
-            if not decided.changes.empty():
+            if decided.moved:
                 self._bump()
             self.dispatcher.put(decided.notices)
             await self._send(decided)
@@ -321,6 +321,7 @@ class Server:
             self.counters
             | self.quarantine.counters
             | {k: float(v) for k, v in self.pipeline.counts().items()}
+            | {f"engine_{name}": value for name, value in self.room.engine.counts().items()}
             | store
             | self.dispatcher.counters()
         )

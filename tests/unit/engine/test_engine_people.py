@@ -245,32 +245,6 @@ def test_a_deadline_is_named_for_everything_that_time_alone_will_change() -> Non
     assert due <= night.now + 1_800.0
 
 
-def test_a_step_that_the_journal_refused_is_offered_again_whole() -> None:
-    """A full disk for three steps: what is written afterwards is what would have been written anyway."""
-    plain, refused = Night(hospital(wards=2, pcs=2)), Night(hospital(wards=2, pcs=2))
-    for night in (plain, refused):
-        night.run(40)
-        night.down["sw-w7"] = Reason.TIMEOUT
-    keep, lost = refused.journal.commit, []
-    for number in range(60):
-        plain.run(0.5)
-        refused.journal.commit = lost.append if number % 4 else keep  # type: ignore[method-assign]
-        refused.run(0.5)
-        if number % 4:
-            refused.engine.not_kept(refused.steps[-1])
-    refused.journal.commit = keep  # type: ignore[method-assign]
-    refused.run(0.5)
-    plain.run(0.5)
-    assert lost
-    ours, theirs = refused.journal.restored(), plain.journal.restored()
-    assert ours.alerts == theirs.alerts
-    assert ours.incidents == theirs.incidents
-    assert ours.notices == theirs.notices
-    assert ours.presence == theirs.presence
-    assert ours.readings == theirs.readings
-    assert ours.ledgered == theirs.ledgered
-
-
 def test_a_machine_that_said_goodbye_proves_nothing_any_more() -> None:
     night = Night(hospital(wards=2, pcs=2)).run(40)
     for pc in ("pc-w7-1", "pc-w7-2"):
