@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import hashlib
 import json
+import socket
 import struct
 import zlib
 from collections.abc import Callable, Coroutine
@@ -40,8 +41,10 @@ from healthmon.probes import (
 from healthmon.probes.address import parse_url, redirected
 from healthmon.probes.dicom_association import Association
 from healthmon.probes.dicom_wire import Context
+from healthmon.probes.echo import _DIALECTS, EchoSocket, Flight
 from healthmon.probes.http_wire import Head, Wire
 from healthmon.probes.reasons import Finding
+from healthmon.runtime.clock import SystemClock
 from healthmon.store import answers, influxql, lineproto
 from healthmon.transport import codec, topics
 
@@ -220,6 +223,19 @@ def _radius(data: bytes) -> object:
     return radius_wire.parse(head + signature + body, _RADIUS, b"s")
 
 
+def _icmp(data: bytes) -> object:
+    """What the socket hands over: IPv4 with its header (raw), without (datagram), and ICMPv6."""
+    for family, raw in ((socket.AF_INET, True), (socket.AF_INET, False), (socket.AF_INET6, True)):
+        echo: Any = object.__new__(EchoSocket)
+        flight = Flight("192.0.2.1", [None], {1})
+        echo._clock, echo._token, echo._ident, echo._raw = SystemClock(), b"t" * 8, 7, raw
+        echo._dialect, echo._skips_ip_header = _DIALECTS[family], raw and family == socket.AF_INET
+        echo._flying = {1: (1, flight, 0, (0.0, 0.0))}
+        # The kernel never hands over less than an IPv4 header.
+        echo._take(memoryview(data.ljust(20, b"\0") if echo._skips_ip_header else data), None)
+    return None
+
+
 def _snmp(data: bytes) -> object:
     values: list[Any] = [data, data.decode("latin-1"), int.from_bytes(data[:40], "big"), float(len(data))]
     values += struct.unpack("<d", data[:8]) if len(data) >= 8 else []
@@ -352,6 +368,14 @@ def _der(tag: int, *parts: bytes) -> bytes:
     return bytes([tag]) + size + body
 
 
+_IP = b"\x45" + bytes(11) + bytes([192, 0, 2, 1, 192, 0, 2, 2])
+_QUOTED = struct.pack("!BBHHH", 8, 0, 0, 7, 1)
+_ICMP = (
+    struct.pack("!BBHHH8sQ", 0, 0, 0, 7, 1, b"t" * 8, 1),
+    _IP + struct.pack("!BBHHH8sQ", 0, 0, 0, 7, 1, b"t" * 8, 1),
+    _IP + struct.pack("!BBHI", 3, 1, 0, 0) + _IP + _QUOTED,
+    struct.pack("!BBHI", 1, 0, 0, 0) + bytes(40) + _QUOTED.replace(b"\x08", b"\x80", 1),
+)
 _NTP = struct.pack("!BBbbIIIQQQQ", 0x24, 2, 6, -20, 100, 200, 0xC0000201, *[0xEA1B2C3D << 32] * 4)
 _LDAP = (
     _der(2, b"\1") + _der(0x61, _der(10, b"\0"), _der(4), _der(4)),
@@ -403,6 +427,7 @@ PARSERS = (
     Parser("fhir", _fhir, _FHIR),
     Parser("dicom association", reading(_dicom), (_ASSOCIATION, _AC + _rsp(0x30, 1, 0x122), _AC[:74])),
     Parser("dicom parts", _dicom_parts, (_AC[6:], _rsp(0x30, 1, 0)[6:], _rsp(0x30, 1, 0)[12:], _MATCH, _AC)),
+    Parser("icmp", _icmp, _ICMP),
     Parser("ntp", _ntp, (_NTP,)),
     Parser("dns", _dns, _dns_seeds()),
     Parser("ldap", _ldap, _LDAP),
@@ -422,3 +447,8 @@ PARSERS = (
     Parser("line protocol", _lines, (b"Te1/0/1, a=b c", b"R\\", b'quote"d\nline'), (lineproto.Unwritable,)),
     Parser("patient identifiers", _identifiers, (b"NHS 943 476 5919", b"Mrs A. Example, 01/02/1990")),
 )  # fmt: skip
+
+
+def seeds_of(name: str) -> tuple[bytes, ...]:
+    """The good messages of a parser."""
+    return next(parser.seeds for parser in PARSERS if parser.name == name)
