@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from healthmon.model.ports import Clock
 from healthmon.runtime.backoff import Backoff
 
 log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 #: A unit that ran so long before it crashed is started again without a growing wait.
 GOOD_RUN_S = 30.0
@@ -87,6 +88,19 @@ class Unit:
         """How often it crashed in the last `seconds`."""
         since = self._clock.mono() - seconds
         return sum(1 for at in self.crashes if at >= since)
+
+
+async def heeding(call: Awaitable[Result]) -> Result:
+    """Await it, and heed a cancellation that came in its last moment.
+
+    `asyncio.wait_for`, which aiomqtt uses, loses such a one before Python 3.12: the task would go on for ever.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    result = await call
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return result
 
 
 _detached: set[asyncio.Task[Any]] = set()

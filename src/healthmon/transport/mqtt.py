@@ -17,7 +17,7 @@ import aiomqtt
 from healthmon.model.errors import ConfigError, TransportDown
 from healthmon.model.plan import Broker
 from healthmon.model.ports import Bus, Connect, Message
-from healthmon.runtime.supervise import spawn
+from healthmon.runtime.supervise import heeding, spawn
 from healthmon.transport.arrivals import Arrivals
 from healthmon.transport.codec import Will
 from healthmon.transport.sideloop import in_side_thread
@@ -100,7 +100,7 @@ class MqttBus:
             async with asyncio.timeout(None) as scope:
                 self._waiting.add(scope)
                 try:
-                    return await call
+                    return await heeding(call)
                 finally:
                     self._waiting.discard(scope)
         except TimeoutError:
@@ -158,7 +158,7 @@ async def _open(
 async def _enter(client: aiomqtt.Client) -> None:
     """Connect; an attempt that fails or is cancelled leaves nothing behind."""
     try:
-        await client.__aenter__()
+        await heeding(client.__aenter__())
     except BaseException:
         _abandon(client)
         raise
