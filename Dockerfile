@@ -3,15 +3,17 @@
 ARG BASE=python:3.12-slim-bookworm
 FROM ${BASE}
 
-# WHEELS may hold a wheelhouse, for builds without a package index (then nothing is fetched).
+# A folder `wheelhouse` beside this file serves builds without a package index (then nothing is fetched).
 COPY . /src
 RUN python3 -m venv /opt/healthmon \
  && if ls /src/wheelhouse/*.whl >/dev/null 2>&1; then find="--no-index --find-links /src/wheelhouse"; else find=""; fi \
  && /opt/healthmon/bin/pip install --no-cache-dir --disable-pip-version-check $find "/src[server]" \
  && rm -rf /src \
- && useradd --system --uid 10001 --home-dir /var/lib/healthmon --create-home healthmon
+ && useradd --system --uid 10001 --home-dir /var/lib/healthmon --no-create-home healthmon \
+ && install -d -o healthmon -g healthmon -m 0750 /var/lib/healthmon
 
-ENV PATH=/opt/healthmon/bin:$PATH HEALTHMON_CONFIG=/etc/healthmon/healthmon.yaml
+# /etc/healthmon/healthmon.yaml is found there; `web: {listen: "0.0.0.0:8470"}` in it opens the board to other machines.
+ENV PATH=/opt/healthmon/bin:$PATH HEALTHMON_DATA_DIR=/var/lib/healthmon
 USER healthmon
 WORKDIR /var/lib/healthmon
 VOLUME /var/lib/healthmon
