@@ -68,7 +68,6 @@ def site(tmp_path_factory: pytest.TempPathFactory, pager: Receiver) -> Iterator[
 
 async def say_it_all(site: OneSite) -> None:
     async with speaker(site) as agent:
-        await asyncio.sleep(3.2)
         for text in CANARIES:
             await agent.say(*tainted(text))
             await say_wrongly(agent, text)

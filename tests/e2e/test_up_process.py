@@ -101,7 +101,7 @@ def test_the_stop_button_stops_every_probe_within_a_second_and_alerts_nobody(sit
     looked = Looked(site.services["ed"].port)
     try:
         until(lambda: outcomes(site) == {("unknown", "probing_stopped")}, timeout_s=10, what="both are not known")
-        time.sleep(max(0.0, pressed + 6.0 - time.monotonic()))
+        time.sleep(max(0.0, pressed + 4.0 - time.monotonic()))
         assert looked.count() == 0, "a probe left after the button was pressed"
     finally:
         looked.close()

@@ -70,31 +70,34 @@ def both_words(pages: list[dict[str, Any]], words: str) -> None:
     assert page["incident_id"] == end["incident_id"]
 
 
-async def test_cut_off_and_stopped_are_two_episodes_of_two_messages(tmp_path: Path) -> None:
-    async with watched(tmp_path) as (site, watchdog, relay):
-        await asyncio.sleep(2.5)
-        assert watchdog.pages() == []
-        await relay.cut()
-        await asyncio.to_thread(watchdog.told, 1, 20)
-        await relay.up()
-        both_words(await asyncio.to_thread(watchdog.told, 2, 20), "cannot be reached")
-        await asyncio.to_thread(site.daemon.kill9)
-        await asyncio.to_thread(watchdog.told, 3, 20)
-        await asyncio.to_thread(site.daemon.start)
-        both_words((await asyncio.to_thread(watchdog.told, 4, 20))[2:], "cannot be reached")
-        await asyncio.sleep(2.5)
+async def test_every_way_to_fail_is_one_page_and_one_recovery(tmp_path: Path) -> None:
+    """Three sites at once, since each way takes its time by design."""
+    async with (
+        watched(tmp_path / "gone") as gone,
+        watched(tmp_path / "frozen") as frozen,
+        watched(tmp_path / "stuck", "up") as stuck,
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(cut_off_and_kill(*gone))
+        group.create_task(freeze(*frozen[:2]))
+        group.create_task(hold_the_journal(*stuck[:2]))
+
+
+async def cut_off_and_kill(site: OneSite, watchdog: Watchdog, relay: Relay) -> None:
+    """Two episodes of two messages."""
+    await asyncio.sleep(2.5)
+    assert watchdog.pages() == []
+    await relay.cut()
+    await asyncio.to_thread(watchdog.told, 1, 30)
+    await relay.up()
+    both_words(await asyncio.to_thread(watchdog.told, 2, 30), "cannot be reached")
+    await asyncio.to_thread(site.daemon.kill9)
+    await asyncio.to_thread(watchdog.told, 3, 30)
+    await asyncio.to_thread(site.daemon.start)
+    both_words((await asyncio.to_thread(watchdog.told, 4, 30))[2:], "cannot be reached")
+    await asyncio.sleep(2.5)
     assert len(watchdog.pages()) == 4
     assert len({page["incident_id"] for page in watchdog.pages()}) == 2
-
-
-async def test_a_frozen_server_and_a_stuck_engine(tmp_path: Path) -> None:
-    """Both at once on two sites, since each takes its time by design."""
-    frozen, stuck = tmp_path / "frozen", tmp_path / "stuck"
-    frozen.mkdir()
-    stuck.mkdir()
-    async with watched(frozen) as one, watched(stuck, "up") as other, asyncio.TaskGroup() as group:
-        group.create_task(freeze(*one[:2]))
-        group.create_task(hold_the_journal(*other[:2]))
 
 
 async def freeze(site: OneSite, watchdog: Watchdog) -> None:

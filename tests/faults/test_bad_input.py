@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -27,7 +27,6 @@ pytestmark = [pytest.mark.wire, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneSite]:
     with one_site(tmp_path_factory.mktemp("bad"), role_name="server") as found:
-        time.sleep(3.2)  # past the moment in which a first message could be out of the broker's backlog
         yield found
 
 
@@ -148,7 +147,14 @@ async def test_readings_that_do_not_fit_leave_the_rest_of_their_batch(site: OneS
 async def test_a_clock_an_hour_off_is_corrected_and_shown(site: OneSite) -> None:
     async with speaker(site, "pc-2", clock_off_s=-3600.0) as agent:
         began = CLOCK.now()
-        await good(agent)
+        first = codec.encode(agent.batch())
+        await agent.send(first)
+        while not agent.upto:  # as a spool does: what could be out of the broker's backlog fixes no clock
+            with contextlib.suppress(TimeoutError):
+                await agent.durable(within_s=1.0)
+                break
+            await agent.send(codec.encode(agent.batch(seq=1)))
+            agent.seq = 1
     (status,) = [one for one in site.get("agents")["items"] if one["agent"] == "pc-2"]
     assert status["skew_s"] == pytest.approx(3600.0, abs=5.0)
     assert (status["state"], status["epoch"], status["seq"]) == ("up", agent.epoch, 1)

@@ -26,7 +26,7 @@ from healthmon.transport.embedded import EmbeddedBroker
 Ready = Callable[[str], None]
 BROKER_FILE = "broker.json"
 #: A broker elsewhere that does not answer by then holds back no board.
-BROKER_WAIT_S = 5.0
+BROKER_WAIT_S = 3.0
 
 
 @contextlib.asynccontextmanager
