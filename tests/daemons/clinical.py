@@ -54,8 +54,12 @@ def traces_of(reading: Reading, lines: list[str], logged: str, kind: str) -> str
 
 
 def leaks(canaries: list[str], left: str) -> list[str]:
-    """Canaries that can be seen, whole or by any six characters of them in a row."""
-    return [one for one in canaries if any(one[at : at + 6] in left for at in range(max(1, len(one) - 5)))]
+    """Canaries that can be seen, by any six characters of a text in a row, nine of a number (times have digits too)."""
+    return [one for one in canaries if any(part in left for part in _parts(one, 9 if one.isdigit() else 6))]
+
+
+def _parts(text: str, size: int) -> list[str]:
+    return [text[at : at + size] for at in range(max(1, len(text) - size + 1))]
 
 
 def _texts(root: object) -> list[str]:

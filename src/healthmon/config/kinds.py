@@ -82,7 +82,7 @@ def _kind(name: str, entry: str) -> Kind:
     """The kind's module, with `lint_pack` and `pack_families` of a `<module>_pack` beside it if there is one."""
     dotted = entry.partition(":")[0]
     params = importlib.import_module(dotted).Params
-    defaults = {field.name: field.default for field in dataclasses.fields(params)}
+    defaults: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(params)}
     beside = importlib.import_module(f"{dotted}_pack") if importlib.util.find_spec(f"{dotted}_pack") else None
     return Kind(
         name,

@@ -25,6 +25,12 @@ _DOING = {
     "subscribe": "subscribing",
     "publish": "waiting for the acknowledgement",
     "return": "waiting for the message to come back",
+    "ack": "waiting for the acknowledgement",
+    "associate": "waiting for the association",
+    "echo": "waiting for C-ECHO",
+    "find": "waiting for C-FIND",
+    "capability": "waiting for the capability statement",
+    "read": "waiting for the resource",
 }
 
 
