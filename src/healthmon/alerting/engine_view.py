@@ -210,7 +210,7 @@ def _failing(picture: Picture) -> dict[str, tuple[str, float]]:
     """Targets that are failing by the picture: reason and since when."""
     found: dict[str, tuple[str, float]] = {}
     for group in picture.groups:
-        if group.kind is not IncidentKind.INCIDENT:
+        if group.kind is not IncidentKind.INCIDENT or group.faded:
             continue
         if group.root.reason == INFERRED:
             found[group.root.target] = (INFERRED, group.since)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from smallsite import Night, hospital
 
-from healthmon.model.incident import IncidentKind, IncidentState
+from healthmon.model.alert import Phase
+from healthmon.model.incident import IncidentKind, IncidentState, ServiceState
 from healthmon.model.sample import Reading, Reason
 
 
@@ -86,3 +87,38 @@ def test_what_still_fails_when_sight_returns_is_an_incident_again() -> None:
     night.cut.clear()
     night.run(90.0)
     assert night.only().root.target == "sw-w7"
+
+
+def seen_from_ward_7_only(night: Night) -> None:
+    """The record fails for ward 7 alone; nothing else is wrong."""
+    night.run(30.0)
+    night.from_area[("ward-7", "ehr-web")] = Reason.TIMEOUT
+    night.run(40.0)
+    assert night.only().root.target == "ehr-web"
+
+
+def record(night: Night) -> dict[str, ServiceState]:
+    return {area: status.state for (area, service), status in night.view().services.items() if service == "ehr"}
+
+
+def test_what_failed_for_one_ward_is_not_lost_for_all_when_sight_goes() -> None:
+    night = Night(hospital())
+    seen_from_ward_7_only(night)
+    night.cut.add("poller")
+    night.run(90.0)
+    states = record(night)
+    assert states.pop("ward-7") is ServiceState.LOST
+    assert set(states.values()) == {ServiceState.UNKNOWN}
+
+
+def test_what_was_coming_back_when_sight_went_is_not_known() -> None:
+    night = Night(hospital())
+    seen_from_ward_7_only(night)
+    del night.from_area[("ward-7", "ehr-web")]
+    while any(alert.phase is Phase.FIRING for alert in night.view().alerts):
+        night.now += 0.1
+        night.one_step()
+    assert night.view().alerts, "some are not confirmed yet"
+    night.cut.add("poller")
+    night.run(90.0)
+    assert set(record(night).values()) == {ServiceState.UNKNOWN}

@@ -31,6 +31,7 @@ class Group:
     nodes: tuple[str, ...] = ()
     areas: frozenset[str] | None = None
     peers: bool = False  # devices of one kind in one area, with no known cause in common
+    faded: bool = False  # all last seen working, not confirmed, and not looked at since: that is not known
 
     @property
     def since(self) -> float:
@@ -84,7 +85,7 @@ def correlate(
     recovering = {_series(alert): float("inf") for alert in active if alert.phase is Phase.CLEARING}
     doubted = {(alert.key.rule, _series(alert)) for alert in alerts.values() if _bad(alert)}
     run = _Run(evidence, now, hard, {**(cleared or {}), **recovering}, doubted)
-    hard_groups = run.groups()
+    hard_groups = [replace(group, faded=_faded(group, evidence, now)) for group in run.groups()]
     groups += hard_groups
     warnings = [alert for alert in rest if alert.effect not in (Effect.DOWN, Effect.DEGRADED)]
     groups = _come_true(groups, warnings)
@@ -159,7 +160,9 @@ class _Run:
             return self._evidence.ok_since(key.target, since, self._now)
         own = self._evidence.latest.get(_series(alert))
         looked_at = own.started if own is not None else since
-        for other in self._evidence.same_check_ok(_series(alert), since, self._now):
+        # what others saw does not age faster than what speaks against it
+        at = min(self._now, own.started + own.took) if own is not None else self._now
+        for other in self._evidence.same_check_ok(_series(alert), since, at):
             # one that has only just recovered says nothing until we have looked again ourselves
             if looked_at > self._cleared.get(other, float("-inf")) and (key.rule, other) not in self._doubted:
                 return True
@@ -407,15 +410,25 @@ def _join(first: Group, second: Group) -> Group:
         members=tuple(sorted((*first.members, *second.members), key=lambda pair: pair[0].key)),
         nodes=tuple(dict.fromkeys((*first.nodes, *second.nodes))),
         peers=first.peers or second.peers,
+        faded=first.faded and second.faded,
         areas=None if first.areas is None or second.areas is None else first.areas | second.areas,
     )
+
+
+def _faded(group: Group, evidence: Evidence, now: float) -> bool:
+    """Whether all of it was seen working again and then not looked at any more."""
+    for alert, _ in group.members:
+        newest = evidence.latest.get(_series(alert))
+        if alert.phase is not Phase.CLEARING or newest is None or evidence.fresh(newest, now):
+            return False
+    return True
 
 
 def _troubles(groups: Sequence[Group], findings: Mapping[str, Finding]) -> Troubles:
     """What the groups say does not work. A thing behind another is lost by the graph, not by itself."""
     troubles = Troubles()
     for group in groups:
-        for id_ in group.nodes:
+        for id_ in () if group.faded else group.nodes:
             own = findings.get(id_)
             degraded = own is not None and own.effect is Effect.DEGRADED
             if own is not None:
