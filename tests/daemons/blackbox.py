@@ -6,7 +6,7 @@ import json
 import re
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,21 @@ def prometheus(folder: Path, jobs: str) -> Iterator[str]:
         f"--storage.tsdb.path={folder / 'tsdb'}",
         f"--web.listen-address=127.0.0.1:{port}",
     ]
-    with running(Daemon(argv, ready=listens(port), log=folder / "prometheus.log")):
+    with running(Daemon(argv, ready=ready(port), log=folder / "prometheus.log")):
         yield f"http://127.0.0.1:{port}"
+
+
+def ready(port: int) -> Callable[[], bool]:
+    """Prometheus listens before its storage can be asked."""
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    return answers
 
 
 def query(base: str, expression: str) -> list[dict[str, Any]]:

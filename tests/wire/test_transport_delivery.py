@@ -114,7 +114,7 @@ async def test_live_data_goes_out_while_nothing_is_acknowledged(daemon: Any, tmp
                 if number % 100 == 99:
                     await until(lambda sent=number + 1: len(server.arrived) == sent)
     assert all(batch.live for _, batch in server.arrived)
-    assert sorted(server.targets()) == sorted(f"t{number}" for number in range(400))
+    assert set(server.targets()) == {f"t{number}" for number in range(400)}, "a slow broker may hear one twice"
 
 
 async def test_kill_9_of_the_broker_while_publishing_loses_nothing(daemon: Any, tmp_path: Path) -> None:
