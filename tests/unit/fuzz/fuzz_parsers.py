@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import importlib
+import importlib.util
 import json
 import socket
 import struct
@@ -447,6 +449,15 @@ PARSERS = (
     Parser("line protocol", _lines, (b"Te1/0/1, a=b c", b"R\\", b'quote"d\nline'), (lineproto.Unwritable,)),
     Parser("patient identifiers", _identifiers, (b"NHS 943 476 5919", b"Mrs A. Example, 01/02/1990")),
 )  # fmt: skip
+
+
+_PERFDATA = (
+    b"DISK OK - free | /=2643MB;5948;5958;0;5968 'a b'=1,5s;;@1:2\nmore\nlines | /home=69357MB;253404;253409;0;9\n",
+    b"OK|x=1U y=U z=12.5%;~:80;90",
+)
+if importlib.util.find_spec("healthmon.probes.perfdata"):
+    _perfdata = importlib.import_module("healthmon.probes.perfdata")
+    PARSERS += (Parser("perfdata", lambda data: _perfdata.parse_output(_text(data)), _PERFDATA),)
 
 
 def seeds_of(name: str) -> tuple[bytes, ...]:
