@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-all check bench boards docs fuzz clean
+.PHONY: demo test test-all check bench bench-devices boards docs fuzz clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("healthmon needs Python 3.11 or newer; try: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
@@ -32,6 +32,9 @@ fuzz: $(READY)          ## new damaged messages for every parser of network inpu
 
 bench: $(READY)         ## measured beside the peers, in one run
 	$(BIN)/python -m benchmarks
+
+bench-devices: $(READY) ## recordings of real devices through the SNMP probe: facts right, wrong, missing (ARGS=-v, ARGS=FOLDER)
+	$(BIN)/python -m benchmarks.devices $(ARGS)
 
 docs: $(READY)          ## write again what is generated: config and API reference, boards
 	$(BIN)/python tools/generate.py

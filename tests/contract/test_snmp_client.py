@@ -145,7 +145,7 @@ class TestRealAgent:
         assert await fails(client, device(port, who, timeout_s=0.2)) in (Reason.TIMEOUT, Reason.AUTH_FAILED)
 
     async def test_an_unknown_protocol_is_our_lack(self, client: SnmpClient, port: int) -> None:
-        who = Credentials("3", "", "seal-sha", "SHA", AUTH_PASSWORD, "3DES", PRIV_PASSWORD)
+        who = Credentials("3", "", "seal-sha", "SHA", AUTH_PASSWORD, "AES-512", PRIV_PASSWORD)
         assert await fails(client, device(port, who)) is Reason.NO_LIBRARY
 
     async def test_many_conversations_at_once_are_not_mixed_up(self, client: SnmpClient, port: int) -> None:

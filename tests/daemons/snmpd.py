@@ -6,6 +6,7 @@ import asyncio
 import bisect
 import contextlib
 import os
+import re
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -131,9 +132,7 @@ def typed(value: Typed) -> bytes:
     return tlv(tag, content)
 
 
-def message(
-    community: str, pdu: int, request: int, status: int, index: int, binds: list[tuple[str, Typed]]
-) -> bytes:
+def message(community: str, pdu: int, request: int, status: int, index: int, binds: list[tuple[str, Typed]]) -> bytes:
     """A whole SNMPv2c message."""
     pairs = b"".join(tlv(0x30, tlv(0x06, oid_octets(oid)) + typed(value)) for oid, value in binds)
     body = integer(request) + integer(status) + integer(index) + tlv(0x30, pairs)
@@ -272,16 +271,28 @@ REC_TYPES = {
     70: "counter64",
 }
 
+RECORDED_START = re.compile(r"(\w+)=(\d+)")
+
 
 def read_recording(path: Path) -> dict[str, Typed]:
     """A .snmprec file as values for an agent; lines that continue a text and simulation variables are left out."""
     values: dict[str, Typed] = {}
     for line in path.read_text("utf-8", "replace").splitlines():
         oid, kind, raw = [*line.split("|", 2), "", ""][:3]
+        if kind.endswith(":numeric"):  # a value that a simulator moves: where it starts
+            kind, raw = kind.partition(":")[0], dict(RECORDED_START.findall(raw)).get("initial", "0")
         if kind.rstrip("x").isdigit():
             name = REC_TYPES[int(kind.rstrip("x"))]
             values[oid] = (name, _recorded(name, raw, hexed=kind.endswith("x")))
     return values
+
+
+def as_value(recorded: Typed | None) -> int | bytes | str | None:
+    """A recorded value as an SNMP library gives it."""
+    if recorded is None or recorded[0] == "null":
+        return None
+    kind, content = recorded
+    return content.encode() if isinstance(content, str) and kind in ("octets", "opaque") else content
 
 
 def _recorded(name: str, raw: str, *, hexed: bool) -> bytes | int | str:

@@ -226,10 +226,15 @@ async def test_a_real_server(name: str) -> None:
         for item in truth["from_standard_mibs"]["hrStorage"]
         if item["size_bytes"] and item["used_percent"] is not None
     }
-    total = field(reading, "snmp_host_storage", "total_bytes")
-    used = field(reading, "snmp_host_storage", "used_bytes")
-    ratio = field(reading, "snmp_host_storage", "used_ratio")
-    found = {(int(total[row]), int(used[row])): round(ratio[row] * 100, 2) for row in ratio}
+    found = {}
+    for family, name in (
+        ("snmp_storage", "used_bytes"),
+        ("snmp_memory", "allocated_bytes"),
+        ("snmp_swap", "used_bytes"),
+        ("snmp_buffer", "used_bytes"),
+    ):
+        total, used = field(reading, family, "total_bytes"), field(reading, family, name)
+        found |= {(total[row], used[row]): round(100 * used[row] / total[row], 2) for row in used if total[row]}
     assert found == pytest.approx(said)
 
 

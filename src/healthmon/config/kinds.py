@@ -14,6 +14,10 @@ from pydantic import TypeAdapter
 from healthmon.model.sample import Family
 
 
+#: A pack of the same folder by its name; None when there is none.
+PackLoader = Callable[[str], Mapping[str, Any] | None]
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Kind:
     """One kind with the parameters it takes."""
@@ -24,7 +28,7 @@ class Kind:
     adapter: TypeAdapter[Any]
     pack_linter: Callable[[Mapping[str, Any]], list[str]] | None = None
     pack_families: Callable[[Mapping[str, Any]], tuple[Family, ...]] | None = None
-    pack_assembler: Callable[[Mapping[str, Any], Callable[[str], Mapping[str, Any] | None]], dict[str, Any]] | None = None
+    pack_assembler: Callable[[Mapping[str, Any], PackLoader], dict[str, Any]] | None = None
     least_every_s: float = 0.0  # the default of `min_every` where the kind has one
 
 

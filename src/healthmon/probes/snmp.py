@@ -13,43 +13,30 @@ import msgspec
 
 from healthmon.model.plan import Job
 from healthmon.model.ports import Address, Sight
-from healthmon.model.sample import Family, Reading, Reason, Sample
+from healthmon.model.sample import Reading, Reason, Sample
 from healthmon.probes.look import Look
 from healthmon.probes.reasons import Fault
-from healthmon.probes.snmp_client import (
-    Credentials,
-    Device,
-    SnmpClient,
-    SnmpSession,
-    SnmpTrouble,
-    read_column,
-    read_scalars,
-)
-from healthmon.probes.snmp_pack import Pack, Table, pack_families, parse_pack
-from healthmon.probes.snmp_rows import (
-    Answers,
-    needed_columns,
-    scalar_oids,
-    scalar_samples,
-    table_samples,
-)
+from healthmon.probes.snmp_auto import SYS_DESCR, SYS_OBJECT_ID
+from healthmon.probes.snmp_client import Credentials, Device, SnmpClient, SnmpTrouble
+from healthmon.probes.snmp_families import SYSTEM, VOCABULARY
+from healthmon.probes.snmp_pack import pack_families, parse_pack, read_index
+from healthmon.probes.snmp_read import Memory, Reader, Reads, Take
+from healthmon.probes.snmp_rows import plain_text, scalar_samples, table_samples
+from healthmon.probes.snmp_shapes import Pack
 from healthmon.runtime.rates import Counters
 
 __all__ = ["FAMILIES", "Params", "SnmpProbe", "pack_families"]
 
-SYS_UPTIME = "1.3.6.1.2.1.1.3.0"
-#: What the probe emits whatever the pack; the rest is in `pack_families(pack)`.
-SYSTEM = "snmp_system"
-FAMILIES = (Family(SYSTEM, frozenset({"uptime_seconds"})),)
+#: What the probe emits; packs of a hospital may declare more, see `pack_families(pack)`.
+FAMILIES = tuple(VOCABULARY.values())
 
 AUTH_PROTOCOLS = ("MD5", "SHA", "SHA-224", "SHA-256", "SHA-384", "SHA-512")
-PRIV_PROTOCOLS = ("DES", "AES", "AES-192", "AES-256")
+#: AES-192 and AES-256 stretch short keys as Blumenthal's draft says; with -C as Reeder's, which Cisco ships.
+PRIV_PROTOCOLS = ("DES", "3DES", "AES", "AES-192", "AES-256", "AES-192-C", "AES-256-C")
 CLIENTS = ("auto", "gufo", "pysnmp")
 
 #: The probe ends before the runner's own timeout would, so that what came is not lost.
 BUDGET_RATIO = 0.9
-#: After so many silent columns in a row the device is not asked further.
-SILENT_COLUMNS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +56,19 @@ class Params:
     max_repetitions: int = 20
     max_rows: int = 2000
     client: str = "auto"
-    interfaces: tuple[str, ...] = ()  # shell patterns of row names, `!pattern` leaves out
+    interfaces: tuple[str, ...] = ()  # shell patterns of interface names, `!pattern` leaves out
+    uplinks: tuple[str, ...] = ()  # patterns of interfaces that must be up: `snmp_if.uplink_up`
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
-        _one_of("version", self.version, ("2c", "3"))
+        _one_of("version", self.version, ("1", "2c", "3"))
         _one_of("client", self.client, CLIENTS)
         _in_range("port", self.port, 1, 65535)
         _in_range("retries", self.retries, 0, 5)
         _in_range("max_repetitions", self.max_repetitions, 1, 100)
         _in_range("max_rows", self.max_rows, 1, 100_000)
-        if self.pack:
-            parse_pack(self.pack)
+        _reads_of(self.pack)
         if self.version == "3":
             self._check_user()
 
@@ -99,8 +86,8 @@ class Params:
 
     def credentials(self) -> Credentials:
         """What identifies us to the agent."""
-        if self.version == "2c":
-            return Credentials("2c", self.community)
+        if self.version != "3":
+            return Credentials(self.version, self.community)
         return Credentials(
             "3", "", self.user, self.auth_protocol, self.auth_password, self.priv_protocol, self.priv_password
         )
@@ -130,21 +117,9 @@ NOTHING = Pack("system", "uptime only", "mib", "RFC 3418")
 class _Prepared:
     raw: Mapping[str, Any]
     params: Params
-    pack: Pack
+    reads: Reads | None  # None: `pack: auto`, and the device is not known yet
     counters: Counters
-
-
-@dataclass(slots=True)
-class _Take:
-    """What one run has so far."""
-
-    answers: Answers = field(default_factory=Answers)
-    uptime_ticks: int | None = None
-    uptime_at: float = 0.0
-    answered: bool = False
-    indexes: dict[str, list[str]] = field(default_factory=dict)  # family -> rows that exist
-    troubles: list[SnmpTrouble] = field(default_factory=list)
-    skipped: int = 0  # columns not asked for, because the device had fallen silent
+    memory: Memory = field(default_factory=Memory)
 
 
 class SnmpProbe:
@@ -155,7 +130,7 @@ class SnmpProbe:
         self._clients: dict[str, SnmpClient] = dict(clients or {})
 
     async def probe(self, job: Job, sight: Sight) -> Reading:
-        look, take = Look(job, sight), _Take()
+        look, take = Look(job, sight), Take()
         try:
             ready = self._prepare(job, sight)
             await self._read(look, ready, take, sight)
@@ -174,15 +149,15 @@ class SnmpProbe:
         if ready is None or ready.raw is not job.params:
             try:
                 params = msgspec.convert(job.params, Params)
-                pack = parse_pack(params.pack) if params.pack else NOTHING
+                reads = _reads_of(params.pack)
             except (ValueError, msgspec.ValidationError) as error:
                 raise SnmpTrouble(Reason.BAD_PARAMS, str(error)) from error
             counters = ready.counters if ready else Counters(forget_s=max(3600.0, 10 * job.every_s))
-            ready = _Prepared(job.params, params, pack, counters)
+            ready = _Prepared(job.params, params, reads, counters)
             self._prepared[key] = ready
         return ready
 
-    async def _read(self, look: Look, ready: _Prepared, take: _Take, sight: Sight) -> None:
+    async def _read(self, look: Look, ready: _Prepared, take: Take, sight: Sight) -> None:
         """Fill `take`; a silence after the first answer is noted in it, everything before raises."""
         params = ready.params
         host, port = split_address(look.job.address, params.port)
@@ -191,19 +166,18 @@ class SnmpProbe:
         budget_s = max(0.05, whole_s - look.took_s())
         device = _device(address, params, whole_s)
         sight.trace(f"SNMP version {params.version} to {device.ip} port {device.port}")
-        client = self._client(params.client, sight)
+        client = self._client(params, sight)
         try:
             async with asyncio.timeout(budget_s), client.session(device) as session:
-                await _read_scalars(session, ready, take, sight)
-                for table in ready.pack.tables:
-                    await _read_table(session, table, params, take, sight)
+                reader = Reader(session, ready.memory, take, sight, params.retries, params.max_rows)
+                await _read_all(reader, ready)
         except TimeoutError:
             if not take.answered:
                 raise SnmpTrouble(Reason.TIMEOUT, f"no answer within {budget_s:.1f} s") from None
             take.troubles.append(SnmpTrouble(Reason.TIMEOUT, f"not done within {budget_s:.1f} s"))
 
-    def _client(self, wish: str, sight: Sight) -> SnmpClient:
-        name = wish if wish != "auto" else _best_library()
+    def _client(self, params: Params, sight: Sight) -> SnmpClient:
+        name = params.client if params.client != "auto" else _best_library(params.priv_protocol)
         if name not in self._clients:
             self._clients[name] = _make_client(name, sight)
         return self._clients[name]
@@ -220,8 +194,10 @@ def split_address(address: str, port: int) -> tuple[str, int]:
     return address, port
 
 
-def _best_library() -> str:
-    for name, module in (("gufo", "gufo.snmp"), ("pysnmp", "pysnmp")):
+def _best_library(priv_protocol: str | None) -> str:
+    """gufo-snmp where it is there and can; it has no 3DES."""
+    order = (("gufo", "gufo.snmp"), ("pysnmp", "pysnmp"))
+    for name, module in order if priv_protocol != "3DES" else reversed(order):
         with suppress(ModuleNotFoundError):  # of the parent package
             if importlib.util.find_spec(module) is not None:
                 return name
@@ -245,85 +221,77 @@ def _make_client(name: str, sight: Sight) -> SnmpClient:
         raise SnmpTrouble(Reason.NO_LIBRARY, f"{error}; install healthmon[snmp]") from error
 
 
-async def _read_scalars(session: SnmpSession, ready: _Prepared, take: _Take, sight: Sight) -> None:
-    """The first GET: is anybody there, how long is it up, and the pack's scalars."""
-    oids = [SYS_UPTIME, *scalar_oids(ready.pack.scalars)]
-    found = await read_scalars(session, oids, retries=ready.params.retries)
-    mono = sight.clock.mono()
-    take.answered = True
-    uptime = found.get(SYS_UPTIME)
-    take.uptime_ticks = uptime if isinstance(uptime, int) else None
-    take.uptime_at = mono
-    for oid, value in found.items():
-        take.answers.put(oid, [("", value)], mono)
-    sight.trace(f"GET {len(oids)} OIDs: {len(found)} values")
+def _reads_of(pack: Mapping[str, Any]) -> Reads | None:
+    """What the pack reads; None for `pack: auto`. Raises ValueError."""
+    if not pack:
+        return Reads.of([NOTHING])
+    return None if read_index(pack) else Reads.of([parse_pack(pack)])
 
 
-async def _read_table(session: SnmpSession, table: Table, params: Params, take: _Take, sight: Sight) -> None:
-    """Walk the columns of one table. Alternatives are walked only for rows that still lack a value."""
-    rows: dict[str, None] = {}
-    silent = 0
-    from_column = False
-    for group in needed_columns(table):
-        have: set[str] = set()
-        for oid in group:
-            if have and have.issuperset(rows):
-                break
-            if silent >= SILENT_COLUMNS:
-                take.skipped += 1
-                continue
-            if oid not in take.answers.columns:
-                trouble = await _walk(session, oid, params, take, sight)
-                silent = silent + 1 if trouble and trouble.reason is Reason.TIMEOUT else 0
-            have.update(take.answers.columns[oid])
-            if group[0] == table.rows or (group == table.label_oids and not from_column):
-                rows.update(dict.fromkeys(take.answers.columns[oid]))
-        from_column = from_column or bool(rows)  # a device may lack the column of rows; then its names count
-    take.indexes[table.family] = list(rows)
+async def _read_all(reader: Reader, ready: _Prepared) -> None:
+    """Scalars first: they say whether anybody is there, and whether it is still the same device."""
+    known = ready.reads is not None and not await reader.scalars(ready.reads.scalar_oids)
+    if ready.reads is None or (not known and read_index(ready.params.pack)):
+        ready.reads = await _identify(reader, ready.params)
+        await reader.more_scalars(ready.reads.scalar_oids)
+    for number, (table, needs) in enumerate(ready.reads.tables):
+        await reader.table(number, table, needs)
 
 
-async def _walk(session: SnmpSession, oid: str, params: Params, take: _Take, sight: Sight) -> SnmpTrouble | None:
-    column = await read_column(session, oid, retries=params.retries, most=params.max_rows)
-    take.answers.put(oid, column.rows, sight.clock.mono())
-    sight.trace(f"walk {oid}: {len(column.rows)} rows" + (f", {column.trouble}" if column.trouble else ""))
-    if column.trouble is not None:
-        if column.trouble.reason not in (Reason.TIMEOUT, Reason.BAD_RESPONSE, Reason.TOO_LARGE):
-            raise column.trouble
-        take.troubles.append(column.trouble)
-    return column.trouble
+async def _identify(reader: Reader, params: Params) -> Reads:
+    """Which packs fit: one GET of sysObjectID, sysDescr and the markers."""
+    known = read_index(params.pack)
+    assert known is not None
+    index, packs = known
+    await reader.scalars(index.questions())
+    answers = reader.take.answers
+    object_id = plain_text(answers.value(SYS_OBJECT_ID, ""))
+    descr = plain_text(answers.value(SYS_DESCR, ""))
+    chosen = index.choose(object_id, descr, answers.columns)
+    reader.sight.trace(f"sysObjectID {object_id or 'none'}: packs {', '.join(chosen)}")
+    return Reads.of(packs[slug] for slug in chosen if slug in packs)
 
 
-def _samples(ready: _Prepared, take: _Take) -> list[Sample]:
+def _samples(ready: _Prepared, reads: Reads, take: Take) -> list[Sample]:
+    """Every value once: where two packs know the same thing, the pack that is nearer to the device has said it."""
     ready.counters.begin(take.uptime_at, uptime_ticks=take.uptime_ticks)
     samples: list[Sample] = []
     if take.uptime_ticks is not None:
         samples.append(Sample(SYSTEM, "uptime_seconds", take.uptime_ticks / 100.0))
-    for part in ready.pack.scalars:
-        if part.family == SYSTEM:  # read above, with every pack
-            continue
+    for part in reads.scalars:
         samples += scalar_samples(part, take.answers, ready.counters)
-    for table in ready.pack.tables:
-        rows = take.indexes.get(table.family, [])
-        samples += table_samples(table, rows, take.answers, ready.counters, rows=ready.params.interfaces)
-    return samples
+    params = ready.params
+    for number, (table, _) in enumerate(reads.tables):
+        rows = take.indexes.get(number, [])
+        samples += table_samples(
+            table, rows, take.answers, ready.counters, rows=params.interfaces, uplinks=params.uplinks
+        )
+    once: dict[tuple[str, str, tuple[str, ...]], Sample] = {}
+    for sample in samples:
+        once.setdefault((sample.family, sample.field, tuple(sample.labels.values())), sample)
+    return list(once.values())
 
 
-def _reading(look: Look, ready: _Prepared, take: _Take) -> Reading:
+def _reading(look: Look, ready: _Prepared, take: Take) -> Reading:
     """A stall is the device's fault; an odd table is worth a word; nothing of the pack is our mistake."""
-    samples = _samples(ready, take)
+    reads = ready.reads or Reads.of([NOTHING])
+    samples = _samples(ready, reads, take)
     detail = "; ".join(dict.fromkeys(trouble.detail for trouble in take.troubles))[:300]
     if any(trouble.reason is Reason.TIMEOUT for trouble in take.troubles):
         return look.bad(Fault(Reason.PARTIAL, detail), samples)
-    if not _asks_more(ready.pack) or any(sample.family != SYSTEM for sample in samples):
+    if not _asks_more(reads) or any(sample.family != SYSTEM for sample in samples):
         return look.ok(samples, detail)
     if take.troubles:
         return look.bad(Fault(Reason.BAD_RESPONSE, detail), samples)
-    return look.bad(Fault(Reason.BAD_PARAMS, f"the agent answers but has nothing of pack {ready.pack.slug}"), samples)
+    if read_index(ready.params.pack):
+        return look.ok(samples, "the agent answers and has nothing of any pack")
+    slug = reads.packs[0].slug
+    return look.bad(Fault(Reason.BAD_PARAMS, f"the agent answers but has nothing of pack {slug}"), samples)
 
 
-def _asks_more(pack: Pack) -> bool:
-    """Whether the pack is about more than the agent itself."""
-    return bool(pack.tables) or any(part.family != SYSTEM for part in pack.scalars)
+def _asks_more(reads: Reads) -> bool:
+    """Whether the packs are about more than the agent itself."""
+    return bool(reads.tables) or any(part.family != SYSTEM for part in reads.scalars)
 
 
 def _device(address: Address, params: Params, budget_s: float) -> Device:

@@ -35,9 +35,9 @@ class SnmpTooBig(SnmpTrouble):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """SNMPv2c community, or SNMPv3 user with what protects it. Hashable: sessions are kept by it."""
+    """SNMPv1 or v2c community, or SNMPv3 user with what protects it. Hashable: sessions are kept by it."""
 
-    version: str = "2c"  # 2c or 3
+    version: str = "2c"  # 1, 2c or 3
     community: str = field(default="public", repr=False)
     user: str = ""
     auth_protocol: str | None = None
@@ -94,10 +94,19 @@ class Column:
     trouble: SnmpTrouble | None = None
 
 
-async def read_scalars(session: SnmpSession, oids: Sequence[str], *, retries: int) -> dict[str, SnmpValue]:
-    """GET any number of OIDs in pieces; a piece that is too big is halved. Raises SnmpTrouble."""
+async def read_scalars(
+    session: SnmpSession, oids: Sequence[str], *, retries: int, anchor: str | None = None
+) -> dict[str, SnmpValue]:
+    """GET any number of OIDs in pieces; a piece that is too big is halved. Raises SnmpTrouble.
+
+    `anchor` is an OID that most devices have. It goes with every piece, so that "none of these" is not mistaken
+    for "too big" by a library that cannot tell them apart.
+    """
     found: dict[str, SnmpValue] = {}
-    pieces = [list(oids[at : at + GET_CHUNK]) for at in range(0, len(oids), GET_CHUNK)]
+    with_it = [anchor] if anchor else []
+    others = [oid for oid in oids if oid != anchor]
+    size = GET_CHUNK - len(with_it)
+    pieces = [with_it + others[at : at + size] for at in range(0, len(others), size)] or [with_it]
     while pieces:
         piece = pieces.pop()
         try:

@@ -27,7 +27,14 @@ AUTH_KEYS = {
     "SHA-384": "Sha384Key",
     "SHA-512": "Sha512Key",
 }
-PRIV_KEYS = {"DES": "DesKey", "AES": "Aes128Key", "AES-192": "Aes192Key", "AES-256": "Aes256Key"}
+PRIV_KEYS = {
+    "DES": "DesKey",
+    "AES": "Aes128Key",
+    "AES-192": "Aes192Key",
+    "AES-256": "Aes256Key",
+    "AES-192-C": "Aes192Key",
+    "AES-256-C": "Aes256Key",
+}
 
 #: RFC 3414 section 3.2: a message more than 150 s off the agent's time is refused, so learn it anew before.
 REFRESH_AFTER_S = 100.0
@@ -154,11 +161,13 @@ class _GufoCursor:
 
 
 def _open_session(device: Device) -> Any:
+    from gufo.snmp import SnmpVersion
     from gufo.snmp.aio import SnmpSession
 
     who = device.credentials
     common = {"port": device.port, "timeout": device.timeout_s, "max_repetitions": device.max_repetitions}
     identity = {"user": _user(who)} if who.version == "3" else {"community": who.community}
+    identity |= {"version": SnmpVersion.v1} if who.version == "1" else {}  # it walks by GETNEXT then
     try:
         inner = SnmpSession(device.ip, **identity, **common)
         _watch_icmp(inner)
@@ -180,7 +189,8 @@ def _user(who: Credentials) -> Any:
         return gufo.User(who.user, auth_key=auth)
     priv_class = getattr(gufo, _named(PRIV_KEYS, who.priv_protocol))
     priv = priv_class(_master_key(auth_class, who.priv_password), KeyType.Master)
-    return gufo.User(who.user, auth_key=auth, priv_key=priv)
+    stretch = gufo.KeyExpansion.Cisco if who.priv_protocol.endswith("-C") else gufo.KeyExpansion.Blumenthal
+    return gufo.User(who.user, auth_key=auth, priv_key=priv, key_expansion=stretch)
 
 
 @functools.lru_cache(maxsize=256)

@@ -29,6 +29,9 @@ PRIV_PROTOCOLS = {
     "AES": "USM_PRIV_CFB128_AES",
     "AES-192": "USM_PRIV_CFB192_AES_BLUMENTHAL",
     "AES-256": "USM_PRIV_CFB256_AES_BLUMENTHAL",
+    "3DES": "USM_PRIV_CBC168_3DES",
+    "AES-192-C": "USM_PRIV_CFB192_AES",
+    "AES-256-C": "USM_PRIV_CFB256_AES",
 }
 
 #: pysnmp's error indications (class names) that mean the agent refuses us.
@@ -46,6 +49,7 @@ REFUSALS = frozenset(
 
 #: error-status, RFC 3416 section 3.
 TOO_BIG = 1
+NO_SUCH_NAME = 2
 AUTHORIZATION_ERROR = 16
 
 
@@ -57,8 +61,17 @@ class _Engine:
     snmp: Any
     auth: Any
     getter: Any
+    nexter: Any
     bulker: Any
     names: dict[Device, str] = field(default_factory=dict)
+
+
+class _NoSuchName(Exception):
+    """The OID at this place of the request is not there; the agent answered none of the others."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
 
 
 class PysnmpClient:
@@ -99,13 +112,25 @@ class PysnmpSession:
 
     async def get(self, oids: Sequence[str]) -> dict[str, SnmpValue]:
         send = functools.partial(self._engine.getter.send_varbinds, self._engine.snmp, self._name, None, b"")
-        return {oid: value for oid, raw in await self._ask(send, oids) if (value := value_of(raw)) is not None}
+        left = list(oids)
+        while left:
+            try:
+                return {oid: value for oid, raw in await self._ask(send, left) if (value := value_of(raw)) is not None}
+            except _NoSuchName as lack:  # version 1 says this instead of everything else
+                del left[lack.at]
+        return {}
 
     def column(self, oid: str) -> Cursor:
         return _PysnmpCursor(self, oid)
 
     async def page(self, after: str) -> list[tuple[str, Any]]:
-        """One GETBULK: what follows `after`, as the agent says it, values in pysnmp's types."""
+        """One GETBULK: what follows `after`, as the agent says it, values in pysnmp's types. GETNEXT in version 1."""
+        if self._device.credentials.version == "1":
+            step = functools.partial(self._engine.nexter.send_varbinds, self._engine.snmp, self._name, None, b"")
+            try:
+                return await self._ask(step, [after])
+            except _NoSuchName:
+                return []  # the end of what the agent has
         bulk = self._engine.bulker.send_varbinds
         send = functools.partial(bulk, self._engine.snmp, self._name, None, b"", 0, self._device.max_repetitions)
         return await self._ask(send, [after])
@@ -117,11 +142,13 @@ class PysnmpSession:
         try:
             send([_null(oid) for oid in oids], _settle, answer)
             async with asyncio.timeout(self._device.timeout_s):
-                indication, status, binds = await answer
+                indication, status, at, binds = await answer
         except TimeoutError:
             raise SnmpTrouble(Reason.TIMEOUT, "no answer") from None
         except PySnmpError as error:
             raise SnmpTrouble(Reason.BAD_RESPONSE, type(error).__name__) from error
+        if not indication and int(status or 0) == NO_SUCH_NAME and 1 <= int(at or 0) <= len(oids):
+            raise _NoSuchName(int(at) - 1)
         _refuse(indication, int(status or 0))
         return [(str(bind[0]), bind[1]) for bind in binds or ()]
 
@@ -147,7 +174,7 @@ class _PysnmpCursor:
 def _settle(engine: Any, handle: Any, error: Any, status: Any, index: Any, binds: Any, answer: Any) -> None:
     """pysnmp's callback; the answer to a request that we gave up on is dropped."""
     if not answer.done():
-        answer.set_result((error, status, binds))
+        answer.set_result((error, status, index, binds))
 
 
 def _refuse(error: Any, status: int) -> None:
@@ -206,14 +233,19 @@ def _make_engine(who: Credentials, loop: asyncio.AbstractEventLoop) -> _Engine:
     from pysnmp.entity.rfc3413 import cmdgen
 
     auth = _auth(who)
-    return _Engine(loop, SnmpEngine(), auth, cmdgen.GetCommandGenerator(), cmdgen.BulkCommandGeneratorSingleRun())
+    get, step, bulk = (
+        cmdgen.GetCommandGenerator(),
+        cmdgen.NextCommandGeneratorSingleRun(),
+        cmdgen.BulkCommandGeneratorSingleRun(),
+    )
+    return _Engine(loop, SnmpEngine(), auth, get, step, bulk)
 
 
 def _auth(who: Credentials) -> Any:
     from pysnmp.hlapi.v3arch import asyncio as hlapi
 
-    if who.version == "2c":
-        return hlapi.CommunityData(who.community, mpModel=1)
+    if who.version != "3":
+        return hlapi.CommunityData(who.community, mpModel=0 if who.version == "1" else 1)
     auth = priv = None
     if who.auth_protocol is not None:
         auth = getattr(hlapi, _named(AUTH_PROTOCOLS, who.auth_protocol))

@@ -1,4 +1,4 @@
-"""What a device answered, turned into samples by its pack. Pure: values in, samples out."""
+"""What a device answered, turned into samples by its packs. Pure: values in, samples out."""
 
 from __future__ import annotations
 
@@ -8,14 +8,29 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from healthmon.model.sample import Sample
+from healthmon.model.sample import Sample, Value
 from healthmon.probes.snmp_client import SnmpValue
-from healthmon.probes.snmp_pack import Gauge, PackField, Rate, Ratio, Scalars, Source, Table
+from healthmon.probes.snmp_shapes import (
+    Condition,
+    Gauge,
+    LabelText,
+    PackField,
+    Rate,
+    Ratio,
+    Scalars,
+    Source,
+    State,
+    Sum,
+    Table,
+)
 from healthmon.runtime.rates import Counters
 
 LABEL_LIMIT = 64
-#: An IEEE 754 single inside an Opaque (draft-perkins-opaque-01).
+#: Interfaces are chosen by name with the parameters `interfaces` and `uplinks`.
+INTERFACE = "interface"
+#: An IEEE 754 single or double inside an Opaque (draft-perkins-opaque-01).
 OPAQUE_FLOAT = b"\x9fx\x04"
+OPAQUE_DOUBLE = b"\x9fy\x08"
 _NUMBER = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
@@ -36,12 +51,17 @@ class Answers:
         return self.columns.get(oid, {}).get(index)
 
 
-def label_text(raw: SnmpValue | None) -> str:
-    """Text for a label: printable, one line, at most 64 characters; empty when there is none."""
+def plain_text(raw: SnmpValue | None) -> str:
+    """One line of printable text; empty when there is none."""
     if raw is None:
         return ""
     text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
-    return " ".join(_CONTROL.sub(" ", text).split())[:LABEL_LIMIT]
+    return " ".join(_CONTROL.sub(" ", text).split())
+
+
+def label_text(raw: SnmpValue | None) -> str:
+    """Text for a label: at most 64 characters."""
+    return plain_text(raw)[:LABEL_LIMIT].rstrip()
 
 
 def row_names(table: Table, indexes: Iterable[str], answers: Answers) -> dict[str, str]:
@@ -54,9 +74,17 @@ def row_names(table: Table, indexes: Iterable[str], answers: Answers) -> dict[st
 
 
 def _row_name(table: Table, index: str, answers: Answers) -> str:
-    for oid in table.label_oids:
-        if text := label_text(answers.value(oid, index)):
-            return text
+    found = (label_text(answers.value(text.oid, at)) for text in table.texts if (at := _place(text, index, answers)))
+    return f"{table.prefix}{next(filter(None, found), index)}{table.suffix}"
+
+
+def _place(text: LabelText, index: str, answers: Answers) -> str:
+    """The index at which the name of the row `index` stands; empty when that is not known."""
+    if text.via is not None:
+        return label_text(answers.value(text.via, index))
+    if text.arcs:
+        arcs = index.split(".")
+        return ".".join(arcs[at] for at in text.arcs if at < len(arcs))
     return index
 
 
@@ -69,70 +97,173 @@ def wanted(name: str, patterns: tuple[str, ...]) -> bool:
     return keep
 
 
+def holds(conditions: tuple[Condition, ...], index: str, answers: Answers) -> bool:
+    """Whether all conditions are met. A value that is not there is none of those named."""
+    return all(_holds(one, index, answers) for one in conditions)
+
+
+def _holds(one: Condition, index: str, answers: Answers) -> bool:
+    raw = answers.value(one.oid, "" if one.scalar else index)
+    if raw is None:
+        return one.negate
+    if one.pattern is not None:
+        return one.pattern.search(plain_text(raw)) is not None
+    return (code_of(raw) in one.values) is not one.negate
+
+
+def code_of(raw: SnmpValue) -> str:
+    """A raw value as packs write it in `is`, `codes` and `states`."""
+    return str(raw) if isinstance(raw, int) else plain_text(raw)
+
+
 def scalar_samples(part: Scalars, answers: Answers, counters: Counters) -> list[Sample]:
     """The samples of a group of scalars."""
-    found = row_values(part.fields, "", answers, counters)
-    return [Sample(part.family, name, value) for name, value in found.items()]
+    if not holds(part.when, "", answers):
+        return []
+    labels = dict(part.labels)
+    found = row_values(part.fields, Row("", answers), counters)
+    return [Sample(part.family, name, value, labels) for name, value in found.items()]
 
 
 def table_samples(
-    table: Table, indexes: Iterable[str], answers: Answers, counters: Counters, *, rows: tuple[str, ...]
+    table: Table,
+    indexes: Iterable[str],
+    answers: Answers,
+    counters: Counters,
+    *,
+    rows: tuple[str, ...] = (),
+    uplinks: tuple[str, ...] = (),
 ) -> list[Sample]:
-    """The samples of every wanted row."""
+    """The samples of every row that the pack wants and, of interfaces, that the site wants."""
     samples: list[Sample] = []
-    for index, name in row_names(table, indexes, answers).items():
-        if not wanted(name, rows):
+    for index, name in row_names(table, indexes, answers).items():  # a row is called the same in all its tables
+        if (table.label == INTERFACE and not wanted(name, rows)) or not holds(table.when, index, answers):
             continue
         if table.reset is not None and _was_reset(table.reset, index, answers, counters):
             _forget_row(table, index, counters)
+        found = row_values(table.fields, Row(index, answers, table), counters)
+        if uplinks and wanted(name, uplinks) and "oper_up" in found:
+            found["uplink_up"] = found["oper_up"]
         labels = {table.label: name}
-        found = row_values(table.fields, index, answers, counters)
         samples += [Sample(table.family, key, value, labels) for key, value in found.items()]
     return samples
 
 
-def row_values(
-    fields: tuple[PackField, ...], index: str, answers: Answers, counters: Counters
-) -> dict[str, float]:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table, or the scalars (index "")."""
+
+    index: str
+    answers: Answers
+    table: Table | None = None
+
+    def value(self, oid: str) -> SnmpValue | None:
+        return self.answers.value(oid, self.index)
+
+
+def row_values(fields: tuple[PackField, ...], row: Row, counters: Counters) -> dict[str, Value]:
     """Field -> value for one row, in the order in which fields can name each other."""
     found: dict[str, float] = {}
+    words: dict[str, Value] = {}
     for one in sorted(fields, key=_turn):
-        match one:
-            case Gauge():
-                value = _gauge(one, index, answers, found)
-            case Rate():
-                value = _rate(one, index, answers, counters, found)
-            case Ratio():
-                value = _ratio(one, found)
-        if value is not None:
+        if isinstance(one, State):
+            words |= _state(one, row)
+            continue
+        value = _number_of(one, row, counters, found)
+        if value is not None and _finite(value) is not None:
             found[one.name] = value
-    return found
+    hidden = {one.name for one in fields if one.hide}
+    return {name: value for name, value in (found | words).items() if name not in hidden}
+
+
+def _number_of(one: PackField, row: Row, counters: Counters, found: Mapping[str, float]) -> float | None:
+    match one:
+        case Gauge():
+            return _gauge(one, row, found)
+        case Rate():
+            return _rate(one, row, counters, found)
+        case Ratio():
+            return _ratio(one, found)
+        case Sum():
+            return _sum(one, found)
+    return None
 
 
 def _turn(one: PackField) -> int:
-    """Gauges, gauges times a gauge, rates (bounded by gauges), ratios of all of these."""
+    """Gauges, gauges times a gauge, rates (bounded by gauges), sums, ratios of all of these."""
     match one:
         case Gauge():
             return 0 if one.times is None else 1
         case Rate():
             return 2
-    return 3
+        case Sum():
+            return 3
+    return 4
 
 
-def _gauge(one: Gauge, index: str, answers: Answers, found: Mapping[str, float]) -> float | None:
+def _gauge(one: Gauge, row: Row, found: Mapping[str, float]) -> float | None:
     if one.times is not None and one.times not in found:
         return None
     for source in one.sources:
-        raw = answers.value(source.oid, index)
-        if one.bit is not None and isinstance(raw, bytes):
-            return bit_of(raw, one.bit)
-        plain = number(raw)
-        if plain is None or plain in one.ignore or (one.least is not None and plain < one.least):
+        if not holds(source.when, row.index, row.answers):
             continue
-        if one.codes is not None:
-            return one.codes.get(int(plain), one.other)
-        return (plain * source.scale + source.offset) * (found[one.times] if one.times else 1.0)
+        value = _reading_of(one, source, row)
+        if value is not None:
+            value -= sum(_reading_of(one, source, other) or 0.0 for other in _rows_named(one.minus_rows, row))
+            return value * (found[one.times] if one.times else 1.0) if value >= 0.0 or not one.minus_rows else None
     return None
+
+
+def _reading_of(one: Gauge, source: Source, row: Row) -> float | None:
+    """The value of one source, None where the pack says that this raw value means "not known"."""
+    raw = row.value(source.oid)
+    if one.bit is not None and isinstance(raw, bytes):
+        return bit_of(raw, one.bit)
+    if one.codes is not None and raw is not None:
+        plain = number(raw)
+        if plain in one.ignore:
+            return None
+        return one.codes.get(code_of(int(plain) if plain is not None else raw), one.other)
+    plain = number(raw, one.find)
+    if plain is None or plain in one.ignore:
+        return None
+    if (one.least is not None and plain < one.least) or (one.most is not None and plain > one.most):
+        return None
+    if source.step is not None and plain % source.step:
+        return None
+    exponent = _exponent(source, row)
+    return None if exponent is None else plain * 10.0**exponent * source.scale + source.offset
+
+
+def _exponent(source: Source, row: Row) -> int | None:
+    """The power of ten of a row: its SI prefix less its decimals (RFC 3433). None when they are nonsense."""
+    power = 0
+    if source.si is not None:
+        code = number(row.value(source.si))
+        if code is not None:  # EntitySensorDataScale: 1 is yocto, 9 is units, 17 is yotta
+            if not 1 <= code <= 17:
+                return None
+            power += SI_POWERS[int(code) - 1]
+    if source.precision is not None:
+        decimals = number(row.value(source.precision))
+        if decimals is not None:
+            if not -8 <= decimals <= 9:
+                return None
+            power -= int(decimals) if decimals > 0 else 0  # below zero: significant digits of a fraction
+    return power
+
+
+#: yocto, zepto, atto, femto, pico, nano, micro, milli, units, kilo, mega, giga, tera, exa, peta, zetta, yotta:
+#: the MIB puts exa before peta.
+SI_POWERS = (-24, -21, -18, -15, -12, -9, -6, -3, 0, 3, 6, 9, 12, 18, 15, 21, 24)
+
+
+def _rows_named(names: tuple[str, ...], row: Row) -> list[Row]:
+    """The other rows of the table that have these names."""
+    if not names or row.table is None or not row.table.texts:
+        return []
+    column = row.answers.columns.get(row.table.texts[0].oid, {})
+    return [Row(index, row.answers) for index, raw in column.items() if label_text(raw) in names and index != row.index]
 
 
 def bit_of(octets: bytes, bit: int) -> float:
@@ -140,18 +271,33 @@ def bit_of(octets: bytes, bit: int) -> float:
     return float(octets[bit // 8] >> (7 - bit % 8) & 1) if bit // 8 < len(octets) else 0.0
 
 
-def _rate(
-    one: Rate, index: str, answers: Answers, counters: Counters, found: Mapping[str, float]
-) -> float | None:
+def _state(one: State, row: Row) -> dict[str, Value]:
+    for source in one.sources:
+        raw = row.value(source.oid)
+        if raw is None or not holds(source.when, row.index, row.answers):
+            continue
+        plain = number(raw)
+        code = code_of(int(plain) if plain is not None else raw)
+        word, verdict = one.words.get(code, (f"code {code}"[:LABEL_LIMIT], None))
+        said: dict[str, Value] = {"state": word}
+        if plain is not None:
+            said["state_code"] = plain
+        if verdict is not None:
+            said["ok"] = float(verdict)
+        return said
+    return {}
+
+
+def _rate(one: Rate, row: Row, counters: Counters, found: Mapping[str, float]) -> float | None:
     most = found.get(one.most) if one.most else None
     for source in one.sources:
-        raw = number(answers.value(source.oid, index))
+        raw = number(row.value(source.oid))
         if raw is None:
             continue
         rate = counters.rate(
-            (source.oid, index),
+            (source.oid, row.index),
             int(raw),
-            answers.read_at[source.oid],
+            row.answers.read_at[source.oid],
             bits=source.bits,
             most_per_s=most * one.most_times if most else None,
         )
@@ -166,16 +312,33 @@ def _ratio(one: Ratio, found: Mapping[str, float]) -> float | None:
     return of * one.scale / to
 
 
-def number(raw: SnmpValue | None) -> float | None:
+def _sum(one: Sum, found: Mapping[str, float]) -> float | None:
+    if any(name not in found for name in (*one.plus, *one.minus)):
+        return None
+    return sum(found[name] for name in one.plus) - sum(found[name] for name in one.minus)
+
+
+def number(raw: SnmpValue | None, find: re.Pattern[str] | None = None) -> float | None:
     """A raw value as a number; some agents send numbers as text, net-snmp wraps floats into Opaque."""
-    if raw is None or isinstance(raw, int | float):
+    if raw is None or isinstance(raw, int):
         return raw
+    if isinstance(raw, float):
+        return _finite(raw)
     if isinstance(raw, bytes):
         if raw.startswith(OPAQUE_FLOAT) and len(raw) == 7:
-            return float(struct.unpack(">f", raw[3:])[0])
+            return _finite(struct.unpack(">f", raw[3:])[0])
+        if raw.startswith(OPAQUE_DOUBLE) and len(raw) == 11:
+            return _finite(struct.unpack(">d", raw[3:])[0])
         raw = raw.decode("ascii", "replace")
-    text = raw.strip("\x00 ")
+    text = raw.strip("\x00 \t\r\n")
+    if find is not None:
+        said = find.search(text)
+        text = said.group(1) if said else ""
     return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def _finite(value: float) -> float | None:
+    return value if abs(value) < float("inf") else None  # false for what is not a number, too
 
 
 def _was_reset(oid: str, index: str, answers: Answers, counters: Counters) -> bool:
@@ -191,24 +354,3 @@ def _forget_row(table: Table, index: str, counters: Counters) -> None:
         if isinstance(one, Rate):
             for source in one.sources:
                 counters.forget((source.oid, index))
-
-
-def needed_columns(table: Table) -> list[tuple[str, ...]]:
-    """Columns to walk; in a group of alternatives later ones are needed only for rows the earlier ones lack."""
-    groups: list[tuple[str, ...]] = [(table.rows,)]
-    groups += [table.label_oids] if table.label_oids else []
-    groups += [(table.reset,)] if table.reset else []
-    for one in table.fields:
-        if not isinstance(one, Ratio):
-            groups.append(tuple(source.oid for source in one.sources))
-    return list(dict.fromkeys(groups))
-
-
-def scalar_oids(parts: Iterable[Scalars]) -> list[str]:
-    """Every OID that the scalars read."""
-    sources: list[Source] = []
-    for part in parts:
-        for one in part.fields:
-            if not isinstance(one, Ratio):
-                sources += one.sources
-    return list(dict.fromkeys(source.oid for source in sources))

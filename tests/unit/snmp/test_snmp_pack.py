@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from healthmon.probes.snmp_pack import Gauge, lint_pack, pack_families, parse_pack
+from healthmon.probes.snmp_families import VOCABULARY
+from healthmon.probes.snmp_pack import assemble_pack, lint_pack, pack_families, parse_pack, read_index
+from healthmon.probes.snmp_shapes import Gauge
 
 FOLDER = Path(__file__).parents[3] / "probes" / "snmp"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -48,12 +50,27 @@ def test_the_packs_are_there() -> None:
 def test_a_shipped_pack_is_sound_and_named_after_its_file(name: str) -> None:
     data = load(name)
     assert lint_pack(data) == []
-    assert data["slug"] == name
+    assert data["slug"] == ("auto" if name == "index" else name)
 
 
-def test_families_are_declared_by_one_pack_only() -> None:
-    names = [family.name for name in NAMES for family in pack_families(load(name))]
-    assert len(names) == len(set(names))
+def test_shipped_packs_speak_the_vocabulary() -> None:
+    families = {family for name in NAMES for family in pack_families(load(name))}
+    assert families <= set(VOCABULARY.values())
+
+
+def test_the_index_names_packs_that_are_there_and_every_pack_is_reachable() -> None:
+    whole = assemble_pack(load("index"), lambda slug: load(slug) if slug in NAMES else None)
+    known = read_index(whole)
+    assert known is not None
+    _, packs = known
+    apart = {"index", "system", "lldp", "dot1x"}  # asked for by name: edges of the network, ports of 802.1X
+    assert set(packs) == set(NAMES) - apart
+    assert set(pack_families(whole)) <= set(VOCABULARY.values())
+
+
+def test_an_index_that_names_a_missing_pack_is_refused() -> None:
+    with pytest.raises(ValueError, match="'lift'"):
+        assemble_pack({"slug": "auto", "standard": ["lift"]}, lambda slug: None)
 
 
 def test_the_families_of_if_mib() -> None:
@@ -67,7 +84,7 @@ def test_a_pack_survives_json_where_keys_are_text() -> None:
     through = json.loads(json.dumps(GOOD))
     moving = parse_pack(through).tables[0].fields[0]
     assert isinstance(moving, Gauge)
-    assert moving.codes == {1: 1.0, 2: 0.0}
+    assert moving.codes == {"1": 1.0, "2": 0.0}
     assert parse_pack(GOOD) == parse_pack(through)
 
 
@@ -106,8 +123,13 @@ FIELD = "tables/0/fields/moving"
         (f"{FIELD}/read", ".1.3.6.1", "is not an OID"),
         (f"{FIELD}/read", [], "at least one OID"),
         (f"{FIELD}/read", {"oid": "1.3.6.1.4", "scale": "ten"}, "must be a number"),
-        (f"{FIELD}/rate", "1.3.6.1.4.1", "exactly one of read, rate, ratio"),
-        (f"{FIELD}/codes", {"up": 1}, "not a raw integer"),
+        (f"{FIELD}/rate", "1.3.6.1.4.1", "exactly one of read, rate, ratio, sum, states"),
+        (f"{FIELD}/codes", {"up": "yes"}, "must be a number"),
+        (f"{FIELD}/find", "(", "not a regular expression"),
+        ("tables/0/fields/doors_count", {"unit": "count", "read": "1.3.6.1.4.1.99999.1.5"}, "Prometheus reserves"),
+        ("tables/0/fields/state", {"states": "1.3.6.1.4.1.99999.1.5", "of": "doors"}, "there are no states 'doors'"),
+        ("tables/0/when", [{"oid": "1.3.6.1.4.1.99999.1.6"}], "exactly one of is, not, matches"),
+        ("tables/0/family", "snmp_if", "has the label interface"),
         (f"{FIELD}/times", "nothing", "there is no field 'nothing'"),
         (f"{FIELD}/alert", True, "unknown key 'alert'"),
     ],

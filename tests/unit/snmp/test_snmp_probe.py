@@ -318,7 +318,7 @@ def test_addresses(address: str, split: tuple[str, int]) -> None:
 @pytest.mark.parametrize(
     ("params", "says"),
     [
-        ({"version": "1"}, "version must be one of"),
+        ({"version": "4"}, "version must be one of"),
         ({"version": "3"}, "needs user"),
         ({"version": "3", "user": "u", "auth_protocol": "SHA", "auth_password": "short"}, "8 characters"),
         ({"version": "3", "user": "u", "auth_protocol": "ROT13", "auth_password": "long enough"}, "auth_protocol"),

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from healthmon.probes.snmp_pack import Table, parse_pack
+from healthmon.probes.snmp_pack import parse_pack
 from healthmon.probes.snmp_rows import Answers, bit_of, label_text, number, row_names, table_samples, wanted
+from healthmon.probes.snmp_shapes import Table
 from healthmon.runtime.rates import Counters
 
 BASE = "1.3.6.1.4.1.99999.1"
@@ -118,9 +119,9 @@ def test_codes_and_what_they_leave_out() -> None:
 def test_a_supply_level_that_is_no_percentage_gives_no_ratio() -> None:
     of = table(
         {
-            "level_count": {"unit": "count", "read": f"{BASE}.3", "least": 0},
-            "capacity_count": {"unit": "count", "read": f"{BASE}.4", "least": 0},
-            "remaining_ratio": {"unit": "ratio", "ratio": {"of": "level_count", "to": "capacity_count"}},
+            "level": {"unit": "count", "read": f"{BASE}.3", "least": 0},
+            "capacity": {"unit": "count", "read": f"{BASE}.4", "least": 0},
+            "remaining_ratio": {"unit": "ratio", "ratio": {"of": "level", "to": "capacity"}},
         }
     )
     found = answers(c3={"1": -3, "2": 50, "3": 50}, c4={"1": 100, "2": 200, "3": 0})
