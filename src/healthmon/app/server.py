@@ -38,6 +38,7 @@ from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock
 from healthmon.model.sample import Family
 from healthmon.model.view import Health, View
+from healthmon.probes.openmetrics_pack import with_scraped
 from healthmon.probes.snmp_pack import pack_families
 from healthmon.runtime.supervise import Unit, detach, spawn
 from healthmon.store.writer import StoreWriter
@@ -394,7 +395,10 @@ def declared_families(site: SiteConfig) -> dict[str, Family]:
     packs = [check.params["pack"] for target in site.estate.targets.values() for check in target.checks
              if check.kind == "snmp" and check.params.get("pack")]  # fmt: skip
     from_packs = {family.name: family for pack in packs for family in pack_families(pack)}
-    return probes.families() | collectors.families() | agent_role.FAMILIES | from_packs
+    known = probes.families() | collectors.families() | agent_role.FAMILIES | from_packs
+    scraped = [check.params for target in site.estate.targets.values() for check in target.checks
+               if check.kind == "openmetrics"]  # fmt: skip
+    return with_scraped(known, scraped)
 
 
 def public_url(web: WebConfig) -> str:

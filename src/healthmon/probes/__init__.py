@@ -14,6 +14,7 @@ from healthmon.model.sample import Family
 PROBES: Mapping[str, str] = {
     "dicom": "healthmon.probes.dicom:DicomProbe",
     "dns": "healthmon.probes.dns:DnsProbe",
+    "exec": "healthmon.probes.exec:ExecProbe",
     "fhir": "healthmon.probes.fhir:FhirProbe",
     "hl7": "healthmon.probes.hl7:Hl7Probe",
     "http": "healthmon.probes.http:HttpProbe",
@@ -23,6 +24,7 @@ PROBES: Mapping[str, str] = {
     "ldap": "healthmon.probes.ldap:LdapProbe",
     "mqtt": "healthmon.probes.mqtt_roundtrip:MqttProbe",
     "ntp": "healthmon.probes.ntp:NtpProbe",
+    "openmetrics": "healthmon.probes.openmetrics:OpenmetricsProbe",
     "radius": "healthmon.probes.radius:RadiusProbe",
     "smb": "healthmon.probes.smb:SmbProbe",
     "smtp": "healthmon.probes.smtp:SmtpProbe",
@@ -31,6 +33,9 @@ PROBES: Mapping[str, str] = {
     "tcp": "healthmon.probes.tcp:TcpProbe",
     "tls": "healthmon.probes.tls:TlsProbe",
 }
+
+#: What listens instead of asking.
+SOURCES: Mapping[str, str] = {"trap": "healthmon.probes.trap:TrapReceiver"}
 
 #: Folders of packs (under `probes/`) that have not the name of their kind.
 PACK_FOLDERS: Mapping[str, str] = {"journey": "journeys"}
@@ -47,7 +52,7 @@ def load_probe(kind: str) -> Probe:
 def families() -> dict[str, Family]:
     """Every family that any probe may emit, by name."""
     known: dict[str, Family] = {}
-    for dotted in PROBES.values():
+    for dotted in (*PROBES.values(), *SOURCES.values()):
         for family in import_module(dotted.partition(":")[0]).FAMILIES:
             known[family.name] = family
     return known
