@@ -8,7 +8,7 @@ from healthmon.model.errors import Conflict
 from healthmon.model.incident import Incident
 from healthmon.web import boardmodel
 from healthmon.web.access import COOKIE, client, from_own_page, local_path, open_to_all, person, secure
-from healthmon.web.actions import check_texts
+from healthmon.web.actions import check_person
 from healthmon.web.board import checked_form
 from healthmon.web.problem import Problem, bad_request
 from healthmon.web.settings import WEB
@@ -40,7 +40,7 @@ async def login(request: web.Request) -> web.Response:
     name = " ".join(str(form.get("name", "")).split())
     if not 0 < len(name) <= 80:
         return login_page(request, following=following, wrong="Say who you are (80 characters).", status=400)
-    check_texts(site.scrub, name)
+    check_person(site.scrub, name)
     if not site.sessions.token_is(str(form.get("token", "")).strip()):
         site.sessions.failed(address)
         return login_page(request, following=following, wrong="That is not this site's token.", status=403)
@@ -83,7 +83,7 @@ async def ack(request: web.Request) -> web.Response:
     by = " ".join(str(form.get("by", "")).split()) or " ".join(str(form.get("known", "")).split())
     if not 0 < len(by) <= 80:
         raise bad_request("by", "say who you are")
-    check_texts(site.scrub, by)
+    check_person(site.scrub, by)
     try:
         done = await site.commands.acknowledge_by_token(token, by)
     except Conflict as conflict:
