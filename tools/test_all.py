@@ -53,7 +53,8 @@ def main() -> int:
         install()
     python, *arguments = sys.argv[1:]
     environment = os.environ | {"HEALTHMON_TEST_ALL": "1"}
-    return subprocess.run([python, "-m", "pytest", "-rs", "-n", "4", "--dist", "loadgroup", *arguments], env=environment).returncode
+    command = [python, "-m", "pytest", "-rs", "-n", "4", "--dist", "loadgroup", *arguments]
+    return subprocess.run(command, env=environment).returncode
 
 
 if __name__ == "__main__":
