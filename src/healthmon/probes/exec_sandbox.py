@@ -21,6 +21,7 @@ from healthmon.runtime.supervise import spawn
 
 #: All that a child finds in its environment unless the config gives it more.
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+Child = asyncio.subprocess.Process
 _READ_BYTES = 16 * 1024
 _MOST_FILE_BYTES = 16 * 1024 * 1024
 _MOST_OPEN_FILES = 256
@@ -80,45 +81,60 @@ async def run_boxed(argv: Sequence[str], *, environment: Mapping[str, str], limi
     if sys.platform == "win32":
         raise Finding(Reason.NO_PERMISSION, "plugins run on Linux and other POSIX systems only")
     folder = tempfile.mkdtemp(prefix="healthmon-exec-")
+    ours, theirs = os.pipe()  # not asyncio's own pipe: with that, `wait` would wait for every holder of the other end
     try:
-        # `start_new_session`: a group of its own; descriptors other than these three are closed.
-        child = await asyncio.create_subprocess_exec(
-            *_limited(argv, limits),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={**ENVIRONMENT, **environment},
-            cwd=folder,
-            start_new_session=True,
-            close_fds=True,
-        )
+        try:
+            child = await _start(_limited(argv, limits), {**ENVIRONMENT, **environment}, folder, theirs)
+        finally:
+            os.close(theirs)
         try:
             async with asyncio.timeout(timeout_s):
-                return await _listen(child, limits)
+                return await _listen(child, ours, limits)
         finally:
             end_group(child.pid)
             await child.wait()
     finally:
+        os.close(ours)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _listen(child: asyncio.subprocess.Process, limits: Limits) -> Ended:
+async def _start(argv: Sequence[str], environment: Mapping[str, str], folder: str, stdout: int) -> Child:
+    """`start_new_session`: a group of its own; descriptors other than the three are closed."""
+    return await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=environment,
+        cwd=folder,
+        start_new_session=True,
+        close_fds=True,
+    )
+
+
+async def _listen(child: Child, ours: int, limits: Limits) -> Ended:
     """Output until the child itself has ended: a grandchild that holds the pipe delays nothing."""
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    pipe = os.fdopen(os.dup(ours), "rb", buffering=0)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, pipe)
     output = bytearray()
-    async with asyncio.TaskGroup() as group:
-        reading = spawn(group, "plugin output", _read(child, output, limits.output_bytes))
-        code = await child.wait()
-        end_group(child.pid)
-        await reading
+    try:
+        async with asyncio.TaskGroup() as group:
+            reading = spawn(group, "plugin output", _read(reader, output, limits.output_bytes, child.pid))
+            code = await child.wait()
+            end_group(child.pid)
+            await reading
+    finally:
+        transport.close()
     return Ended(code, bytes(output[: limits.output_bytes]), over=len(output) > limits.output_bytes)
 
 
-async def _read(child: asyncio.subprocess.Process, output: bytearray, most_bytes: int) -> None:
-    assert child.stdout is not None
-    while data := await child.stdout.read(_READ_BYTES):
+async def _read(reader: asyncio.StreamReader, output: bytearray, most_bytes: int, pid: int) -> None:
+    while data := await reader.read(_READ_BYTES):
         output += data
         if len(output) > most_bytes:
-            end_group(child.pid)
+            end_group(pid)
             return
 
 

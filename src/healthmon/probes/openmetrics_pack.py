@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as default
 from typing import Any
 
 from healthmon.model.sample import Family
@@ -29,9 +30,9 @@ class Mapped:
     metric: str
     family: str
     field: str
-    labels: dict[str, str] = field(default_factory=dict)
-    where: dict[str, str] = field(default_factory=dict)
-    where_not: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = default(default_factory=dict)
+    where: dict[str, str] = default(default_factory=dict)
+    where_not: dict[str, str] = default(default_factory=dict)
     scale: float = 1.0
     rate: bool = False
     over: str | None = None
