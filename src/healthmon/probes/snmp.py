@@ -21,7 +21,7 @@ from healthmon.probes.snmp_client import Credentials, Device, SnmpClient, SnmpTr
 from healthmon.probes.snmp_families import SYSTEM, VOCABULARY
 from healthmon.probes.snmp_pack import pack_families, parse_pack, read_index
 from healthmon.probes.snmp_read import Memory, Reader, Reads, Take
-from healthmon.probes.snmp_rows import plain_text, scalar_samples, table_samples
+from healthmon.probes.snmp_rows import Choices, plain_text, scalar_samples, table_samples
 from healthmon.probes.snmp_shapes import Pack
 from healthmon.runtime.rates import Counters
 
@@ -34,6 +34,9 @@ AUTH_PROTOCOLS = ("MD5", "SHA", "SHA-224", "SHA-256", "SHA-384", "SHA-512")
 #: AES-192 and AES-256 stretch short keys as Blumenthal's draft says; with -C as Reeder's, which Cisco ships.
 PRIV_PROTOCOLS = ("DES", "3DES", "AES", "AES-192", "AES-256", "AES-192-C", "AES-256-C")
 CLIENTS = ("auto", "gufo", "pysnmp")
+
+#: How makers call the sensor of the air that goes in.
+INLETS = ("*inlet*", "*intake*", "*ambient*", "*room*")
 
 #: The probe ends before the runner's own timeout would, so that what came is not lost.
 BUDGET_RATIO = 0.9
@@ -58,6 +61,7 @@ class Params:
     client: str = "auto"
     interfaces: tuple[str, ...] = ()  # shell patterns of interface names, `!pattern` leaves out
     uplinks: tuple[str, ...] = ()  # patterns of interfaces that must be up: `snmp_if.uplink_up`
+    inlets: tuple[str, ...] = INLETS  # patterns (lower case) of sensors of inlet air: `snmp_sensor.inlet_celsius`
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
@@ -254,18 +258,16 @@ async def _identify(reader: Reader, params: Params) -> Reads:
 
 def _samples(ready: _Prepared, reads: Reads, take: Take) -> list[Sample]:
     """Every value once: where two packs know the same thing, the pack that is nearer to the device has said it."""
+    choices = Choices(ready.params.interfaces, ready.params.uplinks, ready.params.inlets)
     ready.counters.begin(take.uptime_at, uptime_ticks=take.uptime_ticks)
     samples: list[Sample] = []
     if take.uptime_ticks is not None:
         samples.append(Sample(SYSTEM, "uptime_seconds", take.uptime_ticks / 100.0))
     for part in reads.scalars:
-        samples += scalar_samples(part, take.answers, ready.counters)
-    params = ready.params
+        samples += scalar_samples(part, take.answers, ready.counters, choices)
     for number, (table, _) in enumerate(reads.tables):
         rows = take.indexes.get(number, [])
-        samples += table_samples(
-            table, rows, take.answers, ready.counters, rows=params.interfaces, uplinks=params.uplinks
-        )
+        samples += table_samples(table, rows, take.answers, ready.counters, choices)
     once: dict[tuple[str, str, tuple[str, ...]], Sample] = {}
     for sample in samples:
         once.setdefault((sample.family, sample.field, tuple(sample.labels.values())), sample)

@@ -28,7 +28,7 @@ _UPS = (
     " input_volts input_hertz output_volts output_hertz output_amperes output_watts output_voltamperes bypass_hertz"
 )
 _SENSOR = (
-    "celsius humidity_ratio volts amperes watts voltamperes hertz speed_rpm speed_ratio power_dbm energy_joules"
+    "celsius inlet_celsius humidity_ratio volts amperes watts voltamperes hertz speed_rpm speed_ratio power_dbm energy_joules"
     " flow_cubic_metres_per_second pressure_pascals airflow_metres_per_second power_factor_ratio reading_ratio"
     " ok state state_code"
 )
@@ -53,7 +53,7 @@ VOCABULARY: Mapping[str, Family] = {
         _family("snmp_ups_output", "line", "volts amperes watts load_ratio"),
         _family("snmp_ups_input", "line", "volts amperes watts hertz"),
         _family("snmp_printer", "device", "idle printing device_down paper_low paper_out toner_low toner_out"
-                " door_open jammed offline service_needed error_bits ok state state_code"),
+                " door_open jammed offline service_needed ok state state_code"),
         _family("snmp_printer_supply", "supply", "level capacity remaining_ratio some_left level_known"),
         _family("snmp_printer_cover", "cover", "open"),
         _family("snmp_printer_tray", "tray", "sheets capacity_sheets remaining_ratio paper_left"),
@@ -61,7 +61,7 @@ VOCABULARY: Mapping[str, Family] = {
         _family("snmp_wlan", None, "access_points clients access_points_down"),
         _family("snmp_access_point", "access_point", "up clients uptime_seconds"),
         _family("snmp_bridge", None, "topology_changes_total topology_changes_per_second"
-                " topology_age_seconds root_cost root_port is_root root_hash"),
+                " topology_age_seconds root_cost root_port is_root"),
         _family("snmp_bridge_port", "interface", "forwarding blocking state state_code ok"),
         _family("snmp_neighbour", "port", "present neighbours"),
         _family("snmp_dot1x", "interface", "authorized auth_failures_total sessions"),

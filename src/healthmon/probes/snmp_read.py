@@ -172,6 +172,8 @@ class Reader:
             else:
                 await self._walk(oid, silence)
             have.update(self.take.answers.columns[oid])
+            if not rows:  # a device that lacks the column of rows and the names: then what it has are the rows
+                rows.update(dict.fromkeys(self.take.answers.columns[oid]))
 
     async def _slow(self, oid: str, seen: frozenset[str], silence: _Silence) -> None:
         """A column that is kept between polls, as long as no row is new."""

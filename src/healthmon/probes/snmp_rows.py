@@ -116,12 +116,29 @@ def code_of(raw: SnmpValue) -> str:
     return str(raw) if isinstance(raw, int) else plain_text(raw)
 
 
-def scalar_samples(part: Scalars, answers: Answers, counters: Counters) -> list[Sample]:
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a site says of its devices, as shell patterns of names; `!pattern` leaves out."""
+
+    interfaces: tuple[str, ...] = ()  # which to keep
+    uplinks: tuple[str, ...] = ()  # which must be up
+    inlets: tuple[str, ...] = ()  # sensors of the air that goes into machines
+
+    def mark(self, name: str, found: dict[str, Value]) -> None:
+        """Say again under a name of its own what rules may judge: an unused port is down, and a processor is hot."""
+        if self.uplinks and "oper_up" in found and wanted(name, self.uplinks):
+            found["uplink_up"] = found["oper_up"]
+        if self.inlets and "celsius" in found and wanted(name.lower(), self.inlets):
+            found["inlet_celsius"] = found["celsius"]
+
+
+def scalar_samples(part: Scalars, answers: Answers, counters: Counters, choices: Choices) -> list[Sample]:
     """The samples of a group of scalars."""
     if not holds(part.when, "", answers):
         return []
     labels = dict(part.labels)
     found = row_values(part.fields, Row("", answers), counters)
+    choices.mark(next(iter(labels.values()), ""), found)
     return [Sample(part.family, name, value, labels) for name, value in found.items()]
 
 
@@ -130,20 +147,17 @@ def table_samples(
     indexes: Iterable[str],
     answers: Answers,
     counters: Counters,
-    *,
-    rows: tuple[str, ...] = (),
-    uplinks: tuple[str, ...] = (),
+    choices: Choices,
 ) -> list[Sample]:
     """The samples of every row that the pack wants and, of interfaces, that the site wants."""
     samples: list[Sample] = []
     for index, name in row_names(table, indexes, answers).items():  # a row is called the same in all its tables
-        if (table.label == INTERFACE and not wanted(name, rows)) or not holds(table.when, index, answers):
+        if (table.label == INTERFACE and not wanted(name, choices.interfaces)) or not holds(table.when, index, answers):
             continue
         if table.reset is not None and _was_reset(table.reset, index, answers, counters):
             _forget_row(table, index, counters)
         found = row_values(table.fields, Row(index, answers, table), counters)
-        if uplinks and wanted(name, uplinks) and "oper_up" in found:
-            found["uplink_up"] = found["oper_up"]
+        choices.mark(name, found)
         labels = {table.label: name}
         samples += [Sample(table.family, key, value, labels) for key, value in found.items()]
     return samples

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from healthmon.probes.snmp_pack import parse_pack
-from healthmon.probes.snmp_rows import Answers, bit_of, label_text, number, row_names, table_samples, wanted
+from healthmon.probes.snmp_rows import Answers, Choices, bit_of, label_text, number, row_names, table_samples, wanted
 from healthmon.probes.snmp_shapes import Table
 from healthmon.runtime.rates import Counters
 
@@ -29,7 +29,7 @@ def answers(**columns: dict[str, Any]) -> Answers:
 
 def values(of: Table, found: Answers, *indexes: str, counters: Counters | None = None) -> dict[str, Any]:
     known = Counters() if counters is None else counters
-    samples = table_samples(of, indexes, found, known, rows=())
+    samples = table_samples(of, indexes, found, known, Choices())
     return {f"{sample.labels['row']}.{sample.field}": sample.value for sample in samples}
 
 
