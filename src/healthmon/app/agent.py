@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from healthmon.collectors import COLLECTORS, load_collector
 from healthmon.model.ask import Ask
@@ -56,17 +57,24 @@ def load(kind: str) -> Probe:
     return load_collector(kind) if kind in COLLECTORS else load_probe(kind)
 
 
+class Source(Protocol):
+    """Hears of targets instead of asking them; gives its readings to `agent.take`, until it is cancelled."""
+
+    async def __call__(self, agent: AgentRuntime, clock: Clock) -> None: ...
+
+
 class AgentRuntime:
     """Everything one agent runs. `run` returns when it is cancelled, with the spool flushed."""
 
-    def __init__(self, plan: Plan, *, clock: Clock) -> None:
+    def __init__(self, plan: Plan, *, clock: Clock, sources: Sequence[Source] = ()) -> None:
         """`plan.spool_path` is made if it does not exist; an unusable one is a state, not a crash."""
         self.plan = plan
+        self._sources = sources
         self._clock = clock
         self._lock = _lock_spool(Path(plan.spool_path))
         self.guard = Guard(plan.safety, clock, stop_file=Path(plan.stop_file) if plan.stop_file else None)
         self.spool = Spool(Path(plan.spool_path), agent=plan.agent, max_bytes=plan.spool_max_bytes, clock=clock)
-        self.runner = Runner(vantage=plan.agent, guard=self.guard, clock=clock, probes=load, on_reading=self._take)
+        self.runner = Runner(vantage=plan.agent, guard=self.guard, clock=clock, probes=load, on_reading=self.take)
         self.publisher = Publisher(
             spool=self.spool,
             connect=mqtt.connector(
@@ -94,6 +102,8 @@ class AgentRuntime:
                 spawn(group, f"{self.plan.agent} publisher", self.publisher.run())
                 spawn(group, f"{self.plan.agent} spooling", self._spool_for_ever())
                 spawn(group, f"{self.plan.agent} self", self._report_self())
+                for source in self._sources:
+                    spawn(group, f"{self.plan.agent} source", source(self, self._clock))
                 spawn(group, f"{self.plan.agent} runner", self.runner.run(self.plan.jobs))
         finally:
             await self._spool_buffer()
@@ -101,12 +111,12 @@ class AgentRuntime:
             if self._lock:
                 self._lock.close()
 
-    def _take(self, reading: Reading) -> None:
-        """A change of outcome goes out at once, the rest within a second."""
+    def take(self, reading: Reading, *, urgent: bool = False) -> None:
+        """A change of outcome and what is urgent go out at once, the rest within a second."""
         self._buffer.offer(reading)
         self._arrived.set()
         key = (reading.target, reading.check)
-        if reading.outcome is not Outcome.OK or self._outcomes.get(key) is not reading.outcome:
+        if urgent or reading.outcome is not Outcome.OK or self._outcomes.get(key) is not reading.outcome:
             self._urgent.set()
         self._outcomes[key] = reading.outcome
 
@@ -134,7 +144,7 @@ class AgentRuntime:
         if self.plan.target is None:
             return
         while True:
-            self._take(self._self_reading(self.plan.target))
+            self.take(self._self_reading(self.plan.target))
             await self._clock.sleep(SELF_EVERY_S)
 
     def _self_reading(self, target: str) -> Reading:

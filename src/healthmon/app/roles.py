@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from healthmon.app.agent import AgentRuntime
+from healthmon.app.agent import AgentRuntime, Source
 from healthmon.app.private import usable, write_private
 from healthmon.app.server import Server
 from healthmon.app.surface import Surface
+from healthmon.app.traps import sources_of
 from healthmon.app.webapp import application
 from healthmon.config import SiteConfig, plan_for, poller_plan
 from healthmon.model.errors import ConfigError, TransportDown
@@ -64,13 +65,15 @@ async def run_server(
     usable(site.data_dir)
     async with broker_of(site, clock=clock) as broker:
         server = Server(site, clock=clock, broker=broker)
-        plans = [poller_plan(site, broker=broker)] if poller else []
-        plans += [_here(plan_for(site, agent, broker=broker), site) for agent in agents]
+        here: list[tuple[Plan, Sequence[Source]]] = []
+        if poller:
+            here.append((poller_plan(site, broker=broker), sources_of(site)))
+        here += [(_here(plan_for(site, agent, broker=broker), site), ()) for agent in agents]
         async with asyncio.TaskGroup() as group:
             spawn(group, "server", server.run())
             async with web_of(server) as url:
-                for plan in plans:
-                    unit = Unit(plan.agent, partial(run_agent, plan, clock=clock), clock=clock)
+                for plan, sources in here:
+                    unit = Unit(plan.agent, partial(run_agent, plan, clock=clock, sources=sources), clock=clock)
                     spawn(group, plan.agent, unit.supervise())
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(BROKER_WAIT_S):
@@ -114,9 +117,10 @@ async def web_of(server: Server) -> AsyncIterator[str]:
 async def run_poller(site: SiteConfig, *, clock: Clock) -> None:
     """The poller alone."""
     usable(site.data_dir)
-    await AgentRuntime(poller_plan(site, broker=known_broker(site)), clock=clock).run()
+    plan = poller_plan(site, broker=known_broker(site))
+    await AgentRuntime(plan, clock=clock, sources=sources_of(site)).run()
 
 
-async def run_agent(plan: Plan, *, clock: Clock) -> None:
+async def run_agent(plan: Plan, *, clock: Clock, sources: Sequence[Source] = ()) -> None:
     """One agent alone."""
-    await AgentRuntime(plan, clock=clock).run()
+    await AgentRuntime(plan, clock=clock, sources=sources).run()

@@ -243,6 +243,28 @@ class ProbeModulesForm(Form):
     )
 
 
+class TrapUserForm(Form):
+    """A user of SNMPv3 whose traps and informs are believed."""
+
+    user: str
+    auth_protocol: str | None = Field(default=None, description="MD5, SHA, SHA-224, SHA-256, SHA-384, SHA-512")
+    auth_password: str | None = None
+    auth_password_file: str | None = None
+    priv_protocol: str | None = Field(default=None, description="DES, 3DES, AES, AES-192, AES-256 and others")
+    priv_password: str | None = None
+    priv_password_file: str | None = None
+
+
+class TrapsForm(Form):
+    """Where the poller listens for SNMP traps and informs of the targets."""
+
+    listen: str = Field(default="0.0.0.0:162", description="Address and UDP port; below 1024 needs a capability")
+    community: str | None = Field(default=None, description="Of v1 and v2c; without it these are refused")
+    community_file: str | None = None
+    users: list[TrapUserForm] = Field(default=[], description="Of v3; without any it is refused")
+    per_sender: Rate = Field(default=10.0, description="What is taken from one address in the long run; 50 at once")
+
+
 class UserForm(Form):
     """A person who may sign in."""
 
@@ -301,3 +323,4 @@ class SiteFileForm(Form):
     changes: list[ChangeForm] = Field(default=[])
     web: WebForm = WebForm()
     probe_modules: ProbeModulesForm = ProbeModulesForm()
+    traps: TrapsForm | None = None

@@ -32,6 +32,7 @@ from healthmon.config.problems import Problems
 from healthmon.config.rules import policies_of, rules_of
 from healthmon.config.site import SiteConfig
 from healthmon.config.texts import text_of
+from healthmon.config.traps import traps_of
 from healthmon.config.written import read_written
 from healthmon.config.yamlnodes import DataPath
 
@@ -107,6 +108,7 @@ def _site(
         text=text_of(packs, problems),
         pack_roots=packs.roots,
         probe_modules=probe_modules_of(written, packs),
+        traps=traps_of(written, packs),
     )
     problems.raise_if_any()
     warn.extend(advice(written, estate))

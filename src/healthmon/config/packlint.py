@@ -16,6 +16,7 @@ from healthmon.config.rules import policies_of, rules_of
 from healthmon.config.texts import text_of
 from healthmon.config.validation import Validator
 from healthmon.config.written import read_written
+from healthmon.probes import trap_pack
 
 
 def lint_packs(pack_dirs: Sequence[Path] = ()) -> list[str]:
@@ -56,7 +57,10 @@ def _probe_packs(packs: Packs, folder: Path, problems: Problems) -> None:
         if document is None:
             continue
         kind = probe_of_folder(folder.name)
-        if kind is not None:
+        if folder.name == trap_pack.FOLDER:
+            for wrong in trap_pack.lint_pack(document.data):
+                problems.add(document.spot(()), wrong)
+        elif kind is not None:
             lint_probe_pack(check_kind(kind), document, problems)
         else:
             problems.add(document.spot(()), f"no probe is called '{folder.name}'{allowed(probe_names())}")

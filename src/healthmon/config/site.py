@@ -14,6 +14,8 @@ from healthmon.model.alert import Rule
 from healthmon.model.incident import Policy
 from healthmon.model.plan import Broker, Safety
 from healthmon.model.topology import Estate
+from healthmon.probes.snmp_client import Credentials
+from healthmon.probes.trap_pack import Meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,18 @@ class ProbeModules:
 
 
 @dataclass(frozen=True, slots=True)
+class TrapsConfig:
+    """Where traps come in, whom they are believed from, and what their OIDs mean."""
+
+    host: str
+    port: int
+    community: str | None = field(default=None, repr=False)
+    users: tuple[Credentials, ...] = ()
+    per_sender_hz: float = 10.0
+    meanings: Mapping[str, Meaning] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SiteConfig:
     """Everything a configuration says. `warnings` are `file:line:col: message` lines that stop nothing."""
 
@@ -153,3 +167,4 @@ class SiteConfig:
     text: Mapping[str, str] = field(default_factory=dict)  # the words of incidents, by message name
     pack_roots: tuple[Path, ...] = ()
     probe_modules: ProbeModules = ProbeModules()
+    traps: TrapsConfig | None = None

@@ -16,6 +16,7 @@ from healthmon.config.fileforms import (
     SafetyForm,
     SiteFileForm,
     StoreForm,
+    TrapsForm,
     WatchForm,
     WebForm,
 )
@@ -58,6 +59,7 @@ class Written:
     watch: WatchForm | None
     web: WebForm
     probe_modules: ProbeModulesForm
+    traps: TrapsForm | None = None
     data_dir: str | None = None
     packs: list[str] = field(default_factory=list)
 
@@ -102,6 +104,7 @@ def read_written(document: Document, problems: Problems) -> Written:
         watch=_watch(validator),
         web=_block(validator, "web", WebForm()),
         probe_modules=_block(validator, "probe_modules", ProbeModulesForm()),
+        traps=_block(validator, "traps", None),
         data_dir=_block(validator, "data_dir", None),
         packs=_block(validator, "packs", []),
     )
