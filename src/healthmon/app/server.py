@@ -27,6 +27,7 @@ from healthmon.app.fleet import with_epochs
 from healthmon.app.private import secret_of
 from healthmon.app.quarantine import Quarantine
 from healthmon.app.stores import open_store
+from healthmon.app.traps import heard_by
 from healthmon.config import SiteConfig, WebConfig
 from healthmon.impact.hours import Calendar
 from healthmon.ingest.own import own_rows
@@ -68,7 +69,9 @@ class Server:
         restored = self.journal.restore()
         self.room = EngineRoom(self._build_engine, restored, restore=self.journal.restore, set_aside=self._set_aside)
         self.quarantine = Quarantine(self.data_dir / "quarantine", clock=clock)
-        self.pipeline = Pipeline(estate=site.estate, families=declared_families(site), epochs=restored.epochs)
+        self.pipeline = Pipeline(
+            estate=site.estate, families=declared_families(site), epochs=restored.epochs, declared=heard_by(site)
+        )
         self.store = open_store(site.store, self.data_dir)
         self.writer = StoreWriter(self.store, clock=clock)
         self.inbox = Inbox(

@@ -13,6 +13,7 @@ import msgspec
 from healthmon.app.agent import AgentRuntime
 from healthmon.config import SiteConfig
 from healthmon.config.site import TrapsConfig
+from healthmon.ingest.pipeline import POLLER
 from healthmon.model.plan import Job
 from healthmon.model.ports import Clock, Sight
 from healthmon.model.topology import Target
@@ -22,7 +23,7 @@ from healthmon.probes.reasons import Finding
 from healthmon.probes.resolver import Lookup
 from healthmon.probes.snmp import Params
 from healthmon.probes.snmp_client import Device, SnmpClient, SnmpTrouble
-from healthmon.probes.trap import Settings, TrapReceiver, plain_ip
+from healthmon.probes.trap import CHECK, Settings, TrapReceiver, plain_ip
 from healthmon.probes.trap_pack import IF_DESCR, IF_NAME, plain_name
 from healthmon.runtime.supervise import keep, spawn
 
@@ -185,6 +186,13 @@ class TrapSource:
 def sources_of(site: SiteConfig) -> tuple[TrapSource, ...]:
     """What the poller hears beside what it asks."""
     return (TrapSource(site.traps, site),) if site.traps is not None else ()
+
+
+def heard_by(site: SiteConfig) -> Callable[[str, str, str], bool] | None:
+    """Which readings are admitted though no check of the target declares them: (target, check, vantage)."""
+    if site.traps is None:
+        return None
+    return lambda target, check, vantage: (check, vantage) == (CHECK, POLLER)
 
 
 def snmp_client(clock: Clock) -> SnmpClient:
