@@ -18,7 +18,7 @@ from daemons.traps import (
     listening,
     send,
 )
-from healthmon.model.sample import Outcome, Reading
+from healthmon.model.sample import Outcome, Reading, Reason
 from healthmon.probes.trap import MOST_WAITING, Settings
 
 pytestmark = pytest.mark.wire
@@ -42,7 +42,12 @@ async def test_link_down_and_up_by_v2c_name_the_port_and_ask_for_a_poll(tmp_path
         await send(tmp_path, "snmptrap", *V2, here.at, "", LINK_UP, *about_port(7, name="Gi1/0/7", descr="other"))
         up = (await here.heard(2))[1]
 
-    assert (down.target, down.check, down.outcome, down.reason) == ("sw-ward7", "trap", Outcome.OK, None)
+    assert (down.target, down.check, down.outcome, down.reason) == (
+        "sw-ward7",
+        "trap",
+        Outcome.UNKNOWN,
+        Reason.UNPROVEN,
+    )
     assert down.detail == "link_down GigabitEthernet1/0/7"
     assert raised(down) == {("link_down", "GigabitEthernet1/0/7"): 1.0}
     assert raised(up) == {("link_down", "Gi1/0/7"): 0.0}

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     PROBE_BUG = "probe_bug"
     NO_ANSWER = "no_answer"  # an ask was not answered by its deadline
     SILENT = "silent"  # nothing heard from the one who should report
+    UNPROVEN = "unproven"  # a trap: the device says so, and no look has proven it
 
 
 #: Reasons that speak about us, not about the target.
@@ -67,6 +68,7 @@ UNKNOWN_REASONS = frozenset(
         Reason.PROBE_BUG,
         Reason.NO_ANSWER,
         Reason.SILENT,
+        Reason.UNPROVEN,
     }
 )
 

@@ -1,8 +1,9 @@
 """The trap and inform receiver: a source of readings. A trap is a hint; each asks for a poll, which is the truth.
 
-Its readings are always `ok`: a notification that was understood proves that the device spoke, and nothing else. UDP
-loses the linkUp after a linkDown, v1 and v2c are not signed, and a port that is down is no fault of the switch that
-says so. `failed` would let anybody who forges a datagram take a switch down, and nothing would surely bring it back.
+Its readings are always `unknown/unproven`, because a notification says nothing that may be believed by itself: UDP loses
+the linkUp after a linkDown, v1 and v2c are not signed, and a port that is down is no fault of the switch that says so.
+`failed` would let anybody who forges a datagram take a switch down, and nothing would surely bring it back; `ok` would
+be taken as proof that it works.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from healthmon.model.ports import Clock
-from healthmon.model.sample import Family, Outcome, Reading, Sample
+from healthmon.model.sample import Family, Outcome, Reading, Reason, Sample
 from healthmon.probes.limits import Pace
 from healthmon.probes.resolver import literal
 from healthmon.probes.snmp_client import Credentials
@@ -261,7 +262,15 @@ class TrapReceiver(asyncio.DatagramProtocol):
         known = meaning.event if meaning is not OTHER else f"trap {heard.notification.oid[:80]}, which no pack knows"
         detail = f"{known} {interface}".strip()
         return Reading(
-            heard.target, CHECK, self._vantage, heard.at, 0.0, Outcome.OK, detail=detail, samples=tuple(samples)
+            target=heard.target,
+            check=CHECK,
+            vantage=self._vantage,
+            started=heard.at,
+            took=0.0,
+            outcome=Outcome.UNKNOWN,
+            reason=Reason.UNPROVEN,
+            detail=detail,
+            samples=tuple(samples),
         )
 
 

@@ -49,6 +49,7 @@ REASON_WORDS = {
     "name_service": "our name service does not answer",
     "not_allowed": "the safety rules forbid looking",
     "probing_stopped": "probing is stopped",
+    "unproven": "the device said something; no look has proven it",
     "probe_bug": "our probe is at fault",
 }
 
