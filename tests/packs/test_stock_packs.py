@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from healthmon.collectors import COLLECTORS
 from healthmon.config import lint_packs, stock_root
 from healthmon.config.packs import Packs
 from healthmon.config.problems import Problems
@@ -33,6 +34,7 @@ def test_every_yaml_file_is_in_a_folder_that_is_read() -> None:
         "severity",
         "waking",
         "text",
+        *(p.name for p in (stock_root() / "collectors").iterdir() if p.name in COLLECTORS),
         *(p.name for p in (stock_root() / "probes").iterdir()),
     }
     files = [path for folder in FOLDERS for path in (stock_root() / folder).rglob("*.yaml")]

@@ -11,12 +11,23 @@ from healthmon.model.sample import Family
 
 #: kind -> where it lives. A new collector is one file and one line here.
 COLLECTORS: Mapping[str, str] = {
+    "backup_evidence": "healthmon.collectors.backup:BackupCollector",
+    "host_battery": "healthmon.collectors.battery:BatteryCollector",
     "host_cpu": "healthmon.collectors.cpu:CpuCollector",
     "host_memory": "healthmon.collectors.memory:MemoryCollector",
     "host_disk": "healthmon.collectors.disk:DiskCollector",
     "host_network": "healthmon.collectors.network:NetworkCollector",
     "host_uptime": "healthmon.collectors.uptime:UptimeCollector",
     "host_processes": "healthmon.collectors.processes:ProcessesCollector",
+    "host_events": "healthmon.collectors.events:EventsCollector",
+    "host_logons": "healthmon.collectors.logons:LogonsCollector",
+    "host_os": "healthmon.collectors.oslevel:OsCollector",
+    "host_print_queue": "healthmon.collectors.print_queue:PrintQueueCollector",
+    "host_reboot": "healthmon.collectors.reboot:RebootCollector",
+    "host_remote_session": "healthmon.collectors.remote_session:RemoteSessionCollector",
+    "host_services": "healthmon.collectors.services:ServicesCollector",
+    "host_smart": "healthmon.collectors.smart:SmartCollector",
+    "host_wifi": "healthmon.collectors.wifi:WifiCollector",
 }
 
 

@@ -19,7 +19,8 @@ from healthmon.model.sample import Family, Reading, Sample
 FAMILIES = (
     Family(
         "host_disk",
-        frozenset({"total_bytes", "free_bytes", "used_bytes", "used_ratio", "inodes_used_ratio", "answers"}),
+        frozenset({"total_bytes", "free_bytes", "used_bytes", "used_ratio", "inodes_used_ratio", "answers"})
+        | {"growth_bytes_per_second", "full_in_seconds"},
         frozenset({"mount"}),
     ),
 )
@@ -59,6 +60,39 @@ class Room:
     inodes_used_ratio: float | None = None
 
 
+class Growth:
+    """How fast one file system fills: a straight line through the last six hours, a point each five minutes."""
+
+    SPACING_S, WINDOW_S, LEAST_S = 300.0, 6 * 3600.0, 1800.0
+
+    def __init__(self) -> None:
+        self._points: list[tuple[float, float]] = []
+        self._total_bytes = 0.0
+
+    def forecast(self, room: Room, mono: float) -> dict[str, float]:
+        """Nothing before half an hour has been seen; no end in sight when it does not grow."""
+        if room.total_bytes != self._total_bytes:  # enlarged: another curve
+            self._points, self._total_bytes = [], room.total_bytes
+        if not self._points or mono - self._points[-1][0] >= self.SPACING_S:
+            self._points = [point for point in self._points if mono - point[0] <= self.WINDOW_S]
+            self._points.append((mono, room.used_bytes))
+        if mono - self._points[0][0] < self.LEAST_S:
+            return {}
+        slope = _slope([*self._points, (mono, room.used_bytes)])
+        found = {"growth_bytes_per_second": slope}
+        if slope > 0.0:
+            found["full_in_seconds"] = room.free_bytes / slope
+        return found
+
+
+def _slope(points: list[tuple[float, float]]) -> float:
+    """Least squares."""
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else 0.0
+
+
 class DiskCollector:
     """Each mount is measured in a thread of its own.
 
@@ -69,15 +103,21 @@ class DiskCollector:
     def __init__(self, measure: Callable[[str], Room] | None = None) -> None:
         self._measure = measure or measure_room
         self._hung: dict[str, threading.Thread] = {}
+        self._growth: dict[str, Growth] = {}
 
     async def probe(self, job: Job, sight: Sight) -> Reading:
-        return await look(job, sight, lambda: self._see(job))
+        return await look(job, sight, lambda: self._see(job, sight.clock.mono()))
 
-    def _see(self, job: Job) -> list[Sample]:
+    def _see(self, job: Job, mono: float) -> list[Sample]:
         params = params_of(job, Params)
         mounts = chosen_mounts(params, _partitions(everything=bool(params.mounts)))
         rooms = self._measure_all(mounts, params.each_s)
-        return [sample for mount in mounts for sample in _samples(mount, rooms.get(mount))]
+        samples = [sample for mount in mounts for sample in _samples(mount, rooms.get(mount))]
+        for mount, room in rooms.items():
+            if isinstance(room, Room):
+                forecast = self._growth.setdefault(mount, Growth()).forecast(room, mono)
+                samples += [Sample("host_disk", name, value, {"mount": mount}) for name, value in forecast.items()]
+        return samples
 
     def _measure_all(self, mounts: Iterable[str], patience_s: float) -> dict[str, Room | OSError]:
         rooms: dict[str, Room | OSError] = {}

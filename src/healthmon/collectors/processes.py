@@ -14,9 +14,7 @@ from healthmon.model.plan import Job
 from healthmon.model.ports import Sight
 from healthmon.model.sample import Family, Reading, Sample
 
-FAMILIES = (
-    Family("host_processes", frozenset({"running", "processes", "memory_bytes"}), frozenset({"process"})),
-)
+FAMILIES = (Family("host_processes", frozenset({"running", "processes", "memory_bytes"}), frozenset({"process"})),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,23 +54,38 @@ def values(reading: Reading, label: str = "") -> dict[str, Any]:
     return {s.field: s.value for s in reading.samples if next(iter(s.labels.values()), "") == label}
 
 
+#: Parameters of those that need some.
+NEEDED: dict[str, dict[str, Any]] = {
+    "host_processes": {"names": ["python"]},
+    "host_services": {"names": ["cron"]},
+    "backup_evidence": {"backups": [{"name": "here", "files": __file__}]},
+}
+#: What a machine may lack: systemd as process 1, disks that can be asked, a spooler, a journal, Windows.
+MAY_BE_BLIND = {"host_services", "host_smart", "host_print_queue", "host_events", "host_remote_session"}
+BLIND = {Reason.NO_LIBRARY, Reason.NO_ANSWER, Reason.NO_PERMISSION}
+
+
 @pytest.mark.parametrize("kind", sorted(COLLECTORS))
 async def test_every_collector_says_only_what_it_declares(kind: str) -> None:
     collector = load_collector(kind)
     assert load_collector(kind) is collector
-    one = job(kind, **({"names": ["python"]} if kind == "host_processes" else {}))
+    one = job(kind, **NEEDED.get(kind, {}))
     sight = Sight()
     await collector.probe(one, sight)
     await sight.clock.advance(30.0)
     reading = await collector.probe(one, sight)
+    if reading.outcome is Outcome.UNKNOWN and kind in MAY_BE_BLIND:
+        assert reading.reason in BLIND
+        assert reading.detail
+        return
     assert (reading.outcome, reading.reason, reading.vantage) == (Outcome.OK, None, "pc-w7-01")
-    assert reading.samples
+    assert reading.samples or kind == "host_wifi"
     for sample in reading.samples:
         family = families()[sample.family]
-        assert sample.family == kind
+        assert sample.family.startswith(kind if kind != "host_print_queue" else "host_print")
         assert sample.field in family.fields
         assert set(sample.labels) == set(family.labels)
-        assert type(sample.value) is float
+        assert type(sample.value) is float or (sample.family, sample.field) == ("host_os", "release")
 
 
 @pytest.mark.parametrize(

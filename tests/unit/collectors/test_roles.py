@@ -30,5 +30,7 @@ def test_a_role_is_sound(name: str) -> None:
     for check in data["collect"]:
         module = importlib.import_module(COLLECTORS[check["kind"]].partition(":")[0])
         own = {key: value for key, value in check.items() if key not in OF_THE_CHECK}
+        if "pack" in own:
+            own["pack"] = yaml.safe_load((FOLDER.parent / check["kind"] / f"{own['pack']}.yaml").read_text("utf-8"))
         made = msgspec.convert(own, module.Params)
         assert set(own) <= set(module.Params.__dataclass_fields__), made
