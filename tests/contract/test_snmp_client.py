@@ -13,8 +13,11 @@ from daemons.snmpd import (
     AUTH_PASSWORD,
     COMMUNITY,
     PRIV_PASSWORD,
+    SEALING,
+    SIGNING,
     Request,
     agent,
+    every_pair,
     make_snmpd,
     response,
     silent_port,
@@ -139,9 +142,7 @@ class TestRealAgent:
         ],
         ids=["community", "encryption key"],
     )
-    async def test_an_agent_that_cannot_say_so_is_silent(
-        self, client: SnmpClient, port: int, who: Credentials
-    ) -> None:
+    async def test_an_agent_that_cannot_say_so_is_silent(self, client: SnmpClient, port: int, who: Credentials) -> None:
         assert await fails(client, device(port, who, timeout_s=0.2)) in (Reason.TIMEOUT, Reason.AUTH_FAILED)
 
     async def test_an_unknown_protocol_is_our_lack(self, client: SnmpClient, port: int) -> None:
@@ -169,6 +170,42 @@ class TestRealAgent:
             assert await get(client, to, SYS_NAME)
         finally:
             daemon.stop()
+
+
+@pytest.fixture(scope="module")
+def paired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with snmpd(tmp_path_factory.mktemp("pairs"), users=every_pair()) as port:
+        yield port
+
+
+@pytest.mark.parametrize("auth", SIGNING)
+async def test_every_pair_of_signing_and_sealing(client: SnmpClient, paired: int, auth: str) -> None:
+    for priv in SEALING:
+        who = Credentials("3", "", f"{auth}.{priv}".lower(), auth, AUTH_PASSWORD, priv, PRIV_PASSWORD)
+        assert await get(client, device(paired, who), SYS_NAME) == {SYS_NAME: b"sw-ward7"}, priv
+
+
+class TestVersion1:
+    """The oldest agents: no bulk, no "nothing here" beside other answers, no 64-bit counters."""
+
+    def old(self, port: int) -> Device:
+        return device(port, Credentials("1", COMMUNITY))
+
+    async def test_scalars(self, client: SnmpClient, port: int) -> None:
+        found = await get(client, self.old(port), SYS_NAME, ABSENT, SYS_OBJECT_ID, f"{ABSENT}.1", SYS_UPTIME)
+        assert set(found) == {SYS_NAME, SYS_OBJECT_ID, SYS_UPTIME}
+        assert await get(client, self.old(port), ABSENT) == {}
+
+    async def test_a_column(self, client: SnmpClient, port: int) -> None:
+        expected = [oid for oid, _ in walk_tool(port, IF_NAME)]
+        async with client.session(self.old(port)) as session:
+            column = await read_column(session, IF_NAME, retries=1, most=1000)
+            past_the_end = await read_column(session, "1.3.6.1.9", retries=1, most=1000)
+        assert [f"{IF_NAME}.{index}" for index, _ in column.rows] == expected
+        assert (column.trouble, past_the_end.rows, past_the_end.trouble) == (None, (), None)
+
+    async def test_a_wrong_community_is_silence(self, client: SnmpClient, port: int) -> None:
+        assert await fails(client, device(port, Credentials("1", "wrong"), timeout_s=0.2)) is Reason.TIMEOUT
 
 
 async def test_silence_is_a_timeout_after_every_retry(client: SnmpClient) -> None:

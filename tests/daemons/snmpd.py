@@ -37,12 +37,29 @@ rouser seal-sha512 priv
 """
 
 
-def make_snmpd(folder: Path, port: int | None = None) -> tuple[Daemon, int]:
+#: net-snmp's names of what can sign and what can seal; -C is the key stretching that Cisco ships.
+SIGNING = {"MD5": "MD5", "SHA": "SHA", "SHA-224": "SHA-224", "SHA-256": "SHA-256", "SHA-384": "SHA-384",
+           "SHA-512": "SHA-512"}  # fmt: skip
+SEALING = {"DES": "DES", "AES": "AES", "AES-192": "AES192", "AES-256": "AES256", "AES-192-C": "AES192C",
+           "AES-256-C": "AES256C"}  # fmt: skip
+
+
+def every_pair() -> str:
+    """Configuration of one user for each pair of signing and sealing, called by both."""
+    lines = []
+    for auth, sign in SIGNING.items():
+        for priv, seal in SEALING.items():
+            name = f"{auth}.{priv}".lower()
+            lines.append(f"createUser {name} {sign} {AUTH_PASSWORD} {seal} {PRIV_PASSWORD}\nrouser {name} priv\n")
+    return "".join(lines)
+
+
+def make_snmpd(folder: Path, port: int | None = None, *, users: str = "") -> tuple[Daemon, int]:
     """An snmpd that keeps its engine boots in `folder`, and its UDP port."""
     binary = need("snmpd")
     port = port or free_port(socket.SOCK_DGRAM)
     config = folder / "snmpd.conf"
-    config.write_text(CONFIG.format(port=port))
+    config.write_text(CONFIG.format(port=port) + users)
     state = folder / "state"
     state.mkdir(exist_ok=True)
     environment = ["env", f"SNMP_PERSISTENT_DIR={state}", "MIBS="]
@@ -51,9 +68,9 @@ def make_snmpd(folder: Path, port: int | None = None) -> tuple[Daemon, int]:
 
 
 @contextlib.contextmanager
-def snmpd(folder: Path) -> Iterator[int]:
+def snmpd(folder: Path, *, users: str = "") -> Iterator[int]:
     """The UDP port of a running snmpd."""
-    daemon, port = make_snmpd(folder)
+    daemon, port = make_snmpd(folder, users=users)
     with running(daemon):
         yield port
 

@@ -238,8 +238,7 @@ async def _read_all(reader: Reader, ready: _Prepared) -> None:
     if ready.reads is None or (not known and read_index(ready.params.pack)):
         ready.reads = await _identify(reader, ready.params)
         await reader.more_scalars(ready.reads.scalar_oids)
-    for number, (table, needs) in enumerate(ready.reads.tables):
-        await reader.table(number, table, needs)
+    await reader.tables(ready.reads.tables)
 
 
 async def _identify(reader: Reader, params: Params) -> Reads:

@@ -24,13 +24,12 @@ _INTERFACE = (
 )
 _UPS = (
     "on_battery on_bypass output_on battery_low battery_replace charge_ratio remaining_seconds on_battery_seconds"
-    " load_ratio battery_volts battery_amperes battery_celsius battery_age_seconds alarms self_test_failed"
-    " input_volts input_hertz output_volts output_hertz output_amperes output_watts output_voltamperes bypass_hertz"
+    " load_ratio battery_volts battery_amperes battery_celsius alarms self_test_failed"
+    " input_volts input_hertz output_volts output_hertz output_amperes output_watts bypass_hertz"
 )
 _SENSOR = (
-    "celsius inlet_celsius humidity_ratio volts amperes watts voltamperes hertz speed_rpm speed_ratio power_dbm energy_joules"
-    " flow_cubic_metres_per_second pressure_pascals airflow_metres_per_second power_factor_ratio reading_ratio"
-    " ok state state_code"
+    "celsius inlet_celsius humidity_ratio volts amperes watts voltamperes hertz speed_rpm power_dbm"
+    " energy_joules flow_cubic_metres_per_second power_factor_ratio ok state state_code"
 )
 
 #: Family -> its label and every field that a pack may give. A pack may declare families of its own beside these.
@@ -43,12 +42,12 @@ VOCABULARY: Mapping[str, Family] = {
         _family("snmp_processor", "processor", "utilisation_ratio"),
         _family("snmp_memory", "memory", "total_bytes used_bytes free_bytes allocated_bytes used_ratio"),
         _family("snmp_swap", "memory", "total_bytes used_bytes free_bytes used_ratio"),
-        _family("snmp_buffer", "memory", "total_bytes used_bytes free_bytes used_ratio"),
+        _family("snmp_buffer", "memory", "total_bytes used_bytes used_ratio"),
         _family("snmp_storage", "storage", "total_bytes used_bytes free_bytes used_ratio inodes_used_ratio"),
         _family("snmp_sensor", "sensor", _SENSOR),
         _family("snmp_component", "component", "ok state state_code"),
         _family("snmp_amount", "amount", "value per_second utilisation_ratio seconds"),
-        _family("snmp_disk", "disk", "bad_sectors lifetime_left_ratio used_ratio"),
+        _family("snmp_disk", "disk", "bad_sectors lifetime_left_ratio"),
         _family("snmp_ups", None, _UPS),
         _family("snmp_ups_output", "line", "volts amperes watts load_ratio"),
         _family("snmp_ups_input", "line", "volts amperes watts hertz"),
@@ -58,14 +57,14 @@ VOCABULARY: Mapping[str, Family] = {
         _family("snmp_printer_cover", "cover", "open"),
         _family("snmp_printer_tray", "tray", "sheets capacity_sheets remaining_ratio paper_left"),
         _family("snmp_printer_counter", "marker", "pages_total"),
-        _family("snmp_wlan", None, "access_points clients access_points_down"),
-        _family("snmp_access_point", "access_point", "up clients uptime_seconds"),
+        _family("snmp_wlan", None, "access_points clients"),
+        _family("snmp_access_point", "access_point", "up clients"),
         _family("snmp_bridge", None, "topology_changes_total topology_changes_per_second"
                 " topology_age_seconds root_cost root_port is_root"),
         _family("snmp_bridge_port", "interface", "forwarding blocking state state_code ok"),
-        _family("snmp_neighbour", "port", "present neighbours"),
-        _family("snmp_dot1x", "interface", "authorized auth_failures_total sessions"),
+        _family("snmp_neighbour", "port", "present"),
+        _family("snmp_dot1x", "interface", "authorized auth_failures_total"),
         _family("snmp_poe", "group", "power_watts used_watts used_ratio on ok state state_code"),
-        _family("snmp_outlet", "outlet", "on amperes watts energy_joules state state_code ok"),
+        _family("snmp_outlet", "outlet", "on amperes watts state state_code ok"),
     )
 }  # fmt: skip

@@ -21,11 +21,9 @@ UNITS = {
     "voltamperes": "voltamperes",
     "joules": "joules",
     "hertz": "hertz",
-    "pascals": "pascals",
     "dbm": "dbm",
     "rpm": "rpm",
     "cubic_metres_per_second": "cubic_metres_per_second",
-    "metres_per_second": "metres_per_second",
     "bytes_per_second": "bytes_per_second",
     "bits_per_second": "bits_per_second",
     "per_second": "per_second",
@@ -123,16 +121,18 @@ def read_conditions(problems: Problems, path: str, value: Any) -> tuple[Conditio
 
 def _condition(problems: Problems, path: str, item: Any) -> Condition:
     data = problems.mapping(path, item)
-    problems.keys(path, data, ("oid", "is", "not", "matches"), ("oid",))
+    problems.keys(path, data, ("oid", "is", "not", "matches", "least", "most"), ("oid",))
     tests = [key for key in ("is", "not", "matches") if key in data]
-    if len(tests) != 1:
-        problems.say(path, "needs exactly one of is, not, matches")
+    if len(tests) + ("least" in data or "most" in data) != 1:
+        problems.say(path, "needs exactly one of is, not, matches, or least and most")
     values: Any = data.get("is", data.get("not", []))
     return Condition(
         problems.oid(path, data.get("oid")),
         frozenset(str(one) for one in (values if isinstance(values, list | tuple) else [values])),
         problems.pattern(path, data.get("matches")),
         "not" in data,
+        _optional(problems, path, data, "least"),
+        _optional(problems, path, data, "most"),
     )
 
 
@@ -259,9 +259,10 @@ def _rate(problems: Problems, path: str, name: str, spec: Mapping[str, Any]) -> 
 def _ratio(problems: Problems, path: str, name: str, spec: Mapping[str, Any]) -> Ratio:
     problems.keys(path, spec, ("unit", "ratio", "hide"))
     data = problems.mapping(f"{path}.ratio", spec["ratio"])
-    problems.keys(f"{path}.ratio", data, ("of", "to", "scale"), ("of", "to"))
+    problems.keys(f"{path}.ratio", data, ("of", "to", "scale", "part"), ("of", "to"))
     scale = problems.number(f"{path}.ratio.scale", data.get("scale", 1.0))
-    return Ratio(name, str(data.get("of")), str(data.get("to")), scale, bool(spec.get("hide", False)))
+    hide, part = bool(spec.get("hide", False)), bool(data.get("part", False))
+    return Ratio(name, str(data.get("of")), str(data.get("to")), scale, hide, part)
 
 
 def _sum(problems: Problems, path: str, name: str, spec: Mapping[str, Any]) -> Sum:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from healthmon.model.ports import Sight
@@ -54,6 +54,7 @@ class Memory:
     uptime: tuple[int, float] | None = None
     kept: dict[str, _Kept] = field(default_factory=dict)
     missing: dict[str, tuple[int, float]] = field(default_factory=dict)  # OID -> times in a row, since
+    silent: set[str] = field(default_factory=set)  # columns that did not answer the last time
 
     def heard(self, ticks: int | None, mono: float) -> bool:
         """Note the uptime; True when the device has restarted since the last poll."""
@@ -62,6 +63,7 @@ class Memory:
         if anew:
             self.kept.clear()
             self.missing.clear()
+            self.silent.clear()
         return anew
 
     def rests(self, oid: str, mono: float) -> bool:
@@ -131,7 +133,12 @@ class Reader:
             self.sight.trace(f"GET {len(wanted)} OIDs: {len(found)} values")
             self._note(wanted, found, self.sight.clock.mono())
 
-    async def table(self, number: int, table: Table, needs: Needs) -> None:
+    async def tables(self, tables: Sequence[tuple[Table, Needs]]) -> None:
+        """All tables; those that stalled the last time come last, so that they cost the others nothing."""
+        for number in sorted(range(len(tables)), key=lambda number: tables[number][0].rows in self.memory.silent):
+            await self._table(number, *tables[number])
+
+    async def _table(self, number: int, table: Table, needs: Needs) -> None:
         """Walk the columns of one table. Alternatives are walked only for rows that still lack a value."""
         silence = _Silence()
         if not holds(tuple(one for one in table.when if one.scalar), "", self.take.answers):
@@ -198,11 +205,14 @@ class Reader:
             self.take.skipped += silence.columns >= SILENT_COLUMNS
             self.take.answers.put(oid, (), mono)
             return False
+        self.memory.silent.add(oid)  # until it has answered: the run may end here
         column = await read_column(self.session, oid, retries=self.retries, most=self.max_rows)
         mono = self.sight.clock.mono()
         self.take.answers.put(oid, column.rows, mono)
         self.sight.trace(f"walk {oid}: {len(column.rows)} rows" + (f", {column.trouble}" if column.trouble else ""))
         silence.note(column.trouble)
+        if not silence.columns:
+            self.memory.silent.discard(oid)
         if column.trouble is None:
             self._remember(oid, empty=not column.rows, mono=mono)
             return True

@@ -108,7 +108,14 @@ def _holds(one: Condition, index: str, answers: Answers) -> bool:
         return one.negate
     if one.pattern is not None:
         return one.pattern.search(plain_text(raw)) is not None
+    if one.least is not None or one.most is not None:
+        return within(number(raw), one.least, one.most)
     return (code_of(raw) in one.values) is not one.negate
+
+
+def within(value: float | None, least: float | None, most: float | None) -> bool:
+    """Whether there is a number, inside the bounds that are given."""
+    return value is not None and (least is None or value >= least) and (most is None or value <= most)
 
 
 def code_of(raw: SnmpValue) -> str:
@@ -183,11 +190,21 @@ def row_values(fields: tuple[PackField, ...], row: Row, counters: Counters) -> d
         if isinstance(one, State):
             words |= _state(one, row)
             continue
+        if isinstance(one, Sum):  # before sums stand on them
+            _disbelieve(fields, found)
         value = _number_of(one, row, counters, found)
         if value is not None and _finite(value) is not None:
             found[one.name] = value
+    _disbelieve(fields, found)
     hidden = {one.name for one in fields if one.hide}
     return {name: value for name, value in (found | words).items() if name not in hidden}
+
+
+def _disbelieve(fields: tuple[PackField, ...], found: dict[str, float]) -> None:
+    """A part that is more than its whole: neither is known."""
+    for one in fields:
+        if isinstance(one, Ratio) and one.part and found.get(one.of, 0.0) > found.get(one.to, float("inf")):
+            del found[one.of], found[one.to]
 
 
 def _number_of(one: PackField, row: Row, counters: Counters, found: Mapping[str, float]) -> float | None:
@@ -239,9 +256,7 @@ def _reading_of(one: Gauge, source: Source, row: Row) -> float | None:
             return None
         return one.codes.get(code_of(int(plain) if plain is not None else raw), one.other)
     plain = number(raw, one.find)
-    if plain is None or plain in one.ignore:
-        return None
-    if (one.least is not None and plain < one.least) or (one.most is not None and plain > one.most):
+    if plain is None or plain in one.ignore or not within(plain, one.least, one.most):
         return None
     if source.step is not None and plain % source.step:
         return None

@@ -9,12 +9,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A raw value that must be (or, `negate`, must not be) among these. An OID ending in .0 is a scalar."""
+    """A raw value that must be (or, `negate`, must not be) among these, or a number within bounds.
+
+    An OID ending in .0 is a scalar.
+    """
 
     oid: str
     values: frozenset[str] = frozenset()
     pattern: re.Pattern[str] | None = None
     negate: bool = False
+    least: float | None = None
+    most: float | None = None
 
     @property
     def scalar(self) -> bool:
@@ -85,13 +90,17 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """`of` * `scale` / `to`, both fields of the same row; absent unless both are there and `to` is positive."""
+    """`of` * `scale` / `to`, both fields of the same row; absent unless both are there and `to` is positive.
+
+    `part`: `of` is a part of `to`; where it is more, the device has miscounted, and none of the two is believed.
+    """
 
     name: str
     of: str
     to: str
     scale: float = 1.0
     hide: bool = False
+    part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import copy
 import socket
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from daemons.snmpmemory import Memory
 from healthmon.model.plan import Job
 from healthmon.model.ports import Address
 from healthmon.model.sample import Outcome, Reading, Reason
 from healthmon.probes.snmp import FAMILIES, Params, SnmpProbe, pack_families, split_address
-from healthmon.probes.snmp_client import Device, SnmpTrouble
+from healthmon.probes.snmp_client import SnmpTrouble
 from healthmon.runtime.clock import ManualClock
 
 IF_MIB: dict[str, Any] = yaml.safe_load(
@@ -31,51 +30,6 @@ HIGH_SPEED = "1.3.6.1.2.1.31.1.1.1.15"
 HC_IN = "1.3.6.1.2.1.31.1.1.1.6"
 HC_OUT = "1.3.6.1.2.1.31.1.1.1.10"
 IN = "1.3.6.1.2.1.2.2.1.10"
-
-
-@dataclass
-class Memory:
-    """An SNMP library, network and agent in one: values by OID, columns that stay silent, a log of what was asked."""
-
-    values: dict[str, Any]
-    silent: set[str] = field(default_factory=set)
-    refuses: SnmpTrouble | None = None
-    asked: list[str] = field(default_factory=list)
-    devices: list[Device] = field(default_factory=list)
-
-    @asynccontextmanager
-    async def session(self, device: Device) -> AsyncIterator[Memory]:
-        self.devices.append(device)
-        if self.refuses:
-            raise self.refuses
-        yield self
-
-    async def close(self) -> None:
-        self.devices.clear()
-
-    async def get(self, oids: Sequence[str]) -> dict[str, Any]:
-        self.asked += oids
-        if self.silent.intersection(oids):
-            raise SnmpTrouble(Reason.TIMEOUT, "no answer")
-        return {oid: self.values[oid] for oid in oids if oid in self.values}
-
-    def column(self, oid: str) -> MemoryCursor:
-        self.asked.append(oid)
-        rows = [(name, value) for name, value in self.values.items() if name.startswith(oid + ".")]
-        return MemoryCursor(rows, stalls=oid in self.silent)
-
-
-@dataclass
-class MemoryCursor:
-    rows: list[tuple[str, Any]]
-    stalls: bool
-
-    async def next(self) -> tuple[str, Any] | None:
-        if self.rows:
-            return self.rows.pop(0)
-        if self.stalls:
-            raise SnmpTrouble(Reason.TIMEOUT, "no answer")
-        return None
 
 
 class Sight:

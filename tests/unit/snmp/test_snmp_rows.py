@@ -14,9 +14,12 @@ from healthmon.runtime.rates import Counters
 BASE = "1.3.6.1.4.1.99999.1"
 
 
-def table(fields: dict[str, Any], **more: Any) -> Table:
-    data = {"slug": "t", "title": "t", "verified": "none", "source": "test"}
-    one = {"family": "snmp_t", "rows": f"{BASE}.1", "label": {"name": "row", "text": [f"{BASE}.2"]}, "fields": fields}
+def table(
+    fields: dict[str, Any], *, text: list[Any] | None = None, states: dict[str, Any] | None = None, **more: Any
+) -> Table:
+    data = {"slug": "t", "title": "t", "verified": "none", "source": "test", "states": states or {}}
+    label = {"name": "row", "text": text or [f"{BASE}.2"]}
+    one = {"family": "snmp_t", "rows": f"{BASE}.1", "label": label, "fields": fields}
     return parse_pack({**data, "tables": [one | more]}).tables[0]
 
 
@@ -169,3 +172,144 @@ def test_a_discontinuity_of_one_row_resets_that_row() -> None:
     poll(of, counters, 0.0, c3={"1": 100}, c5={"1": 7})
     assert poll(of, counters, 10.0, c3={"1": 500}, c5={"1": 9}) == {}
     assert poll(of, counters, 20.0, c3={"1": 600}, c5={"1": 9}) == {"1.in_per_second": 10.0}
+
+
+# -- what vendors do to numbers
+
+SENSOR = {
+    "celsius": {
+        "unit": "celsius",
+        "read": {"oid": f"{BASE}.3", "si": f"{BASE}.5", "precision": f"{BASE}.6"},
+        "least": -999999999,
+        "most": 999999999,
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("raw", "si", "precision", "celsius"),
+    [
+        (21625, 9, 3, 21.625),  # units, three decimals
+        (21625, 8, 0, 21.625),  # milli
+        (216, 8, -2, 0.216),  # below zero: how many digits are exact, no factor
+        (2, 10, 0, 2000.0),  # kilo
+        (5, 15, 0, 5e15),  # peta stands after exa in the MIB
+        (42, None, None, 42.0),  # a device without these columns counts in ones
+        (42, 99, 0, None),
+        (42, 9, 77, None),
+        (1_000_000_000, 9, 0, None),  # overflow
+    ],
+)
+def test_entity_sensors_scale_by_two_columns(raw: int, si: int | None, precision: int | None, celsius: Any) -> None:
+    columns = {"c3": {"1": raw}, "c5": {"1": si} if si else {}, "c6": {"1": precision} if precision is not None else {}}
+    found = values(table(SENSOR), answers(**columns), "1")
+    assert found == ({} if celsius is None else {"1.celsius": pytest.approx(celsius)})
+
+
+def test_a_condition_chooses_rows_and_sources() -> None:
+    fahrenheit = {"oid": f"{BASE}.3", "scale": 0.5555555556, "offset": -17.7777777778}
+    fields = {
+        "celsius": {
+            "unit": "celsius",
+            "read": [
+                {"oid": f"{BASE}.3", "when": [{"oid": f"{BASE}.5", "is": [1]}]},
+                {**fahrenheit, "when": [{"oid": f"{BASE}.5", "is": [2]}]},
+            ],
+        }
+    }
+    of = table(fields, when=[{"oid": f"{BASE}.6", "not": [0]}])
+    found = answers(c3={"1": 20, "2": 68, "3": 20, "4": 20}, c5={"1": 1, "2": 2, "3": 3, "4": 1}, c6={"4": 0})
+    assert values(of, found, "1", "2", "3", "4") == {"1.celsius": 20.0, "2.celsius": pytest.approx(20.0, abs=1e-6)}
+
+
+STATES = {"fan": {"ok": {1: "normal", "Good": "good"}, "bad": {3: "critical"}, "none": {5: "notPresent"}}}
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (1, {"state": "normal", "state_code": 1.0, "ok": 1.0}),
+        (3, {"state": "critical", "state_code": 3.0, "ok": 0.0}),
+        (5, {"state": "notPresent", "state_code": 5.0}),
+        (77, {"state": "code 77", "state_code": 77.0}),  # a code that the pack does not know is no verdict
+        (b"Good", {"state": "good", "ok": 1.0}),
+        (b"1", {"state": "normal", "state_code": 1.0, "ok": 1.0}),
+    ],
+)
+def test_states(raw: Any, said: dict[str, Any]) -> None:
+    of = table({"state": {"states": f"{BASE}.3", "of": "fan"}}, states=STATES)
+    assert values(of, answers(c3={"1": raw}), "1") == {f"1.{name}": value for name, value in said.items()}
+
+
+def test_used_memory_is_less_what_caches_hold() -> None:
+    fields = {"used_bytes": {"unit": "bytes", "read": f"{BASE}.3", "minus_rows": ["Cached memory", "Memory buffers"]}}
+    names = {"1": b"Physical memory", "6": b"Memory buffers", "7": b"Cached memory"}
+    of = table(fields, when=[{"oid": f"{BASE}.5", "is": [2]}])
+    found = answers(c2=names, c3={"1": 100, "6": 5, "7": 60}, c5={"1": 2, "6": 1, "7": 1})
+    assert values(of, found, "1", "6", "7") == {"Physical memory.used_bytes": 35.0}
+    windows = answers(c2={"4": b"Physical Memory"}, c3={"4": 100}, c5={"4": 2})
+    assert values(of, windows, "4") == {"Physical Memory.used_bytes": 100.0}
+
+
+def test_a_part_that_is_more_than_its_whole_is_not_believed() -> None:
+    fields = {
+        "total_bytes": {"unit": "bytes", "read": f"{BASE}.3"},
+        "used_bytes": {"unit": "bytes", "read": f"{BASE}.4"},
+        "free_bytes": {"unit": "bytes", "sum": ["total_bytes"], "less": ["used_bytes"]},
+        "used_ratio": {"unit": "ratio", "ratio": {"of": "used_bytes", "to": "total_bytes", "part": True}},
+    }
+    found = answers(c3={"1": 100, "2": 100}, c4={"1": 25, "2": 700})
+    assert values(table(fields), found, "1", "2") == {
+        "1.total_bytes": 100.0,
+        "1.used_bytes": 25.0,
+        "1.free_bytes": 75.0,
+        "1.used_ratio": 0.25,
+    }
+
+
+def test_a_number_is_found_in_a_text_and_nonsense_is_no_number() -> None:
+    fields = {
+        "inches": {"unit": "count", "read": f"{BASE}.3", "find": "^([0-9]+) INCHES"},
+        "speed_bits_per_second": {"unit": "bits_per_second", "read": {"oid": f"{BASE}.4", "step": 100}},
+    }
+    found = answers(c3={"1": b"1920 INCHES, 4876 CENTIMETERS", "2": b"none"}, c4={"1": 770586626, "2": 9600})
+    assert values(table(fields), found, "1", "2") == {"1.inches": 1920.0, "2.speed_bits_per_second": 9600.0}
+
+
+def test_a_name_may_stand_at_another_index() -> None:
+    of = table({"value": {"unit": "count", "read": f"{BASE}.3"}}, text=[{"oid": f"{BASE}.2", "via": f"{BASE}.5"}])
+    found = answers(c2={"1001": b"Supervisor"}, c3={"1": 7, "2": 8}, c5={"1": 1001})
+    assert values(of, found, "1", "2") == {"Supervisor.value": 7.0, "2.value": 8.0}
+    of = table({"value": {"unit": "count", "read": f"{BASE}.3"}}, text=[{"oid": f"{BASE}.2", "arcs": [1]}])
+    found = answers(c2={"5": b"Gi0/5"}, c3={"0.5.1": 1})
+    assert values(of, found, "0.5.1") == {"Gi0/5.value": 1.0}
+
+
+def test_what_a_site_names_is_said_again_for_rules() -> None:
+    port = parse_pack(
+        {
+            "slug": "p",
+            "title": "p",
+            "verified": "none",
+            "source": "made up",
+            "tables": [
+                {
+                    "family": "snmp_if",
+                    "rows": f"{BASE}.3",
+                    "label": {"name": "interface", "text": [f"{BASE}.2"]},
+                    "fields": {"oper_up": {"unit": "state", "read": f"{BASE}.3", "codes": {1: 1, 2: 0}}},
+                }
+            ],
+        }
+    ).tables[0]
+    found = answers(c2={"1": b"Gi0/1", "49": b"Te1/1/1"}, c3={"1": 2, "49": 2})
+    choices = Choices(uplinks=("Te*",))
+    samples = table_samples(port, ("1", "49"), found, Counters(), choices)
+    assert [(s.field, s.labels["interface"]) for s in samples] == [
+        ("oper_up", "Gi0/1"),
+        ("oper_up", "Te1/1/1"),
+        ("uplink_up", "Te1/1/1"),
+    ]
+    found_here: dict[str, Any] = {"celsius": 31.0}
+    Choices(inlets=("*inlet*",)).mark("System Board Inlet Temp", found_here)
+    assert found_here == {"celsius": 31.0, "inlet_celsius": 31.0}
