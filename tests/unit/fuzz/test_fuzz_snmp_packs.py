@@ -17,7 +17,7 @@ from healthmon.ingest.guard import MAX_LABEL_CHARS
 from healthmon.model.sample import Sample
 from healthmon.probes.snmp_client import SnmpValue
 from healthmon.probes.snmp_pack import pack_families, parse_pack
-from healthmon.probes.snmp_rows import Answers, scalar_samples, table_samples
+from healthmon.probes.snmp_rows import Answers, Choices, scalar_samples, table_samples
 from healthmon.runtime.rates import Counters
 
 PACKS = {
@@ -58,9 +58,9 @@ def samples_of(data: dict[str, Any], pool: list[SnmpValue]) -> list[Sample]:
         answers = Nonsense(pool, turn)
         counters.begin(100.0 * turn)
         for part in pack.scalars:
-            samples += scalar_samples(part, answers, counters)
+            samples += scalar_samples(part, answers, counters, Choices())
         for table in pack.tables:
-            samples += table_samples(table, INDEXES, answers, counters)
+            samples += table_samples(table, INDEXES, answers, counters, Choices())
     return samples
 
 
