@@ -284,6 +284,34 @@ def probe(
     raise typer.Exit(0 if ok else 1)
 
 
+@app.command()
+@clear_errors
+def discover(
+    cidr: Annotated[str, typer.Argument(help="the network to sweep, at most a /20 (IPv6: /116)")],
+    community: Annotated[str | None, typer.Option(help="SNMP community; others on this host can see it")] = None,
+    community_file: Annotated[Path | None, typer.Option(help="file with the SNMP community")] = None,
+    like: Annotated[str | None, typer.Option(help="use the SNMP credentials of this configured target")] = None,
+    param: Annotated[list[str] | None, typer.Option("--param", "-p", help="of SNMP, k=v, e.g. version=3")] = None,
+    rate: Annotated[float, typer.Option(help="looks a second", min=0.1, max=200.0)] = 20.0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")] = False,
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Sweep a network slowly and print what differs from the inventory, as YAML to review. Changes nothing.
+
+    Example: healthmon discover 192.0.2.0/24 --like sw-core > found.yaml
+    """
+    from healthmon.cli.discover import credentials
+    from healthmon.cli.discover import discover as sweep
+
+    path = find_config(config)
+    site = need_config(path) if path else None
+    params = credentials(site, like=like, community=community, community_file=community_file, params=param or [])
+    text, code = asyncio.run(sweep(site, cidr, params=params, rate_hz=rate, quiet=quiet, as_json=json_))
+    typer.echo(text)
+    raise typer.Exit(code)
+
+
 @app.command("stop-probing")
 @clear_errors
 def stop_probing(

@@ -1,6 +1,6 @@
 """The trap and inform receiver: a source of readings. A trap is a hint; each asks for a poll, which is the truth.
 
-Its readings are always `unknown/unproven`, because a notification says nothing that may be believed by itself: UDP loses
+Its readings are always `unknown/unproven`, because a notification says nothing that can be believed alone: UDP loses
 the linkUp after a linkDown, v1 and v2c are not signed, and a port that is down is no fault of the switch that says so.
 `failed` would let anybody who forges a datagram take a switch down, and nothing would surely bring it back; `ok` would
 be taken as proof that it works.
