@@ -33,11 +33,25 @@ class Reads:
 
     @classmethod
     def of(cls, packs: Iterable[Pack]) -> Reads:
+        """Devices of one kind share it; a hundred kinds are remembered."""
         chosen = tuple(packs)
+        key = tuple(map(id, chosen))
+        if key not in _known:
+            if len(_known) >= 100:
+                _known.clear()
+            _known[key] = cls._worked_out(chosen)
+        return _known[key]
+
+    @classmethod
+    def _worked_out(cls, chosen: tuple[Pack, ...]) -> Reads:
         scalars = tuple(part for pack in chosen for part in pack.scalars)
         tables = tuple(table for pack in chosen for table in pack.tables)
         oids = tuple(scalar_oids(scalars, tables))
         return cls(chosen, scalars, oids, tuple((table, table_needs(table)) for table in tables))
+
+
+#: By the identity of the packs; each entry holds them, so that no other pack can have their ids.
+_known: dict[tuple[int, ...], Reads] = {}
 
 
 @dataclass(slots=True)
