@@ -21,6 +21,9 @@ from healthmon.runtime.clock import SystemClock
 pytestmark = pytest.mark.wire
 
 
+QUIET = {"enabled": 1.0, "accepting": 1.0, "queued_jobs": 0.0, "oldest_job_age_seconds": 0.0}
+
+
 class Sight:
     """The agent's own vantage."""
 
@@ -55,7 +58,7 @@ async def test_a_real_print_server(tmp_path: Path) -> None:
         collector = PrintQueueCollector(f"127.0.0.1:{cups.port}")
         reading = await see(collector, "host_print_queue")
         assert reading.outcome is Outcome.OK, reading
-        assert values(reading, "host_print_queue") == {"enabled": 1.0, "accepting": 1.0, "queued_jobs": 0.0}
+        assert values(reading, "host_print_queue") == QUIET
         cups.command("cupsdisable")
         for _ in range(2):
             lp = [need("lp"), "-h", f"127.0.0.1:{cups.port}", "-d", QUEUE, "-t", "canary of Mrs Example", "-"]

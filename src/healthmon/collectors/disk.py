@@ -64,13 +64,15 @@ class Growth:
     """How fast one file system fills: a straight line through the last six hours, a point each five minutes."""
 
     SPACING_S, WINDOW_S, LEAST_S = 300.0, 6 * 3600.0, 1800.0
+    #: No end in sight: ten years, and not a missing figure, so that a rule which fires can clear.
+    MOST_S = 3650 * 86400.0
 
     def __init__(self) -> None:
         self._points: list[tuple[float, float]] = []
         self._total_bytes = 0.0
 
     def forecast(self, room: Room, mono: float) -> dict[str, float]:
-        """Nothing before half an hour has been seen; no end in sight when it does not grow."""
+        """Nothing before half an hour has been seen."""
         if room.total_bytes != self._total_bytes:  # enlarged: another curve
             self._points, self._total_bytes = [], room.total_bytes
         if not self._points or mono - self._points[-1][0] >= self.SPACING_S:
@@ -79,10 +81,8 @@ class Growth:
         if mono - self._points[0][0] < self.LEAST_S:
             return {}
         slope = _slope([*self._points, (mono, room.used_bytes)])
-        found = {"growth_bytes_per_second": slope}
-        if slope > 0.0:
-            found["full_in_seconds"] = room.free_bytes / slope
-        return found
+        full_in_s = room.free_bytes / slope if slope > 0.0 else self.MOST_S
+        return {"growth_bytes_per_second": slope, "full_in_seconds": min(full_in_s, self.MOST_S)}
 
 
 def _slope(points: list[tuple[float, float]]) -> float:

@@ -151,5 +151,7 @@ def samples_of_queues(queues: dict[str, Queue] | None, params: Params, now: floa
             facts["job_errors"] = queue.errors
         if queue.oldest_at is not None:
             facts["oldest_job_age_seconds"] = max(0.0, now - queue.oldest_at)
+        elif not queue.jobs:
+            facts["oldest_job_age_seconds"] = 0.0
         samples += [Sample("host_print_queue", one, value, {"queue": name}) for one, value in facts.items()]
     return samples

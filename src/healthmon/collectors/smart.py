@@ -17,12 +17,14 @@ FAMILIES = (
     Family(
         "host_smart",
         frozenset({"passed", "temperature_celsius", "power_on_seconds", "reallocated_sectors", "pending_sectors"})
-        | {"uncorrectable_sectors", "media_errors", "used_life_ratio", "spare_ratio", "answers"},
+        | {"uncorrectable_sectors", "media_errors", "damaged_places", "used_life_ratio", "spare_ratio", "answers"},
         frozenset({"disk"}),
     ),
 )
 #: ATA attributes that foretell a failure, by number.
 _ATA = {5: "reallocated_sectors", 197: "pending_sectors", 198: "uncorrectable_sectors"}
+#: What cannot be read any more, in the words of ATA and of NVMe.
+_DAMAGE = ("pending_sectors", "uncorrectable_sectors", "media_errors")
 _MOST_DISKS = 64
 
 
@@ -99,6 +101,7 @@ def parse_smart(answer: Mapping[str, Any]) -> dict[str, float]:
             _take(found, _ATA[row["id"]], _mapping(row, "raw").get("value"))
     nvme = _mapping(answer, "nvme_smart_health_information_log")
     _take(found, "media_errors", nvme.get("media_errors"))
+    found["damaged_places"] = sum(found.get(name, 0.0) for name in _DAMAGE)  # always there: a rule must clear as well
     _take(found, "used_life_ratio", nvme.get("percentage_used"), 0.01)
     _take(found, "spare_ratio", nvme.get("available_spare"), 0.01)
     return found

@@ -75,7 +75,7 @@ def test_a_disk_that_does_not_fill_has_no_end_and_a_larger_one_starts_anew() -> 
     for minute in range(0, 61, 5):
         found = growth.forecast(room(500.0 - minute), minute * 60.0)
     assert found["growth_bytes_per_second"] < 0.0
-    assert "full_in_seconds" not in found
+    assert found["full_in_seconds"] == Growth.MOST_S
     assert growth.forecast(room(400.0, 2000.0), 3900.0) == {}
 
 
@@ -342,8 +342,10 @@ def test_smart_of_ata_and_nvme() -> None:
         "power_on_seconds": 36000.0,
         "reallocated_sectors": 8.0,
         "pending_sectors": 2.0,
+        "damaged_places": 2.0,
     }
     found = smart.parse_smart(NVME)
+    assert smart.parse_smart({"smart_status": {"passed": True}})["damaged_places"] == 0.0
     assert (found["used_life_ratio"], found["media_errors"], found["spare_ratio"]) == (pytest.approx(0.93), 4.0, 1.0)
 
 

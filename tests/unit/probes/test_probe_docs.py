@@ -55,3 +55,12 @@ def test_a_section_names_only_fields_that_are_emitted(kind: str) -> None:
 def test_every_link_has_its_heading() -> None:
     headings = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in SECTIONS}
     assert set(re.findall(r"\]\(#([\w-]+)\)", PAGE)) <= headings
+
+
+def test_the_example_of_collectors_loads(tmp_path: Path) -> None:
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", SECTIONS["Collectors"], flags=re.M | re.S)
+    file = tmp_path / "healthmon.yaml"
+    file.write_text(SITE.splitlines()[0].format() + "\n" + example)
+    checks = {check.id: check for check in load(file, env={}).estate.targets["srv-backup"].checks}
+    assert len(checks["backups"].params["backups"]) == 2
+    assert checks["os"].params["pack"]["systems"]
