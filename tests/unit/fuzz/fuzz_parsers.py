@@ -459,6 +459,20 @@ if importlib.util.find_spec("healthmon.probes.perfdata"):
     _perfdata = importlib.import_module("healthmon.probes.perfdata")
     PARSERS += (Parser("perfdata", lambda data: _perfdata.parse_output(_text(data)), _PERFDATA),)
 
+_PAGES = (
+    b'# HELP up x\nup 1\nq{a="b",c="d\\n\\"e } #"} 2.5e3 1395066363000\nt NaN\n',
+    b'up{code="200"} 17 1.5 # {trace_id="abc"} 0.67 1.0\nq_bucket{le="0.1"} 8 # {} 0.05\n# EOF\n',
+)
+
+
+def _page(data: bytes) -> object:
+    from healthmon.probes.openmetrics_text import parse_page
+
+    return [parse_page(_text(data), {"up", "q", "t"}, openmetrics=strict, most_series=50) for strict in (False, True)]
+
+
+PARSERS += (Parser("page of an exporter", _page, _PAGES),)
+
 
 def seeds_of(name: str) -> tuple[bytes, ...]:
     """The good messages of a parser."""
