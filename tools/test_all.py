@@ -15,7 +15,7 @@ PACKAGES = (
     "unbound chrony slapd freeradius openssh-server samba monitoring-plugins-basic systemd-journal-remote cups-daemon cups-client cups-ipp-utils avahi-daemon dbus"
 ).split()
 BINARIES = (
-    "snmpd mosquitto influxd victoria-metrics prometheus promtool nginx nft ip chromium Orthanc storescp "
+    "snmpd snmptrap mosquitto influxd victoria-metrics prometheus promtool nginx nft ip chromium Orthanc storescp "
     "tinyproxy prometheus-blackbox-exporter "
     "unbound chronyd slapd freeradius sshd smbd cupsd lpadmin ippeveprinter avahi-daemon dbus-daemon"
 ).split()

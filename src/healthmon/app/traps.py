@@ -14,6 +14,7 @@ from healthmon.app.agent import AgentRuntime
 from healthmon.config import SiteConfig
 from healthmon.config.site import TrapsConfig
 from healthmon.ingest.pipeline import POLLER
+from healthmon.model.errors import HealthmonError
 from healthmon.model.plan import Job
 from healthmon.model.ports import Clock, Sight
 from healthmon.model.topology import Target
@@ -22,7 +23,7 @@ from healthmon.probes.guard import Guard
 from healthmon.probes.reasons import Finding
 from healthmon.probes.resolver import Lookup
 from healthmon.probes.snmp import Params
-from healthmon.probes.snmp_client import Device, SnmpClient, SnmpTrouble
+from healthmon.probes.snmp_client import Device, SnmpClient
 from healthmon.probes.trap import CHECK, Settings, TrapReceiver, plain_ip
 from healthmon.probes.trap_pack import IF_DESCR, IF_NAME, plain_name
 from healthmon.runtime.supervise import keep, spawn
@@ -125,7 +126,7 @@ class PortNames:
         try:
             async with asyncio.timeout(NAME_LIMIT_S):
                 name = await self._get(job, index, sight)
-        except (TimeoutError, SnmpTrouble, Finding, OSError, msgspec.ValidationError):
+        except (TimeoutError, HealthmonError, OSError, msgspec.ValidationError):
             name = ""
         finally:
             sight.close()

@@ -40,6 +40,7 @@ COUNTS = (
     "repeated",
     "folded",
     "queue_dropped",
+    "bugs",
 )
 FAMILIES = (
     Family("snmp_trap", frozenset({"received_total", "raised", "effect"}), frozenset({"event", "interface"})),
@@ -140,7 +141,11 @@ class TrapReceiver(asyncio.DatagramProtocol):
         """Turn what was heard into readings until cancelled."""
         while True:
             for heard in await self._queue.take(50):
-                await self._tell(heard)
+                try:
+                    await self._tell(heard)
+                except Exception:  # boundary: one trap; a bug in it must not end the listening
+                    self.counts["bugs"] += 1
+                    log.exception("trap bug", extra={"target": heard.target, "oid": heard.notification.oid})
 
     def stats(self, target: str) -> Reading:
         """The receiver's own counts, said of the host that it runs on."""

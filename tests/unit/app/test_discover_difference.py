@@ -125,6 +125,42 @@ def proposed(result: Difference, target: str) -> tuple[str, ...]:
     return tuple(need.needs for need in result.needs if need.target == target)
 
 
+def test_a_need_that_would_close_a_circle_is_shown_as_a_link() -> None:
+    known = [
+        Known("sw", ("192.0.2.1",), needs=("mid",)),
+        Known("mid", (), needs=("host",)),
+        Known("host", ("192.0.2.2",)),
+    ]
+    found = [Found("192.0.2.1", "icmp"), Found("192.0.2.2", "icmp")]
+    link = Link("192.0.2.1", "Gi1", "192.0.2.2", "", "fdb", ("192.0.2.1",), leaf="192.0.2.2")
+
+    result = difference(known, found, [link], silent=())
+
+    assert (result.needs, result.links) == ((), (link,))
+
+
+def test_two_that_each_look_like_the_others_leaf_become_one_need() -> None:
+    known = [Known("a", ("192.0.2.1",)), Known("b", ("192.0.2.2",))]
+    found = [Found("192.0.2.1", "icmp"), Found("192.0.2.2", "icmp")]
+    one = Link("192.0.2.1", "Gi1", "192.0.2.2", "", "fdb", ("192.0.2.1",), leaf="192.0.2.2")
+    other = Link("192.0.2.2", "Gi1", "192.0.2.1", "", "fdb", ("192.0.2.2",), leaf="192.0.2.1")
+
+    result = difference(known, found, [one, other], silent=())
+
+    assert [(need.target, need.needs) for need in result.needs] == [("b", "a")]
+    assert result.links == (other,)
+
+
+def test_a_silent_target_whose_name_one_stranger_has_has_moved() -> None:
+    known = [Known("srv-a", ("192.0.2.1",), names_of("srv-a")), Known("srv-b", ("192.0.2.4",), names_of("srv-b"))]
+    found = [Found("192.0.2.2", "icmp", name="SRV-A.hospital.example"), Found("192.0.2.3", "icmp", name="srv-b")]
+
+    result = difference(known, found, [], silent={"192.0.2.1"})
+
+    assert [(one.target, one.now) for one in result.moved] == [("srv-a", "192.0.2.2")]
+    assert result.not_looked_at == ("srv-b",), "its old address was not asked, so it may still be there"
+
+
 def test_two_devices_of_one_name_move_nothing() -> None:
     known = [Known("srv-a", ("192.0.2.1",), names_of("srv-a"))]
     found = [Found("192.0.2.2", "icmp", name="srv-a"), Found("192.0.2.3", "icmp", name="SRV-A.example")]
