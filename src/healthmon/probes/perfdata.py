@@ -26,9 +26,9 @@ _CELSIUS = ("celsius", 1.0)
 
 FIELDS = frozenset({"seconds", "bytes", "celsius", *(field for field, _ in _OTHERS.values())})
 
-_ITEM = re.compile(
-    r"(?:'((?:[^']|'')*)'|([^\s='|]+))=([-+]?(?:\d+\.?\d*|[.,]\d+)(?:,\d+)?(?:[eE][-+]?\d+)?|U)([^\s;0-9]*)((?:;[^\s;]*)*)"
-)
+_SPACE = re.compile(r"\s")
+_VALUE = re.compile(r"([-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?)([^0-9]*)")
+_MOST_VALUE_CHARS = 64
 _MOST_ITEMS = 2000
 
 
@@ -70,33 +70,54 @@ def parse_output(output: str) -> Output:
 def _items(text: str) -> Iterator[Perf | None]:
     """Each item; None for what cannot be read. A label that comes twice counts once: the first."""
     seen: set[tuple[str, str]] = set()
-    end = 0
-    for number, match in enumerate(_ITEM.finditer(text)):
-        if number >= _MOST_ITEMS:
+    at = 0
+    for _ in range(_MOST_ITEMS):
+        while at < len(text) and text[at].isspace():
+            at += 1
+        if at >= len(text):
             return
-        if text[end : match.start()].strip():
-            yield None
-        end = match.end()
-        perf = _perf(match)
+        label, value, at = _split(text, at)
+        perf = _perf(label, value)
         if perf is None or (perf.label, perf.field) not in seen:
             yield perf
         if perf is not None:
             seen.add((perf.label, perf.field))
-    if text[end:].strip():
-        yield None
 
 
-def _perf(match: re.Match[str]) -> Perf | None:
-    quoted, bare, number, unit, ranges = match.groups()
-    label = (quoted.replace("''", "'") if quoted is not None else bare).strip()
-    found = base_unit(unit)
-    if not label or number == "U" or found is None:
+def _split(text: str, at: int) -> tuple[str, str, int]:
+    """Label, value and where the next item may begin; every character is looked at a few times at most."""
+    quoted = text[at] == "'"
+    equal = _closing_quote(text, at + 1) + 1 if quoted else at
+    space = _SPACE.search(text, equal)
+    end = space.start() if space else len(text)
+    if not quoted:
+        equal = text.find("=", at, end)
+    if equal <= 0 or text[equal : equal + 1] != "=":
+        return "", "", end
+    label = text[at + 1 : equal - 1].replace("''", "'") if quoted else text[at:equal]
+    return label.strip(), text[equal + 1 : end], end
+
+
+def _closing_quote(text: str, at: int) -> int:
+    """The place of the quote that ends a label (two in a row stand for one); the end of the text without one."""
+    while (found := text.find("'", at)) >= 0:
+        if text[found + 1 : found + 2] != "'":
+            return found
+        at = found + 2
+    return len(text) - 1
+
+
+def _perf(label: str, written: str) -> Perf | None:
+    value, *ranges = written.split(";", 3)
+    match = _VALUE.fullmatch(value) if len(value) <= _MOST_VALUE_CHARS else None
+    found = base_unit(match.group(2)) if match else None
+    if not label or match is None or found is None:
         return None
-    value = _number(number) * found[1]
-    if not math.isfinite(value):
+    number = _number(match.group(1)) * found[1]
+    if not math.isfinite(number):
         return None
-    warn, crit = [*ranges.split(";")[1:3], "", ""][:2]
-    return Perf(label, found[0], value, warn, crit)
+    warn, crit = [*ranges[:2], "", ""][:2]
+    return Perf(label, found[0], number, warn, crit)
 
 
 def _number(text: str) -> float:

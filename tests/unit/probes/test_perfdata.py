@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,3 +85,10 @@ def test_a_pack_names_no_directory_and_no_path() -> None:
     assert lint_pack({"description": "d", "command": ["/bin/sh"]})
     assert lint_pack({"description": "d", "command": ["x"], "directories": ["/"]})
     assert lint_pack({"description": "d", "command": "check_x -a"})
+
+
+@pytest.mark.parametrize("piece", ["'", "a", "a=", "'a", "a=1x ", "='", "''=", "a=1;", "| ", "1e"])
+def test_hostile_output_costs_little(piece: str) -> None:
+    begun = time.process_time()
+    parse_output("OK|" + piece * (4 * 1024**2 // len(piece) // 16))
+    assert time.process_time() - begun < 1.0
