@@ -12,7 +12,8 @@ PACKAGES = (
     "snmpd snmp mosquitto influxdb victoria-metrics prometheus prometheus-alertmanager prometheus-node-exporter "
     "nginx-light nftables iproute2 fping chromium fonts-dejavu-core orthanc dcmtk "
     "tinyproxy prometheus-blackbox-exporter "
-    "unbound chrony slapd freeradius openssh-server samba monitoring-plugins-basic systemd-journal-remote cups-daemon cups-client cups-ipp-utils avahi-daemon dbus"
+    "unbound chrony slapd freeradius openssh-server samba monitoring-plugins-basic systemd-journal-remote "
+    "cups-daemon cups-client cups-ipp-utils avahi-daemon dbus"
 ).split()
 BINARIES = (
     "snmpd snmptrap mosquitto influxd victoria-metrics prometheus promtool nginx nft ip chromium Orthanc storescp "

@@ -98,7 +98,7 @@ async def test_an_agent_whose_tables_never_end_is_left_in_time() -> None:
 
     async with agent({"1.3.6.1.2.1.1.3.0": ("timeticks", 100)}, twist=endless) as (server, port):
         reading = await look(port, timeout_s=1.5)
-    assert reading.took < 4.0  # asking ends within 1.5 s; then 2,000 rows a table, on a loaded machine
+    assert reading.took < 20.0  # a guard against hanging: asking ends within 1.5 s, then 2,000 rows a table
     assert reading.outcome is Outcome.FAILED or "more than" in reading.detail
     assert len(server.requests) < 10_000
 

@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 
 from healthmon.model.sample import Family
 
-
 #: A pack of the same folder by its name; None when there is none.
 PackLoader = Callable[[str], Mapping[str, Any] | None]
 
