@@ -16,7 +16,7 @@ demo: $(READY)          ## a simulated hospital, a fault, an incident, a page: n
 	$(BIN)/healthmon demo
 
 test: $(READY)          ## every test that this machine can run; what was skipped is listed
-	$(BIN)/python -m pytest -rs -n 4 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -rs -n 6 --dist worksteal $(ARGS)
 
 test-all: $(READY)      ## Debian, root: installs the daemons, a skip is a failure except those in tests/optional.txt
 	$(BIN)/python tools/test_all.py $(BIN)/python $(ARGS)

@@ -54,7 +54,7 @@ def main() -> int:
         install()
     python, *arguments = sys.argv[1:]
     environment = os.environ | {"HEALTHMON_TEST_ALL": "1"}
-    command = [python, "-m", "pytest", "-rs", "-n", "4", "--dist", "loadgroup", *arguments]
+    command = [python, "-m", "pytest", "-rs", "-n", "6", "--dist", "worksteal", *arguments]
     return subprocess.run(command, env=environment).returncode
 
 
