@@ -151,6 +151,7 @@ class EmbeddedBroker:
                 stdout=out,
                 stderr=out,
                 preexec_fn=_die_with_parent(),
+                start_new_session=True,  # Ctrl-C in a terminal is for us; we end it when we are done
             )
         _write_private(self._pid_file, f"{self._process.pid}\n")
         await self._start_watcher()
@@ -164,7 +165,13 @@ class EmbeddedBroker:
         if sys.platform == "linux" or self._process is None:
             return
         self._watcher = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-c", _WATCHER, str(self._process.pid), stdin=asyncio.subprocess.PIPE
+            sys.executable,
+            "-I",
+            "-c",
+            _WATCHER,
+            str(self._process.pid),
+            stdin=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
 
     async def _ready(self, broker: Broker) -> None:
