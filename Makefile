@@ -19,7 +19,8 @@ test: $(READY)          ## every test that this machine can run; what was skippe
 	$(BIN)/python -m pytest -rs -n 6 --dist worksteal $(ARGS)
 
 test-all: $(READY)      ## Debian, root: installs the daemons, a skip is a failure except those in tests/optional.txt
-	$(BIN)/python tools/test_all.py $(BIN)/python $(ARGS)
+	$(BIN)/python tools/install_daemons.py
+	HEALTHMON_TEST_ALL=1 $(BIN)/python -m pytest -rs -n 6 --dist worksteal $(ARGS)
 
 check: $(READY)         ## style, types, layers
 	$(BIN)/ruff check src tests tools benchmarks

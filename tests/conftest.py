@@ -37,8 +37,29 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
 
 NOT_RUN = pytest.StashKey[list[str]]()
 
+#: A test of real daemons that fails is run once more; more than so many of them in one run are a failure all the same.
+RERUNS = 3
+#: These touch no daemon, so nothing excuses them.
+PURE = ("unit", "house", "config", "packs")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A loaded machine may cost a test of real daemons one try."""
+    for item in items:
+        if item.path.relative_to(HERE).parts[0] not in PURE:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Reruns are for the odd race with the scheduler; a habit of failing is a defect."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and len(reporter.stats.get("rerun", [])) > RERUNS:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what was not run."""
+    """Say what was not run, and what needed two tries."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.write_line(f"RUN TWICE {report.nodeid}: {str(report.longrepr).splitlines()[-1]}")
     for line in config.stash.get(NOT_RUN, []):
         terminalreporter.write_line(f"NOT RUN {line}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
 import shutil
 import signal
 import socket
@@ -13,12 +15,17 @@ from pathlib import Path
 
 import pytest
 
+#: Below the kernel's ephemeral range, and each test process has its own hundred: what is free now is still free later.
+_PORTS = itertools.cycle(range(start := 10_500 + os.getpid() % 220 * 100, start + 100))
+
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on and that no outgoing connection will take."""
+    for port in itertools.islice(_PORTS, 100):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, kind) as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port among a hundred")
 
 
 def need(binary: str) -> str:

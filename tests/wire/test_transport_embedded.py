@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from daemons.nats import nats_server
+from daemons.process import listens
 from healthmon.model.errors import ConfigError, TransportDown
 from healthmon.runtime.clock import SystemClock
 from healthmon.transport import mqtt
@@ -223,6 +224,9 @@ async def test_an_orphan_is_ended_and_its_port_taken_over(folder: Path) -> None:
     )
     (folder / "nats-server.pid").write_text(f"{orphan.pid}\n")
     try:
+        await until(
+            listens(int((folder / "port").read_text()))
+        )  # it runs, it is not on its way to exec
         async with EmbeddedBroker(folder, clock=SystemClock()) as second:
             assert orphan.poll() is not None or gone(orphan.pid)
             assert second.broker == first.broker

@@ -43,7 +43,7 @@ _CONFIG = """\
 # Written by healthmon at each start; changes here are lost.
 server_name: healthmon
 host: {host}
-port: {nats_port}
+port: -1  # any free one: clients come over MQTT
 max_payload: 2MB
 jetstream {{
   store_dir: {store}
@@ -135,7 +135,6 @@ class EmbeddedBroker:
         password = _kept_password(self._dir / "password")
         text = _CONFIG.format(
             host=HOST,
-            nats_port=_free_port(),
             store=_quoted(str(self._dir / "jetstream")),
             port=self._port,
             user=USERNAME,

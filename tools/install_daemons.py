@@ -1,4 +1,4 @@
-"""`make test-all`: install the daemons without starting them, then run every test with skips forbidden."""
+"""`make test-all` and CI: install the daemons without starting them; then every test runs and a skip is a failure."""
 
 from __future__ import annotations
 
@@ -46,16 +46,13 @@ def install() -> None:
 
 
 def main() -> int:
-    """The exit code of the tests."""
+    """0 when every program is there."""
     if missing():
         if os.geteuid() != 0 or not shutil.which("apt-get"):
             print(f"missing: {', '.join(missing())}; run as root on Debian, or install them", file=sys.stderr)
             return 2
         install()
-    python, *arguments = sys.argv[1:]
-    environment = os.environ | {"HEALTHMON_TEST_ALL": "1"}
-    command = [python, "-m", "pytest", "-rs", "-n", "6", "--dist", "worksteal", *arguments]
-    return subprocess.run(command, env=environment).returncode
+    return 0
 
 
 if __name__ == "__main__":
