@@ -224,9 +224,7 @@ async def test_an_orphan_is_ended_and_its_port_taken_over(folder: Path) -> None:
     )
     (folder / "nats-server.pid").write_text(f"{orphan.pid}\n")
     try:
-        await until(
-            listens(int((folder / "port").read_text()))
-        )  # it runs, it is not on its way to exec
+        await until(listens(int((folder / "port").read_text())))  # it runs, it is not on its way to exec
         async with EmbeddedBroker(folder, clock=SystemClock()) as second:
             assert orphan.poll() is not None or gone(orphan.pid)
             assert second.broker == first.broker
