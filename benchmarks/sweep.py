@@ -77,7 +77,9 @@ def fping_once(binary: str, pause_ms: str) -> Round:
 
 
 async def icmp() -> None:
-    report("healthmon icmp checks", [await timed(icmp_checks) for _ in range(ROUNDS)], len(ADDRESSES))
+    jobs = [Job(ip, "up", "icmp", ip, 30.0, TIMEOUT_S, {"count": 1, "wait_s": TIMEOUT_S}) for ip in ADDRESSES]
+    checks = lanes(jobs, ICMP_LANES)
+    report("healthmon icmp checks", [await timed(checks) for _ in range(ROUNDS)], len(ADDRESSES))
     report("healthmon echo socket alone", [await timed(icmp_socket) for _ in range(ROUNDS)], len(ADDRESSES))
 
 
@@ -87,34 +89,32 @@ async def timed(work: Callable[[], Awaitable[int]]) -> Round:
     return time.perf_counter() - began, time.process_time() - cpu, answers
 
 
-async def icmp_checks() -> int:
-    jobs = [Job(ip, "up", "icmp", ip, 30.0, TIMEOUT_S, {"count": 1, "wait_s": TIMEOUT_S}) for ip in ADDRESSES]
-    return await run_all(jobs)
-
-
-async def run_all(jobs: list[Job]) -> int:
+def lanes(jobs: list[Job], width: int) -> Callable[[], Awaitable[int]]:
+    """Rounds of the same checks by the same runner, as a poller looks at its targets again and again."""
     probe, clock = load_probe(jobs[0].kind), SystemClock()
     guard = Guard(Safety(rates=Rates(1e6, 1e6, 1e6)), clock)
     runner = Runner(vantage="bench", guard=guard, clock=clock, probes=lambda _: probe, on_reading=lambda _: None)
-    waiting = iter(jobs)
-    outcomes: list[Outcome] = []
 
-    async def lane() -> None:
-        for job in waiting:
-            outcomes.append((await runner.run_once(job)).outcome)
+    async def one_round() -> int:
+        waiting, outcomes = iter(jobs), []
 
-    await asyncio.gather(*(lane() for _ in range(ICMP_LANES if jobs[0].kind == "icmp" else LANES)))
-    return outcomes.count(Outcome.OK)
+        async def lane() -> None:
+            for job in waiting:
+                outcomes.append((await runner.run_once(job)).outcome)
+
+        await asyncio.gather(*(lane() for _ in range(width)))
+        return outcomes.count(Outcome.OK)
+
+    return one_round
 
 
 async def icmp_socket() -> int:
-    flights = [Flight(ip) for ip in ADDRESSES]
-    with EchoSockets().use(socket.AF_INET, SystemClock()) as echo:
+    flights, clock = [Flight(ip) for ip in ADDRESSES], SystemClock()
+    with EchoSockets().use(socket.AF_INET, clock) as echo:
         for flight in flights:
             await echo.send(flight, size_bytes=56)
         for flight in flights:
-            async with asyncio.timeout(TIMEOUT_S):
-                await flight.landed.wait()
+            await flight.landed(clock, TIMEOUT_S)
     return sum(flight.rtts_s != [None] for flight in flights)
 
 
@@ -123,7 +123,8 @@ async def icmp_socket() -> int:
 
 async def http(port: int) -> None:
     jobs = [Job(f"t{n}", "up", "http", f"http://127.0.0.1:{port}/", 30.0, 5.0) for n in range(HTTP_PROBES)]
-    report("healthmon http checks", [await timed(lambda: run_all(jobs)) for _ in range(ROUNDS)], HTTP_PROBES)
+    checks = lanes(jobs, LANES)
+    report("healthmon http checks", [await timed(checks) for _ in range(ROUNDS)], HTTP_PROBES)
 
 
 def blackbox_http(binary: str, folder: Path, port: int) -> None:

@@ -15,6 +15,12 @@ if TYPE_CHECKING:  # every agent loads this module, and none of them needs incid
     from healthmon.model.view import View
 
 
+class Timer(Protocol):
+    """A call that is to come."""
+
+    def cancel(self) -> object: ...
+
+
 class Clock(Protocol):
     """The only source of time. `now` for stamps (Unix s), `mono` for durations (s)."""
 
@@ -23,6 +29,10 @@ class Clock(Protocol):
     def mono(self) -> float: ...
 
     async def sleep(self, seconds: float) -> None: ...
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> Timer:
+        """Call it once, from the event loop, unless the timer is cancelled; far cheaper than a task that sleeps."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

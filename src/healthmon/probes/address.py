@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from healthmon.model.sample import Reason
@@ -11,6 +12,7 @@ from healthmon.probes.reasons import Finding
 _PORTS = {"http": 80, "https": 443}
 
 
+@lru_cache(maxsize=20_000)
 def host_port(address: str, default_port: int | None) -> tuple[str, int]:
     """The port written, or the default, or that of the URL's scheme. Raises Finding(bad_params) without one."""
     scheme, _, bare = address.rpartition("://")

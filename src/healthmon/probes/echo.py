@@ -63,13 +63,29 @@ class Flight:
     rtts_s: list[float | None] = field(default_factory=list)
     open: set[int] = field(default_factory=set)
     error: str | None = None
-    landed: asyncio.Event = field(default_factory=asyncio.Event)
+    waiter: asyncio.Future[None] | None = None
 
     def close(self, seq: int) -> None:
         """This packet is answered, one way or another."""
         self.open.discard(seq)
         if not self.open:
-            self.landed.set()
+            self.wake()
+
+    def wake(self) -> None:
+        """Whoever waits has waited long enough."""
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    async def landed(self, clock: Clock, limit_s: float) -> bool:
+        """Wait until every packet is answered; False when that took longer than the limit."""
+        if self.open:
+            self.waiter = asyncio.get_running_loop().create_future()
+            timer = clock.call_later(limit_s, self.wake)
+            try:
+                await self.waiter
+            finally:
+                timer.cancel()
+        return not self.open
 
 
 class EchoSocket:
@@ -84,6 +100,8 @@ class EchoSocket:
         self._skips_ip_header = self._raw and family == socket.AF_INET
         self._token = os.urandom(8)
         self._ident = int.from_bytes(os.urandom(2), "big")
+        blank = _HEADER.pack(self._dialect.request, 0, 0, self._ident, 0)
+        self._constant: int = sum(struct.unpack("!8H", blank + self._token))
         self._numbers = itertools.count(1)
         self._flying: dict[int, tuple[int, Flight, int, tuple[float, float]]] = {}
         self._since_drain = 0
@@ -110,7 +128,6 @@ class EchoSocket:
         self._flying[seq] = (number, flight, len(flight.rtts_s), sent)
         flight.rtts_s.append(None)
         flight.open.add(seq)
-        flight.landed.clear()
         self._since_drain += 1
         if self._since_drain >= _DRAIN_EVERY:
             self.drain()
@@ -146,9 +163,10 @@ class EchoSocket:
 
     def _packet(self, seq: int, number: int, size_bytes: int) -> bytes:
         payload = _MARK.pack(self._token, number).ljust(size_bytes, b"\0")
-        blank = _HEADER.pack(self._dialect.request, 0, 0, self._ident, seq)
         # The kernel fills in the checksum of ICMPv6 and of datagram sockets; a raw ICMPv4 one is ours to do.
-        return _HEADER.pack(self._dialect.request, 0, checksum(blank + payload), self._ident, seq) + payload
+        # Only what changes is summed anew; the zeros that fill up a packet add nothing.
+        total = self._constant + seq + (number & 0xFFFF) + (number >> 16 & 0xFFFF) + (number >> 32)
+        return _HEADER.pack(self._dialect.request, 0, checksum(total), self._ident, seq) + payload
 
     def _take(self, data: memoryview, stamped: float | None) -> None:
         source = ""
@@ -226,11 +244,8 @@ class EchoSockets:
                     del self._open[family]
 
 
-def checksum(data: bytes) -> int:
-    """RFC 1071: the ones' complement sum of 16-bit words."""
-    if len(data) % 2:
-        data += b"\0"
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+def checksum(total: int) -> int:
+    """RFC 1071: the ones' complement of the ones' complement sum, from the plain sum of the 16-bit words."""
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF
 

@@ -190,7 +190,8 @@ class GuardedSight:
         finally:
             self.dns_s += self.clock.mono() - begun
         self.resolving = False
-        self.trace(f"resolved {host} to {', '.join(ip for _, ip in found)}")
+        if self._trace is not None:
+            self._trace(f"resolved {host} to {', '.join(ip for _, ip in found)}")
         return found
 
     async def _turn(self, ip: str, ruling: Ruling) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import math
 import statistics
@@ -94,10 +93,7 @@ async def _fly(flight: Flight, echo: EchoSocket, params: Params, count: int, tim
         if clock.mono() >= end:
             break
         await echo.send(flight, size_bytes=params.size_bytes)
-    try:
-        async with asyncio.timeout(max(0.0, min(params.wait_s, end - clock.mono()))):
-            await flight.landed.wait()
-    except TimeoutError:
+    if not await flight.landed(clock, max(0.0, min(params.wait_s, end - clock.mono()))):
         echo.drain()  # what came while the loop was busy has come
 
 

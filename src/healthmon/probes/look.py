@@ -21,12 +21,7 @@ _MOST_KNOWN = 50_000
 def samples_of(family: str, fields: Mapping[str, Value], labels: Mapping[str, str] | None = None) -> list[Sample]:
     """Samples of one family with the same labels; numbers become float."""
     return [
-        Sample(
-            family,
-            name,
-            float(value) if isinstance(value, int) and not isinstance(value, bool) else value,
-            dict(labels or {}),
-        )
+        Sample(family, name, float(value) if type(value) is int else value, dict(labels) if labels else {})
         for name, value in fields.items()
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import functools
 import socket
 import threading
 from collections.abc import Awaitable, Callable
@@ -15,13 +16,19 @@ Found = list[tuple[int, str]]
 Lookup = Callable[[str], Awaitable[Found]]
 
 
-def literal(host: str) -> Found | None:
-    """An IP address needs no resolver."""
+@functools.lru_cache(maxsize=20_000)
+def _literal(host: str) -> tuple[int, str] | None:
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return None
-    return [(socket.AF_INET if address.version == 4 else socket.AF_INET6, str(address))]
+    return (socket.AF_INET if address.version == 4 else socket.AF_INET6, str(address))
+
+
+def literal(host: str) -> Found | None:
+    """An IP address needs no resolver."""
+    known = _literal(host)
+    return None if known is None else [known]
 
 
 class Resolver:

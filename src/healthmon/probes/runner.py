@@ -66,17 +66,19 @@ class Runner:
     async def run_once(self, job: Job, trace: Trace | None = None) -> Reading:
         """One run of one check. Never raises for what a probe does; cancellation passes."""
         sight = self._guard.sight(job, self._vantage, trace)
+        counts = self._counts
         if self._gate.locked():
-            self._counts["gate_waits"] += 1
+            counts["gate_waits"] += 1
         async with self._gate:
             try:
                 reading = self._ours(await self._bounded(job, sight), sight)
                 reading = self._ages.complete(reading, self._clock.mono())
             finally:
                 sight.close()
-        self._counts["runs"] += 1
-        self._counts[reading.outcome.value] += 1
-        sight.trace(_last_line(reading))
+        counts["runs"] += 1
+        counts[reading.outcome] += 1
+        if trace is not None:
+            trace(_last_line(reading))
         return reading
 
     async def run(self, jobs: Iterable[Job]) -> None:
@@ -179,17 +181,15 @@ class Runner:
         look = Look(job, sight)
         task = cast("asyncio.Task[object]", asyncio.current_task())
         cancelling = task.cancelling()
-        deadline = Deadline(sight, job.timeout_s + GRACE_S)
-        async with asyncio.TaskGroup() as group:
-            watch = spawn(group, f"deadline {job.target}/{job.check}", deadline.cancel(task))
-            try:
-                return await self._attempt(job, sight, look)
-            except asyncio.CancelledError:
-                if not deadline.passed or task.uncancel() > cancelling:
-                    raise
-                return look.bad(timed_out(sight.dns_s, job.timeout_s, resolving=sight.resolving))
-            finally:
-                watch.cancel()
+        deadline = Deadline(sight, job.timeout_s + GRACE_S, task)
+        try:
+            return await self._attempt(job, sight, look)
+        except asyncio.CancelledError:
+            if not deadline.passed or task.uncancel() > cancelling:
+                raise
+            return look.bad(timed_out(sight.dns_s, job.timeout_s, resolving=sight.resolving))
+        finally:
+            deadline.timer.cancel()
 
     async def _attempt(self, job: Job, sight: GuardedSight, look: Look) -> Reading:
         try:
@@ -221,20 +221,25 @@ class Runner:
 
 
 class Deadline:
-    """asyncio.timeout on a Clock, moved by the time that the guard holds the run back."""
+    """Cancels the task once when the time is over; moved by the time that the guard holds the run back."""
 
-    def __init__(self, sight: GuardedSight, limit_s: float) -> None:
+    __slots__ = ("_end", "_sight", "_task", "passed", "timer")
+
+    def __init__(self, sight: GuardedSight, limit_s: float, task: asyncio.Task[object]) -> None:
         self.passed = False
         self._sight = sight
-        self._limit_s = limit_s
+        self._task = task
+        self._end = sight.clock.mono() + limit_s
+        self.timer = sight.clock.call_later(limit_s, self._look)
 
-    async def cancel(self, task: asyncio.Task[object]) -> None:
-        """Wait, then cancel the task once."""
-        clock, begun = self._sight.clock, self._sight.clock.mono()
-        while (left_s := begun + self._limit_s + self._sight.waited_s - clock.mono()) > 0.0:
-            await clock.sleep(left_s)
+    def _look(self) -> None:
+        clock = self._sight.clock
+        left_s = self._end + self._sight.waited_s - clock.mono()
+        if left_s > 0.0:
+            self.timer = clock.call_later(left_s, self._look)
+            return
         self.passed = True
-        task.cancel()
+        self._task.cancel()
 
 
 def _last_line(reading: Reading) -> str:

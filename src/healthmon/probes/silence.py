@@ -25,7 +25,7 @@ class Ages:
 
     def complete(self, reading: Reading, now: float) -> Reading:
         """The reading with an age beside every counter that has none; `now` is monotonic."""
-        if not any(sample.family == FAMILY for sample in reading.samples):
+        if FAMILY not in [sample.family for sample in reading.samples]:
             return reading
         added = tuple(self._ages(reading, now))
         return replace(reading, samples=(*reading.samples, *added)) if added else reading

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 import time
+from collections.abc import Callable
 
 
 class SystemClock:
@@ -19,6 +20,9 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, call)
 
 
 class ManualClock:
@@ -41,9 +45,17 @@ class ManualClock:
         self._now += seconds
 
     async def sleep(self, seconds: float) -> None:
+        await self._wake_after(seconds)
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> asyncio.Future[None]:
+        waiter = self._wake_after(seconds)
+        waiter.add_done_callback(lambda woken: None if woken.cancelled() else call())
+        return waiter
+
+    def _wake_after(self, seconds: float) -> asyncio.Future[None]:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._mono + max(0.0, seconds), next(self._order), waiter))
-        await waiter
+        return waiter
 
     async def advance(self, seconds: float) -> None:
         """Move both clocks; whoever wakes runs before later sleepers wake."""

@@ -164,8 +164,9 @@ def test_redirects_are_relative_to_where_they_come_from() -> None:
 
 
 def test_checksum_of_rfc_1071() -> None:
-    assert checksum(bytes([0x00, 0x01, 0xF2, 0x03, 0xF4, 0xF5, 0xF6, 0xF7])) == 0x220D
-    assert checksum(b"\x01") == 0xFEFF
+    assert checksum(0x0001 + 0xF203 + 0xF4F5 + 0xF6F7) == 0x220D
+    assert checksum(0x0100) == 0xFEFF
+    assert checksum(0xFFFF + 0xFFFF) == 0x0000
 
 
 def test_the_spread_of_round_trips() -> None:

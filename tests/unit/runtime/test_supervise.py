@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -25,6 +26,9 @@ class Ticking:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.at += seconds
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> asyncio.TimerHandle:
+        raise NotImplementedError
 
 
 async def test_a_unit_that_ran_well_starts_again_soon() -> None:
