@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import functools
+import ipaddress
 import socket
 import threading
 from collections.abc import Awaitable, Callable
