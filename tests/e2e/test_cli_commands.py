@@ -206,9 +206,9 @@ def test_a_bug_is_one_line_too_unless_asked(tmp_path: Path) -> None:
     """Injected, since a bug that is known is mended."""
     script = tmp_path / "bug.py"
     script.write_text(
-        "import sys\nfrom healthmon.cli import commands\n"
+        "import sys\nfrom healthmon.cli import commands, frame\n"
         "def today():\n    raise KeyError('a bug')\n"
-        "commands.today = today\nsys.argv = ['healthmon', 'check', '-c', sys.argv[1]]\ncommands.app()\n"
+        "frame.today = today\nsys.argv = ['healthmon', 'check', '-c', sys.argv[1]]\ncommands.app()\n"
     )
     config = offline(tmp_path)
     argv = [sys.executable, str(script), str(config)]

@@ -4,101 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from datetime import date
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from healthmon import __version__
-from healthmon.cli.errors import shows_traceback, words_of
-from healthmon.cli.logs import set_up_logs
-from healthmon.cli.thin_agent import until_signal
+from healthmon.cli import ruletests
+from healthmon.cli.frame import (
+    ConfigOption,
+    JsonOption,
+    VerboseOption,
+    app,
+    clear_errors,
+    find_config,
+    levels,
+    listening,
+    need_config,
+    person,
+    start,
+    today,
+)
 from healthmon.model.errors import ConfigError
 from healthmon.runtime.clock import SystemClock
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Which ward is about to lose which clinical service, and why. First: `healthmon demo` or `healthmon up`.",
-)
-
-Result = TypeVar("Result")
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("-c", "--config", help="file or folder; default $HEALTHMON_CONFIG, ./healthmon.yaml, /etc/healthmon/"),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="machine-readable output")]
-VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="log at INFO")]
-
-
-def clear_errors(command: Callable[..., Result]) -> Callable[..., Result]:
-    """No traceback reaches a user."""
-
-    @wraps(command)
-    def guarded(*args: Any, **kwargs: Any) -> Result:
-        try:
-            return command(*args, **kwargs)
-        except (typer.Exit, typer.Abort, typer.BadParameter):
-            raise
-        except Exception as error:  # boundary: one command; its error becomes a line and an exit code
-            if shows_traceback():
-                raise
-            text, code = words_of(error)
-            typer.echo(text, err=True)
-            raise typer.Exit(code) from None
-
-    return guarded
-
-
-def find_config(given: Path | None) -> Path | None:
-    """The configuration by the documented order; None when there is none."""
-    if given:
-        return given
-    named = os.environ.get("HEALTHMON_CONFIG")
-    if named:
-        return Path(named)
-    places = (Path("healthmon.yaml"), Path("/etc/healthmon/healthmon.yaml"))
-    return next((place for place in places if place.exists()), None)
-
-
-def need_config(given: Path | None) -> Any:
-    """The loaded site; a clear error when there is none."""
-    from healthmon.config import load
-
-    path = find_config(given)
-    if path is None:
-        raise ConfigError(["no configuration found: pass -c FILE, set HEALTHMON_CONFIG, or make ./healthmon.yaml"])
-    return load(path, env=os.environ, today=today())
-
-
-def today() -> date:
-    """The date that bank holidays are counted around."""
-    return date.fromtimestamp(SystemClock().now())
-
-
-def listening(web: Any, listen: str) -> Any:
-    """The web section with another address."""
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise ConfigError([f"--listen {listen}: is not HOST:PORT (for example 127.0.0.1:8470)"])
-    return replace(web, host=host.strip("[]"), port=int(port))
-
-
-def start(work: Coroutine[Any, Any, Any]) -> None:
-    """Run a role until a signal ends it."""
-    asyncio.run(until_signal(work))
-
-
-def levels(verbose: bool) -> None:
-    set_up_logs(logging.INFO if verbose else logging.WARNING)
+__all__ = ["app"]
 
 
 @app.command()
@@ -327,13 +260,6 @@ def stop_probing(
     typer.echo("probing goes on" if resume else "probing is stopped; `healthmon stop-probing --resume` starts it again")
 
 
-def person() -> str:
-    """Who acts: the login name."""
-    import getpass
-
-    return getpass.getuser()
-
-
 @app.command()
 @clear_errors
 def agents(config: ConfigOption = None, url: str | None = None, json_: JsonOption = False) -> None:
@@ -395,3 +321,8 @@ def incidents(
         return
     body = {"by": by or person(), "text": text, "note": text, "reason": reason, "impact": impact, "into": into}
     typer.echo(act(client, incident, action, body | {"members": member or []}, as_json=json_))
+
+
+#: Commands that live in modules of their own.
+for name, command in (*ruletests.COMMANDS,):
+    app.command(name)(clear_errors(command))

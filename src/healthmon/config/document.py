@@ -30,6 +30,12 @@ class Document:
         node = node_at(self._root, path)
         return str(node.value) if isinstance(node, ScalarNode) else None
 
+    def part(self, path: DataPath, data: dict[str, Any]) -> Document:
+        """A mapping inside this document as one of its own: `data` with the places that were written there."""
+        node = node_at(self._root, path)
+        root = node if isinstance(node, MappingNode) else empty_mapping(str(self.files[0]))
+        return Document(root, self.files, data)
+
     def folder(self, path: DataPath) -> Path:
         """The folder of the file in which this value stands: relative file names start there."""
         return Path(self.spot(path).file).parent

@@ -70,6 +70,13 @@ def load_text(
     return _site(document, problems, env=env, pack_dirs=pack_dirs, today=today)
 
 
+def load_document(
+    document: Document, problems: Problems, *, pack_dirs: Sequence[Path] = (), env: Mapping[str, str] | None = None
+) -> SiteConfig:
+    """The same for a part of another document that is a configuration itself (a rule test's site)."""
+    return _site(document, problems, env=os.environ if env is None else env, pack_dirs=pack_dirs, today=None)
+
+
 def _site(
     document: Document,
     problems: Problems,
