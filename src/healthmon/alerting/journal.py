@@ -89,6 +89,7 @@ class Journal:
             notices={n.key: n for n in self._restored_notices(incidents)},
             epochs={(e.agent, e.epoch): e for e in epochs},
             presence={agent: (state, at) for agent, state, at in self._rows("SELECT agent, state, at FROM presence")},
+            memory=dict(self._rows("SELECT key, body FROM memory")),
             ledgered=frozenset(row.key for row in self._ledger_of(open_ids)),
         )
 

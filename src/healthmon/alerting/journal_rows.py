@@ -31,6 +31,7 @@ _READING = "INSERT OR REPLACE INTO reading VALUES (?, ?, ?, ?)"
 _INCIDENT = "INSERT OR REPLACE INTO incident VALUES (?, ?, ?, ?, ?)"
 _EPOCH = "INSERT OR REPLACE INTO epoch VALUES (?, ?, ?)"
 _PRESENCE = "INSERT OR REPLACE INTO presence VALUES (?, ?, ?)"
+_MEMORY = "INSERT OR REPLACE INTO memory VALUES (?, ?)"
 _EVENT = "INSERT OR IGNORE INTO event (at, kind, incident, key, body) VALUES (?, ?, ?, ?, ?)"
 # The sender and the engine both write notices; the one that knows less must not undo the other.
 _NOTICE = """
@@ -66,6 +67,8 @@ class Writer:
             self._ledger(db, row)
         self._epochs(db, changes.epochs)
         db.executemany(_PRESENCE, [(agent, state, at) for agent, (state, at) in changes.presence.items()])
+        db.executemany(_MEMORY, [(key, body) for key, body in changes.memory.items() if body])
+        db.executemany("DELETE FROM memory WHERE key = ?", [(key,) for key, body in changes.memory.items() if not body])
 
     def written(self, changes: Changes) -> None:
         """The transaction is durable."""

@@ -28,4 +28,7 @@ CREATE TABLE epoch (agent TEXT, epoch TEXT, body BLOB NOT NULL, PRIMARY KEY (age
 CREATE TABLE presence (agent TEXT PRIMARY KEY, state TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
 """
 
-MIGRATIONS = (_V1,)
+# What rules remember beyond the newest reading: windows, baselines, flapping. The words are detect/cells.py's.
+_V2 = "CREATE TABLE memory (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;"
+
+MIGRATIONS = (_V1, _V2)

@@ -1,4 +1,4 @@
-"""Rules and what they say of one series: conditions, verdicts, alerts."""
+"""Rules and what they say of one series: verdicts and alerts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from healthmon.model.sample import Outcome, Reason
+from healthmon.model.condition import (
+    Above,
+    Absent,
+    AllOf,
+    AnyOf,
+    Below,
+    Condition,
+    Not,
+    OutcomeIs,
+    Outside,
+)
+from healthmon.model.sample import Reason
+
+__all__ = [
+    "Above",
+    "Absent",
+    "Alert",
+    "AlertKey",
+    "AllOf",
+    "AnyOf",
+    "Below",
+    "Condition",
+    "Effect",
+    "Flap",
+    "NoData",
+    "Not",
+    "OutcomeIs",
+    "Outside",
+    "Phase",
+    "Rule",
+    "Selector",
+    "Verdict",
+]
 
 
 class Effect(StrEnum):
@@ -27,61 +59,12 @@ class NoData(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class OutcomeIs:
-    """True when the reading's outcome (and, if given, its reason) is one of these."""
-
-    outcomes: tuple[Outcome, ...]
-    reasons: tuple[Reason, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Above:
-    metric: str  # family.field
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Below:
-    metric: str
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    metric: str
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """True when nothing was heard of the series for `for_s` (counted from the expected inventory)."""
-
-    for_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class AllOf:
-    of: tuple[Condition, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    of: tuple[Condition, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    of: Condition
-
-
-#: Closed, lintable, readable by an operator; no expression language, no eval.
-Condition = OutcomeIs | Above | Below | Outside | Absent | AllOf | AnyOf | Not
-
-
-@dataclass(frozen=True, slots=True)
 class Selector:
-    """Which series a rule is about; an empty tuple means any. `checks` matches check ids, `probes` probe kinds."""
+    """Which series a rule is about; an empty tuple means any. `checks` matches check ids, `probes` probe kinds.
+
+    area_kinds, acuities: of the target's area; tiers: of a service that needs the target, directly or not;
+    roles: of an agent that runs on the target.
+    """
 
     kinds: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
@@ -90,6 +73,22 @@ class Selector:
     areas: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     agents: bool = False  # true: the series are the expected agents themselves (absence of batches)
+    sites: tuple[str, ...] = ()
+    area_kinds: tuple[str, ...] = ()
+    acuities: tuple[str, ...] = ()
+    tiers: tuple[int, ...] = ()
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Flap:
+    """Marks of the weighted share of state changes in the last 20 judgements: above `high` it flaps until below `low`.
+
+    Source: Icinga 2 documentation, section Check Flapping (30 and 25 %).
+    """
+
+    high: float = 0.30
+    low: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +115,9 @@ class Rule:
     certainty: str = "symptom"  # symptom, threshold, deterministic
     runbook: str = ""
     mode: str | None = None  # live or shadow; None: as the site says
+    flap: Flap | None = None  # while it flaps it is not cleared
+    #: How it differs in one place (`area:ID`, `site:ID`); None: it is switched off there.
+    places: Mapping[str, Rule | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -151,6 +153,7 @@ class Verdict:
     value: float | None = None
     reason: Reason | None = None
     detail: str = ""
+    because: tuple[str, ...] = ()  # the metrics (or `outcome`) of the parts that hold, where a rule has several
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,8 @@ class Alert:
     value: float | None = None
     reason: Reason | None = None
     detail: str = ""
+    because: tuple[str, ...] = ()  # all that held in this episode; only what raised it can keep it
+    flapping_since: float | None = None
 
     @property
     def active(self) -> bool:

@@ -43,6 +43,7 @@ class Changes:
     ledger: tuple[LedgerRow, ...] = ()
     epochs: tuple[Epoch, ...] = ()
     presence: Mapping[str, tuple[str, float]] = field(default_factory=dict)  # agent -> (state, at)
+    memory: Mapping[str, bytes] = field(default_factory=dict)  # windows, baselines; an empty value means: forget it
 
     def empty(self) -> bool:
         """Nothing to write."""
@@ -54,6 +55,7 @@ class Changes:
             or self.ledger
             or self.epochs
             or self.presence
+            or self.memory
         )
 
 
@@ -68,4 +70,5 @@ class Restored:
     notices: Mapping[str, Notice] = field(default_factory=dict)
     epochs: Mapping[tuple[str, str], Epoch] = field(default_factory=dict)
     presence: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    memory: Mapping[str, bytes] = field(default_factory=dict)
     ledgered: frozenset[str] = frozenset()  # keys of ledger rows already written for open incidents

@@ -50,6 +50,7 @@ EVERYTHING = Changes(
     ledger=(row(),),
     epochs=(EPOCH,),
     presence={"pc-w7-01": ("up", MORNING)},
+    memory={"w|x": b"\x00\x01"},
 )
 
 
@@ -64,6 +65,7 @@ def test_everything_comes_back_as_it_was(journal: Journal) -> None:
         notices={notice().key: notice()},
         epochs={("pc-w7-01", "9f3c0d5e7a1b2c48"): EPOCH},
         presence={"pc-w7-01": ("up", MORNING)},
+        memory={"w|x": b"\x00\x01"},
         ledgered=frozenset({"k1"}),
     )
 
