@@ -59,5 +59,29 @@ def words(incident: dict[str, Any]) -> str:
     if incident["root"]:
         lines.append(f"root: {incident['root']['target']} ({incident['root']['reason']})")
     lines += [f"  {line['area']:16} {line['service']:16} {line['state']}" for line in incident["impact"]]
+    lines += case_words(incident)
     lines += ["", *(f"  {e['at']}  {e['text']}  ({e['by']})" for e in incident["timeline"])]
     return "\n".join(lines)
+
+
+def case_words(incident: dict[str, Any]) -> list[str]:
+    """What each area can still do, what contradicts, what is shared, and in what order things can come back."""
+    lines = [_ward_words(ward) for ward in incident.get("areas", ())]
+    evidence = incident.get("evidence") or {}
+    lines += [f"contradiction: {one['text']}" for one in evidence.get("contradictions", ())]
+    lines += [f"in common: {one['text']}" for one in evidence.get("in_common", ())[:3]]
+    stages = incident.get("restore_order") or []
+    if stages:
+        lines += ["restore in this order:", *(f"  {n}. {', '.join(ids)}" for n, ids in enumerate(stages, start=1))]
+    return lines
+
+
+def _ward_words(ward: dict[str, Any]) -> str:
+    pcs = ward["pcs"]
+    unseen = f", {pcs['unknown']} not known" if pcs["unknown"] else ""
+    said = [f"{pcs['working']} of {pcs['total']} PCs working{unseen}"]
+    said += [f"not possible: {', '.join(ward['functions_lost'])}"] if ward["functions_lost"] else []
+    said += [f"slow: {', '.join(ward['functions_slow'])}"] if ward["functions_slow"] else []
+    said += [f"seen working from there: {', '.join(one['service'] for one in ward['works'])}"] if ward["works"] else []
+    said += [f"not known: {', '.join(ward['not_known'])}"] if ward["not_known"] else []
+    return f"  {ward['area']}: {'; '.join(said)}"

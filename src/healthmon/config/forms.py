@@ -5,7 +5,7 @@ Field descriptions end in docs/config.md and in the JSON Schema; every model ref
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
@@ -119,6 +119,9 @@ class ServiceForm(Form):
     fallback: FallbackForm | None = None
     standards: dict[str, float] = Field(default={}, description="Aims by metric, e.g. `availability_ratio`")
     team: str | None = None
+    functions: list[Literal["chart", "order", "meds", "results", "print", "badge"]] | None = Field(
+        default=None, description="What staff do with it; default: by the words of its id (`lims`: results)"
+    )
 
 
 def _check_of_name(value: Any) -> Any:

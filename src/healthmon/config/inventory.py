@@ -152,6 +152,7 @@ class Inventory:
                 fallback=Fallback(form.fallback.text, form.fallback.proven_by) if form.fallback else None,
                 standards=form.standards,
                 team=form.team,
+                functions=tuple(form.functions) if form.functions is not None else None,
             )
         return services
 

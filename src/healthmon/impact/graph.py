@@ -68,6 +68,10 @@ class NeedGraph:
         """Everything that must work so that `area` can use `service`."""
         return (*self.estate.areas[area].needs, service)
 
+    def in_order(self, ids: Iterable[str]) -> list[str]:
+        """Needed things first."""
+        return sorted(ids, key=self._rank)
+
     def closure(self, goal: Goal) -> tuple[str, ...]:
         """Every id that the goal names or that those need, needed things first."""
         found: set[str] = set()

@@ -42,6 +42,13 @@ class Root:
     confidence: float
     alternatives: tuple[str, ...] = ()
 
+    @property
+    def certainty(self) -> str:
+        """How sure that is, in the words that people see."""
+        if self.alternatives:
+            return "one of these"
+        return "very likely" if self.confidence >= 0.85 else "likely"
+
 
 @dataclass(frozen=True, slots=True)
 class Member:

@@ -67,6 +67,7 @@ def incident_json(incident: Incident, notices: Iterable[Notice] = ()) -> dict[st
             "check": incident.root.check,
             "reason": incident.root.reason,
             "confidence": round(incident.root.confidence, 2),
+            "certainty": incident.root.certainty,
             "alternatives": [{"target": target} for target in incident.root.alternatives],
         }
     lead_s = None

@@ -148,7 +148,8 @@ class Fallback:
 class Service:
     """A clinical or IT service. tier 0 foundations, 1 safety-critical, 2 important, 3 supporting.
 
-    `used_in` holds resolved area ids; `everywhere` is true when the site file said `all`.
+    `used_in` holds resolved area ids; `everywhere` is true when the site file said `all`. `functions`: what staff do
+    with it (chart, order, meds, results, print, badge); None: by the catalogue, from the words of its id.
     """
 
     id: str
@@ -160,6 +161,7 @@ class Service:
     fallback: Fallback | None = None
     standards: Mapping[str, float] = field(default_factory=dict)
     team: str | None = None
+    functions: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from healthmon.model.sample import Outcome, Query
 from healthmon.model.view import ServiceStatus, View
 from healthmon.web import params, shapes
 from healthmon.web.access import open_to_all
+from healthmon.web.casework import case_json, estate_order
 from healthmon.web.openapi import document
 from healthmon.web.problem import bad_request
 from healthmon.web.settings import WEB, engine_stale
@@ -170,10 +171,17 @@ def find_incident(view: View, wanted: str) -> Incident:
 
 
 async def incident(request: web.Request) -> web.Response:
-    """One incident with everything that was sent about it."""
-    found = find_incident(view_of(request), request.match_info["id"])
+    """One incident with everything that was sent about it, the evidence, and what each area can still do."""
+    view = view_of(request)
+    found = find_incident(view, request.match_info["id"])
     notices = await request.app[WEB].queries.notices(found.id)
-    return web.json_response(incident_json(found, notices))
+    return web.json_response(incident_json(found, notices) | case_json(found, view))
+
+
+async def restore_order(request: web.Request) -> web.Response:
+    """In what order things can come back, from the graph."""
+    params.only(request)
+    return web.json_response({"stages": estate_order(view_of(request))})
 
 
 async def agents(request: web.Request) -> web.Response:
@@ -271,6 +279,7 @@ ROUTES: tuple[tuple[str, Callable[[web.Request], Any]], ...] = (
     ("services", services),
     ("services/{id}", service),
     ("impact", impact),
+    ("restore-order", restore_order),
     ("alerts", alerts),
     ("incidents", incidents),
     ("incidents/{id}", incident),

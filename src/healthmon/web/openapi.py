@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from healthmon import __version__
 from healthmon.model.alert import Phase
 from healthmon.model.incident import IncidentKind, IncidentState, ServiceState
 from healthmon.model.sample import Outcome
-
-Json = dict[str, Any]
-
-TIME: Json = {"type": "string", "format": "date-time"}
-TEXT: Json = {"type": "string"}
-NAME: Json = {"type": "string", "minLength": 1, "maxLength": 80}
-NOTE: Json = {"type": "string", "minLength": 1, "maxLength": 2000}
-BOOL: Json = {"type": "boolean"}
-INT: Json = {"type": "integer"}
-NUMBER: Json = {"type": "number"}
-
-
-def nullable(schema: Json) -> Json:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def obj(*required: str, extra: bool = False, **properties: Json) -> Json:
-    """An object; closed unless `extra`."""
-    shape: Json = {"type": "object", "properties": properties}
-    if required:
-        shape["required"] = list(required)
-    if not extra:
-        shape["additionalProperties"] = False
-    return shape
-
-
-def arr(items: Json) -> Json:
-    return {"type": "array", "items": items}
-
-
-def enum(*words: str) -> Json:
-    return {"type": "string", "enum": list(words)}
-
-
-def ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
+from healthmon.web.openapi_case import CASE, STAGES
+from healthmon.web.openapi_forms import (
+    BOOL,
+    INT,
+    NAME,
+    NOTE,
+    NUMBER,
+    TEXT,
+    TIME,
+    Json,
+    arr,
+    enum,
+    nullable,
+    obj,
+    ref,
+)
 
 PATHS_LEFT = obj("left", "of", "exact", left=INT, of=INT, exact=BOOL)
 LABELS: Json = {"type": "object", "additionalProperties": TEXT}
@@ -79,6 +56,7 @@ ROOT = obj(
     check=TEXT,
     reason=TEXT,
     confidence={"type": "number", "minimum": 0, "maximum": 1},
+    certainty=enum("very likely", "likely", "one of these"),
     alternatives=arr(obj("target", target=TEXT)),
 )
 NOTICE = obj(
@@ -167,6 +145,7 @@ SCHEMAS: dict[str, Json] = {
         changes_open=arr(TEXT),
         notices=arr(NOTICE),
         timeline=arr(obj(at=TIME, what=TEXT, text=TEXT, by=TEXT)),
+        **CASE,
         extra=True,
     ),
     "ServiceState": SERVICE_STATE,
@@ -215,6 +194,7 @@ SCHEMAS: dict[str, Json] = {
         fallback=nullable(obj(text=TEXT, proven_by=nullable(TEXT))),
         standards={"type": "object", "additionalProperties": NUMBER},
         team=nullable(TEXT),
+        functions=arr(TEXT),
         areas=arr(ref("ServiceState")),
     ),
     "Alert": obj(
@@ -387,6 +367,9 @@ PATHS: dict[str, dict[str, Json]] = {
             param("service", TEXT),
             param("state", enum(*ServiceState)),
         )
+    },
+    "restore-order": {
+        "get": read("In what order everything that care rests on can come back", obj("stages", stages=STAGES))
     },
     "alerts": {
         "get": listing("Alerts that are not clear", "Alert", param("phase", enum(*Phase)), param("target", TEXT))

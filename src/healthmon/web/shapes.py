@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from healthmon.impact.functions import functions_of
 from healthmon.model.alert import Alert
 from healthmon.model.incident import LedgerRow
 from healthmon.model.render import rfc3339
@@ -131,6 +132,7 @@ def service_json(view: View, service: Service, *, deep: bool = False) -> dict[st
         "fallback": fallback_json(service.fallback),
         "standards": dict(service.standards),
         "team": service.team,
+        "functions": list(functions_of([service])),
     }
     if deep:
         shape["areas"] = [service_state_json(s) for s in view.services.values() if s.service == service.id]

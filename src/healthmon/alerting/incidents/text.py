@@ -199,7 +199,7 @@ class Texts:
         if root.alternatives:
             others = ", ".join(self.name(id_) for id_ in root.alternatives[:_NAMES_SHOWN])
             return self.say("cause_one_of", cause=cause, alternatives=others)
-        return self.say("cause_very_likely" if root.confidence >= 0.85 else "cause_likely", cause=cause)
+        return self.say(f"cause_{root.certainty.replace(' ', '_')}", cause=cause)
 
     def _said_fallbacks(self, lines: Sequence[ImpactLine]) -> list[str]:
         """Only what was proven ready is named."""
