@@ -107,6 +107,9 @@ def estate() -> Estate:
     targets["ehr-web"] = Target(
         "ehr-web", "EHR front door", "endpoint", "https://ehr.example", "main", None, ("sw-core",), "apps", (up,)
     )
+    backends = [*(f"{key}-app" for key in services if key not in ("ehr", "transfusion")), "db-a", "db-b", "bb-app"]
+    for name in (*backends, "ehr-ro"):
+        targets[name] = Target(name, name, "server", "192.0.2.9", "main", None, ("sw-core",), "apps")
     targets["pc-w7-01"] = Target("pc-w7-01", "pc-w7-01", "workstation", "192.0.2.71", "main", "ward-7", ("sw-ward-7",))
     return Estate(
         Organisation("st-elsewhere", "St Elsewhere Hospitals", "Europe/London"),
