@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from healthmon import __version__
-from healthmon.cli import ruletests
+from healthmon.cli import ruletests, whatif
 from healthmon.cli.frame import (
     ConfigOption,
     JsonOption,
@@ -324,5 +324,5 @@ def incidents(
 
 
 #: Commands that live in modules of their own.
-for name, command in (*ruletests.COMMANDS,):
+for name, command in (*ruletests.COMMANDS, *whatif.COMMANDS):
     app.command(name)(clear_errors(command))
