@@ -26,6 +26,7 @@ from healthmon.runtime.filelock import take_lock
 from healthmon.runtime.queue import BoundedQueue, FullPolicy
 from healthmon.runtime.supervise import spawn
 from healthmon.transport import mqtt
+from healthmon.transport.codec import Probing
 from healthmon.transport.publisher import Publisher, last_will
 from healthmon.transport.spool import Spool
 
@@ -49,6 +50,8 @@ FAMILIES = {
     )
 }
 SELF_EVERY_S = 15.0
+#: Marks a stop that came over the bus, so that only the bus releases it.
+FROM_SERVER = "server: "
 FLUSH_EVERY_S = 1.0
 
 
@@ -86,6 +89,7 @@ class AgentRuntime:
             agent=plan.agent,
             clock=clock,
             on_ask=self._asked,
+            on_probing=self._stop_or_resume,
             fleet_size=plan.fleet_size,
         )
         self._buffer: BoundedQueue[Reading] = BoundedQueue(
@@ -136,6 +140,13 @@ class AgentRuntime:
         while len(self._buffer):
             await self.spool.append(await self._buffer.take(200))
             self.publisher.wake()
+
+    def _stop_or_resume(self, probing: Probing) -> None:
+        """The server's stop button. A stop made on this machine by hand is not released from afar."""
+        if probing.stopped and not self.guard.stopped:
+            self.guard.stop(f"{FROM_SERVER}{probing.by}")
+        elif not probing.stopped and (self.guard.stopped_by or "").startswith(FROM_SERVER):
+            self.guard.resume(probing.by or "the server")
 
     def _asked(self, ask: Ask) -> None:
         self.runner.ask(ask.target, ask.check or None)
@@ -193,4 +204,5 @@ def read_plan(path: Path) -> Plan:
         raise ConfigError([f"{path}: {error.strerror}; {fix}"]) from error
     except msgspec.MsgspecError as error:
         raise ConfigError([f"{path}: not a resolved agent file ({error}); {fix}"]) from error
-    return replace(plan, spool_path=str(path.parent / plan.spool_path))
+    stop_file = plan.stop_file or str(path.parent / "stop-probing")
+    return replace(plan, spool_path=str(path.parent / plan.spool_path), stop_file=stop_file)

@@ -39,6 +39,7 @@ from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock
 from healthmon.model.sample import Family
 from healthmon.model.view import Health, View
+from healthmon.probes.guard import stop_button
 from healthmon.probes.openmetrics_pack import with_scraped
 from healthmon.probes.snmp_pack import pack_families
 from healthmon.runtime.supervise import Unit, detach, spawn
@@ -242,6 +243,8 @@ class Server:
             await self.inbox.send_ack(agent, codec.Ack(epoch, *self.pipeline.ack(agent, epoch)))
         for ask in decided.asks:
             await self.inbox.send_ask(ask.vantage, ask)
+        stopped_by = stop_button(self.stop_file)
+        await self.inbox.announce(codec.Probing(stopped_by is not None, stopped_by or "", self.clock.now()))
 
     def _engine_crashed(self, unit: Unit, error: BaseException) -> None:
         """Count it; the third within five minutes is told on every channel, once until it has run well as long."""
@@ -309,7 +312,7 @@ class Server:
             store_queue=writer.queued,
             broker_ok=broker_ok,
             mode=self.site.alerting.mode,
-            probing=not self.stop_file.exists(),
+            probing=stop_button(self.stop_file) is None,
             counters=self._all_counters(),
         )
 

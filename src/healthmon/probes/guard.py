@@ -66,13 +66,7 @@ class Guard:
     @property
     def stopped_by(self) -> str | None:
         """Who stopped it; None while probing goes on."""
-        if self._stopped_by is not None:
-            return self._stopped_by
-        if self._stop_file is None or not self._stop_file.exists():
-            return None
-        with suppress(OSError, UnicodeDecodeError):
-            return self._stop_file.read_text()[:200].strip() or "stop file"
-        return "stop file"
+        return self._stopped_by if self._stopped_by is not None else stop_button(self._stop_file)
 
     def stop(self, by: str) -> None:
         """No probe leaves from now on, also after a restart when there is a stop file."""
@@ -138,6 +132,15 @@ class Guard:
     def leave_medical(self, network: MedicalNetwork) -> None:
         """The run is over."""
         self._busy.discard(network.cidr)
+
+
+def stop_button(file: Path | None) -> str | None:
+    """Who pressed the stop button that lies in this file; None while there is none."""
+    if file is None or not file.exists():
+        return None
+    with suppress(OSError, UnicodeDecodeError):
+        return file.read_text()[:200].strip() or "stop file"
+    return "stop file"
 
 
 class GuardedSight:

@@ -109,6 +109,15 @@ class State(msgspec.Struct, frozen=True):
     v: int = VERSION
 
 
+class Probing(msgspec.Struct, frozen=True):
+    """The retained state of the stop button: whether any probe may leave, and who pressed or released it."""
+
+    stopped: bool
+    by: str = ""
+    at: float = 0.0
+    v: int = VERSION
+
+
 _pack = msgspec.msgpack.Encoder()
 _json = msgspec.json.Encoder()
 _unpack_batch = msgspec.msgpack.Decoder(_WireBatch)
@@ -119,6 +128,7 @@ _unpack_readings = msgspec.msgpack.Decoder(tuple[Reading, ...])
 _parse_ack = msgspec.json.Decoder(_WireAck)
 _parse_ask = msgspec.json.Decoder(_WireAsk)
 _parse_state = msgspec.json.Decoder(State)
+_parse_probing = msgspec.json.Decoder(Probing)
 
 
 def encode(batch: Batch) -> bytes:
@@ -224,6 +234,17 @@ def decode_state(payload: bytes) -> State:
     """Raises MalformedBatch."""
     state: State = _decode_small(_parse_state, payload)
     return state
+
+
+def encode_probing(probing: Probing) -> bytes:
+    """The stop button as JSON."""
+    return _json.encode(probing)
+
+
+def decode_probing(payload: bytes) -> Probing:
+    """Raises MalformedBatch."""
+    probing: Probing = _decode_small(_parse_probing, payload)
+    return probing
 
 
 def _decode_small(decoder: Any, payload: bytes) -> Any:

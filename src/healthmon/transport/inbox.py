@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,7 @@ from healthmon.runtime.backoff import Backoff
 from healthmon.runtime.queue import BoundedQueue, FullPolicy
 from healthmon.runtime.supervise import keep, spawn
 from healthmon.transport import codec, topics
-from healthmon.transport.codec import Ack
+from healthmon.transport.codec import Ack, Probing
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Inbox:
         self._kinds = kinds
         self._on_refused = on_refused
         self._bus: Bus | None = None
+        self._probing: Probing | None = None
         self._counts: Counter[str] = Counter()
         self._backlog = BoundedQueue[Message](name="inbox", limit=BACKLOG, policy=FullPolicy.REFUSE)
         self.connected = asyncio.Event()
@@ -81,6 +83,18 @@ class Inbox:
     async def send_ask(self, agent: str, ask: Ask) -> None:
         """Ask an agent to probe now. May get lost: no answer by the deadline means unknown."""
         await self._answer(topics.ask(self._site, agent), codec.encode_ask(ask))
+
+    async def announce(self, probing: Probing) -> None:
+        """Say how the stop button stands to every agent, now and at each new connection; agents keep it retained."""
+        if self._probing is None or self._probing.stopped is not probing.stopped:
+            self._probing = probing
+            await self._tell_probing()
+
+    async def _tell_probing(self) -> None:
+        if self._bus is not None and self._probing is not None:
+            with contextlib.suppress(TransportDown):  # said again when the broker is back
+                payload = codec.encode_probing(self._probing)
+                await self._bus.publish(topics.probing(self._site), payload, qos=1, retain=True)
 
     def stats(self) -> InboxStats:
         """Counters since the start."""
@@ -115,6 +129,7 @@ class Inbox:
             self.connected.set()
             log.info("inbox connected", extra={"site": self._site})
             try:
+                await self._tell_probing()
                 async for message in bus.messages():
                     self._backlog.offer(message)
             finally:

@@ -17,7 +17,7 @@ from healthmon.runtime.backoff import Backoff
 from healthmon.runtime.ranges import Ranges, contains, merge
 from healthmon.runtime.supervise import keep, spawn
 from healthmon.transport import codec, topics
-from healthmon.transport.codec import Ack, State, Will
+from healthmon.transport.codec import Ack, Probing, State, Will
 from healthmon.transport.shelf import Pending
 from healthmon.transport.spool import Spool
 
@@ -83,6 +83,7 @@ class Publisher:
         agent: str,
         clock: Clock,
         on_ask: Callable[[Ask], None] | None = None,
+        on_probing: Callable[[Probing], None] | None = None,
         fleet_size: int = 1,
         resend_s: float = 30.0,
         catch_up_hz: float | None = None,
@@ -93,6 +94,7 @@ class Publisher:
         self._agent = agent
         self._clock = clock
         self._on_ask = on_ask
+        self._on_probing = on_probing
         self._spread_s = reconnect_spread_s(fleet_size)
         self._resend_s = resend_s
         self._catch_up_hz = catch_up_hz or max(1.0, min(200.0, FLEET_CATCH_UP_HZ / max(1, fleet_size)))
@@ -154,6 +156,7 @@ class Publisher:
     async def _greet(self, bus: Bus) -> None:
         await bus.subscribe(topics.ack(self._site, self._agent), qos=0)
         await bus.subscribe(topics.ask(self._site, self._agent), qos=0)
+        await bus.subscribe(topics.probing(self._site), qos=0)
         await self._say(bus, "up")
         self.connected.set()
         log.info("publisher connected", extra={"agent": self._agent})
@@ -185,6 +188,8 @@ class Publisher:
                 log.warning("malformed answer from the server", extra={"topic": message.topic, "error": str(error)})
 
     async def _hear(self, message: Message) -> None:
+        if message.topic == topics.probing(self._site) and self._on_probing:
+            self._on_probing(codec.decode_probing(message.payload))
         topic = topics.parse(message.topic)
         if topic is None:
             return

@@ -49,6 +49,11 @@ def ask(site: str, agent: str) -> str:
     return f"{ROOT}/{site}/{agent}/ask"
 
 
+def probing(site: str) -> str:
+    """The stop button, retained, from the server to every agent of a site."""
+    return f"{ROOT}/{site}/probing"
+
+
 def every(site: str, kind: str) -> str:
     """The filter for one kind from every agent of a site."""
     return f"{ROOT}/{site}/+/{kind}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import Phase as Phases
 from hypothesis import strategies as st
 from smallsite import T0, Journal, Night, hospital
@@ -136,7 +136,12 @@ def test_the_same_night_twice_is_the_same_night(events: list[Event]) -> None:
     assert repr(first.view()) == repr(second.view())
 
 
+#: The way out is cut again in the very tick in which the first cut is over.
+CUT_AGAIN = [Event(47.0, "cut", "poller"), Event(56.0, "join", "poller"), Event(57.0, "cut", "poller")]
+
+
 @given(EVENTS)
+@example(CUT_AGAIN)
 @settings(SLOW, max_examples=10)
 def test_a_restart_after_every_step_changes_nothing(events: list[Event]) -> None:
     """The journal alone carries the engine over: incidents, alerts, notices and ledger are the same to the byte."""

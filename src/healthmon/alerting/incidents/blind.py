@@ -113,8 +113,9 @@ def watch(
     gone_again = view.first_bad_at > blind.since and may_be_blind(view, evidence)
     if gone_again and _is_blind(view, alerts, since=view.first_bad_at, now=now, settle_s=settle_s):
         return replace(blind, phase=Phase.FIRING, since=now)
-    held = any(holds_back(blind, alert, evidence, now=now) for alert in alerts.values())
-    return blind if held else None
+    if any(holds_back(blind, alert, evidence, now=now) for alert in alerts.values()):
+        return blind
+    return _suspected(None, view, evidence, alerts, now=now, settle_s=settle_s)  # it may be cut off again by now
 
 
 def holds_back(blind: Alert, alert: Alert, evidence: Evidence, *, now: float) -> bool:
