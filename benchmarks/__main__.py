@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME ...]`: run all or the named benchmarks and print their tables."""
+"""`python -m benchmarks [--json] [NAME ...]`: run all or the named benchmarks and print their tables."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 
 import healthmon
+from benchmarks.pairs import print_json
 
 NAMES = ("footprint", "ingest", "costs", "delivery", "sweep", "detection")
 
 
 def main() -> None:
-    chosen = sys.argv[1:] or NAMES
+    arguments = sys.argv[1:]
+    as_json = "--json" in arguments
+    chosen = [name for name in arguments if name != "--json"] or NAMES
     # As an installer does: a process that compiles its modules at start keeps two MiB of what it needed for that.
     compileall.compile_dir(Path(healthmon.__file__).parent, quiet=1)
     for name in chosen:
@@ -21,6 +24,8 @@ def main() -> None:
             sys.exit(f"no benchmark {name} (allowed: {', '.join(NAMES)})")
         print(f"== {name}", flush=True)
         importlib.import_module(f"benchmarks.{name}").main()
+    if as_json:
+        print_json()
 
 
 main()

@@ -48,19 +48,37 @@ def child(argv: Sequence[str], *, log: Path, url: str | None = None) -> Iterator
             process.kill()
 
 
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that is its own authority, and its key: RSA of 2048 bits, as most are."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
+    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "100"]
+    subprocess.run([*argv, "-keyout", str(key), "-out", str(cert), *names], check=True, capture_output=True)
+    return cert, key
+
+
 @contextlib.contextmanager
-def nginx(folder: Path) -> Iterator[int]:
-    """A web server with one worker that answers 200 at every path; yields its port."""
+def nginx(folder: Path, *, cert: tuple[Path, Path] | None = None) -> Iterator[int]:
+    """A web server with one worker that answers 200 at every path, over TLS with a certificate; yields its port.
+
+    No session is ever resumed: each handshake is a full one.
+    """
     port = free_port()
     config = folder / "nginx.conf"
+    secured, tls = "", ""
+    if cert:
+        secured = " ssl"
+        tls = (
+            f"ssl_certificate {cert[0]}; ssl_certificate_key {cert[1]}; ssl_session_cache off; ssl_session_tickets off;"
+        )
     config.write_text(
         f"daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;"
         "events { worker_connections 4096; }"
-        "http { access_log off; server { "
-        f"listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 ok; }}}}}}"
+        f"http {{ access_log off; server {{ {tls}"
+        f"listen 127.0.0.1:{port}{secured} backlog=4096; location / {{ return 200 ok; }}}}}}"
     )
-    with child([shutil.which("nginx") or "nginx", "-c", str(config)], log=folder / "nginx.log",
-               url=f"http://127.0.0.1:{port}/"):  # fmt: skip
+    with child([shutil.which("nginx") or "nginx", "-c", str(config)], log=folder / "nginx.log"):
+        wait_for(lambda: listens(port), what="nginx")
         yield port
 
 

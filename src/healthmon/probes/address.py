@@ -61,6 +61,7 @@ class Url:
         return (self.scheme, self.host, self.port) == (other.scheme, other.host, other.port)
 
 
+@lru_cache(maxsize=20_000)
 def parse_url(text: str, *, path: str = "") -> Url:
     """`path` is added to the URL's own path. Raises Finding(bad_params)."""
     try:

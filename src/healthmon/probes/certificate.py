@@ -41,6 +41,8 @@ TLS_FAMILY = Family(
 )
 
 _VERSION, _UTC_TIME, _GENERALIZED_TIME = 0xA0, 0x17, 0x18
+Peer = ssl.SSLObject | ssl.SSLSocket
+
 #: The number of `_ssl.ENCODING_DER`.
 _DER = 2
 
@@ -59,7 +61,7 @@ class Validity:
         return {"expires_in_seconds": left_s, "lifetime_left_ratio": min(1.0, max(0.0, left_s / whole_s))}
 
 
-def samples_of_peer(peer: ssl.SSLObject, now: float, *, details: bool = False) -> list[Sample]:
+def samples_of_peer(peer: Peer, now: float, *, details: bool = False) -> list[Sample]:
     """Family `tls`: the certificate that ends first of those the peer showed, intermediates included.
 
     `chain_expires_in_seconds` is the same for the chain that was believed, with its root; absent when nothing was
@@ -82,12 +84,12 @@ def samples_of_peer(peer: ssl.SSLObject, now: float, *, details: bool = False) -
     return samples_of("tls", fields)
 
 
-def _leaf(peer: ssl.SSLObject) -> list[bytes]:
+def _leaf(peer: Peer) -> list[bytes]:
     der = peer.getpeercert(binary_form=True)
     return [der] if der else []
 
 
-def _chain(peer: ssl.SSLObject, method: str) -> list[bytes]:
+def _chain(peer: Peer, method: str) -> list[bytes]:
     """DER of each certificate, the server's own first: public from Python 3.13 on, an inner object's before."""
     ask = getattr(peer, method, None) or getattr(getattr(peer, "_sslobj", None), method, None)
     found = ask() if ask is not None else None

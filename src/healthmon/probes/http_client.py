@@ -14,9 +14,10 @@ from healthmon.model.ports import Sight
 from healthmon.model.sample import Reason, Sample, Value
 from healthmon.probes.address import Url, parse_url, redirected
 from healthmon.probes.certificate import samples_of_peer
-from healthmon.probes.connect import Streams, dial, hang_up, of_version, open_streams, tls_object
+from healthmon.probes.connect import dial, of_version
 from healthmon.probes.http_params import ClientParams
 from healthmon.probes.http_wire import Head, Wire, request_bytes
+from healthmon.probes.line import Line, StreamLine, open_line
 from healthmon.probes.phases import Phases
 from healthmon.probes.reasons import Finding
 
@@ -142,24 +143,23 @@ class Client:
         left_s = self.left_s()
         async with asyncio.timeout(left_s):
             streams = await connect(self.params, proxy, request.url, self._sight, self.phases, left_s)
-            return await self._exchange(streams, request, proxy)
+            return await self._exchange(StreamLine(streams), request, proxy)
 
     def _shown(self, url: Url) -> str:
         return f"{url.scheme}://{url.authority}" if self._discreet else url.shown
 
-    async def _secured(self, url: Url, sock: socket) -> Streams:
+    async def _secured(self, url: Url, sock: socket) -> Line:
         if url.scheme != "https":
-            return await open_streams(sock)
+            return await open_line(sock)
         self.phases.enter("tls")
-        return await open_streams(sock, self.params.trust(), self.params.server_name or url.host)
+        return await open_line(sock, self.params.trust(), self.params.server_name or url.host)
 
-    async def _exchange(self, streams: Streams, request: Request, proxy: Url | None) -> tuple[Head, bytes]:
-        reader, writer = streams
+    async def _exchange(self, line: Line, request: Request, proxy: Url | None) -> tuple[Head, bytes]:
         try:
-            self._certified(request.url, writer)
+            self._certified(request.url, line)
             self.phases.enter("wait")
-            writer.write(self._bytes(request, proxy))
-            wire = Wire(reader)
+            line.write(self._bytes(request, proxy))
+            wire = Wire(line)
             head = await wire.head()
             self.fields["status_code"] = float(head.status)
             self._sight.trace(f"status {head.status}")
@@ -167,15 +167,15 @@ class Client:
             body = await wire.body(head, method=request.method, most_bytes=self.params.max_body_bytes)
             self.phases.enter("")
         finally:
-            hang_up(writer)
+            line.hang_up()
         self._remember(request.url, head)
         body = self._unpacked(head, body)
         self._sight.trace(f"body of {len(body)} bytes")
         return head, body
 
-    def _certified(self, url: Url, writer: asyncio.StreamWriter) -> None:
-        peer = tls_object(writer) if url.scheme == "https" else None
-        if peer is not None:
+    def _certified(self, url: Url, line: Line) -> None:
+        peer = line.peer
+        if peer is not None and url.scheme == "https":
             now = self._sight.clock.now()
             self.certificate = samples_of_peer(peer, now, details=self.params.details)
             self._sight.trace(f"{peer.version()}, certificate verified: {self.params.verify}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from healthmon.model.sample import Reason
+from healthmon.probes.line import Readable
 from healthmon.probes.reasons import Finding
 
 MOST_HEAD_BYTES = 64 * 1024
@@ -33,7 +33,7 @@ def request_bytes(method: str, target: str, headers: Mapping[str, str], body: by
 class Wire:
     """Reads one response from a stream, keeping what came beyond the present step."""
 
-    def __init__(self, reader: asyncio.StreamReader) -> None:
+    def __init__(self, reader: Readable) -> None:
         self._reader = reader
         self._buffer = bytearray()
         self._ended = False
