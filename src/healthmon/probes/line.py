@@ -64,6 +64,7 @@ class SocketLine:
         self._socket = sock
         self._loop = asyncio.get_running_loop()
         self._unsent = b""
+        self._broken: OSError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._watched = False
 
@@ -84,7 +85,10 @@ class SocketLine:
         while True:
             self._send()
             try:
-                return self._socket.recv(most)
+                got = self._socket.recv(most)
+                if not got and self._broken is not None:
+                    raise self._broken
+                return got
             except _READ:
                 await self._ready(writable=bool(self._unsent))
             except ssl.SSLWantWriteError:
@@ -105,8 +109,8 @@ class SocketLine:
                 self._unsent = self._unsent[self._socket.send(self._unsent) :]
             except (*_READ, ssl.SSLWantWriteError):
                 return
-            except OSError:
-                self._unsent = b""  # what the peer said before it hung up is still to be read, or that it did
+            except OSError as error:  # what the peer said before it hung up is still to be read
+                self._unsent, self._broken = b"", error
 
     async def _ready(self, *, writable: bool = False) -> None:
         """Until something can be read (or written, too)."""
