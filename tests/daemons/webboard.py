@@ -110,7 +110,10 @@ def estate() -> Estate:
     backends = [*(f"{key}-app" for key in services if key not in ("ehr", "transfusion")), "db-a", "db-b", "bb-app"]
     for name in (*backends, "ehr-ro"):
         targets[name] = Target(name, name, "server", "192.0.2.9", "main", None, ("sw-core",), "apps")
-    targets["pc-w7-01"] = Target("pc-w7-01", "pc-w7-01", "workstation", "192.0.2.71", "main", "ward-7", ("sw-ward-7",))
+    targets["pc-w7-01"] = Target(
+        "pc-w7-01", "pc-w7-01", "workstation", "192.0.2.71", "main", "ward-7", ("sw-ward-7",),
+        checks=(Check("icmp", "icmp", 10.0, 2.0),),
+    )  # fmt: skip
     return Estate(
         Organisation("st-elsewhere", "St Elsewhere Hospitals", "Europe/London"),
         {"main": Site("main", "Main site", "Europe/London")},
@@ -263,6 +266,7 @@ def readings() -> dict[tuple[str, str, str], Reading]:
             (Sample("http", "status_code", 503.0), Sample("http", "tls_version", "TLSv1.3")),
         ),
         Reading("sw-imaging", "icmp", "poller", NOW - 4, 0.0, Outcome.UNKNOWN, Reason.NO_ROUTE),
+        Reading("pc-w7-01", "icmp", "poller", NOW - 9, 2.0, Outcome.FAILED, Reason.TIMEOUT, rest_s=30.0),
         Reading(
             "pc-w7-01",
             "agent",

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Protocol
 
+from healthmon.app.restraint import samples, with_restraint
 from healthmon.collectors import COLLECTORS, load_collector
 from healthmon.model.ask import Ask
 from healthmon.model.errors import ConfigError
@@ -34,19 +35,21 @@ log = logging.getLogger(__name__)
 
 #: What an agent says of itself.
 FAMILIES = {
-    "agent": Family(
-        "agent",
-        frozenset(
-            {
-                "spool_bytes",
-                "spool_batches",
-                "spool_dropped_readings_total",
-                "buffer_dropped_readings_total",
-                "late_runs_total",
-                "resident_bytes",
-                "cpu_seconds_total",
-            }
-        ),
+    "agent": with_restraint(
+        Family(
+            "agent",
+            frozenset(
+                {
+                    "spool_bytes",
+                    "spool_batches",
+                    "spool_dropped_readings_total",
+                    "buffer_dropped_readings_total",
+                    "late_runs_total",
+                    "resident_bytes",
+                    "cpu_seconds_total",
+                }
+            ),
+        )
     )
 }
 SELF_EVERY_S = 15.0
@@ -169,8 +172,9 @@ class AgentRuntime:
             "late_runs_total": float(self.runner.stats()["late"]),
             "cpu_seconds_total": times.user + times.system,
         } | _resident()
-        samples = tuple(Sample("agent", name, value) for name, value in values.items())
-        return Reading(target, "agent", self.plan.agent, self._clock.now(), 0.0, Outcome.OK, samples=samples)
+        own = tuple(Sample("agent", name, value) for name, value in values.items())
+        own += samples(self.guard, self.runner)
+        return Reading(target, "agent", self.plan.agent, self._clock.now(), 0.0, Outcome.OK, samples=own)
 
 
 def _resident() -> dict[str, float]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
+from healthmon.app.restraint import counters
 from healthmon.config import SiteConfig
 from healthmon.config.site import ProbeModule
 from healthmon.model.errors import NotFound
@@ -104,6 +105,10 @@ class OnDemand:
         finally:
             _SEEN.reset(kept)
         return Found(reading, module.kind, seen.address, seen.dns_s, tuple(transcript.lines))
+
+    def counters(self) -> dict[str, float]:
+        """What its guard let through, held back and refused."""
+        return counters(VANTAGE, self._guard, self._runner)
 
     def _job(self, demand: Demand, module: ProbeModule) -> Job:
         known = _fields(module.kind)

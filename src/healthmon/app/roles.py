@@ -12,6 +12,7 @@ from functools import partial
 
 from healthmon.app.agent import AgentRuntime, Source
 from healthmon.app.private import usable, write_private
+from healthmon.app.restraint import counters
 from healthmon.app.server import Server
 from healthmon.app.surface import Surface
 from healthmon.app.traps import sources_of
@@ -73,7 +74,8 @@ async def run_server(
             spawn(group, "server", server.run())
             async with web_of(server) as url:
                 for plan, sources in here:
-                    unit = Unit(plan.agent, partial(run_agent, plan, clock=clock, sources=sources), clock=clock)
+                    run = partial(run_agent, plan, clock=clock, sources=sources, made=partial(_count, server))
+                    unit = Unit(plan.agent, run, clock=clock)
                     spawn(group, plan.agent, unit.supervise())
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(BROKER_WAIT_S):
@@ -121,6 +123,15 @@ async def run_poller(site: SiteConfig, *, clock: Clock) -> None:
     await AgentRuntime(plan, clock=clock, sources=sources_of(site)).run()
 
 
-async def run_agent(plan: Plan, *, clock: Clock, sources: Sequence[Source] = ()) -> None:
-    """One agent alone."""
-    await AgentRuntime(plan, clock=clock, sources=sources).run()
+async def run_agent(
+    plan: Plan, *, clock: Clock, sources: Sequence[Source] = (), made: Callable[[AgentRuntime], None] | None = None
+) -> None:
+    """One agent; `made` hears of it before it runs."""
+    agent = AgentRuntime(plan, clock=clock, sources=sources)
+    if made is not None:
+        made(agent)
+    await agent.run()
+
+
+def _count(server: Server, agent: AgentRuntime) -> None:
+    server.probers[agent.plan.agent] = partial(counters, agent.plan.agent, agent.guard, agent.runner)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,6 +93,7 @@ class Server:
         self.ack_secret = secret_of(self.data_dir / "ack-secret")
         self.public_url = public_url(site.web)
         self.counters: dict[str, float] = {}
+        self.probers: dict[str, Callable[[], dict[str, float]]] = {}  # those in this process, and what they count
         self.started_at = clock.now()
         self._version = 0
         self._view: View | None = None
@@ -330,6 +332,7 @@ class Server:
             | {k: float(v) for k, v in self.pipeline.counts().items()}
             | {f"engine_{name}": value for name, value in self.room.engine.counts().items()}
             | store
+            | {key: value for count in self.probers.values() for key, value in count().items()}
             | self.dispatcher.counters()
         )
 

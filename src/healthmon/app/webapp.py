@@ -15,6 +15,8 @@ from healthmon.web import WebSettings, make_app
 def application(server: Server, surface: Surface) -> Any:
     """The aiohttp application for this server."""
     config = server.site.web
+    prober = OnDemand(server.site, clock=server.clock, stop_file=server.stop_file)
+    server.probers["probe"] = prober.counters
     settings = WebSettings(
         token=token_of(config.token_file),
         anonymous=config.anonymous,
@@ -27,7 +29,7 @@ def application(server: Server, surface: Surface) -> Any:
         surface,
         settings=settings,
         health=server.health,
-        prober=OnDemand(server.site, clock=server.clock, stop_file=server.stop_file),
+        prober=prober,
         scrub=suspicious,
         name_for_token=surface.name_for_token,
         clock=server.clock,

@@ -198,6 +198,8 @@ class Pipeline:
             return "undeclared_target"
         if not 0.0 < reading.started + skew_s <= received_at + FUTURE_S or not 0.0 <= reading.took < 86_400.0:
             return "bad_time"
+        if not 0.0 <= reading.rest_s <= 3600.0:
+            return "bad_time"
         return None
 
     def _is_declared(self, reading: Reading) -> bool:

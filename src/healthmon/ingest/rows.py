@@ -63,6 +63,8 @@ def _run_fields(reading: Reading) -> tuple[tuple[str, Value], ...]:
     fields: list[tuple[str, Value]] = [("duration_seconds", reading.took), ("outcome", str(reading.outcome))]
     if reading.reason is not None:
         fields.append(("reason", str(reading.reason)))
+    if reading.rest_s:
+        fields.append(("rest_seconds", reading.rest_s))
     if reading.outcome is not Outcome.UNKNOWN:
         fields.append(("success", 1.0 if reading.outcome is Outcome.OK else 0.0))
     return tuple(fields)

@@ -99,7 +99,8 @@ class Sample:
 class Reading:
     """Exactly one per run of a check. `started` is Unix seconds at the looker's clock, `took` seconds.
 
-    `vantage` is the poller or agent that looked; `reason` is None only when the outcome is ok.
+    `vantage` is the poller or agent that looked; `reason` is None only when the outcome is ok. `rest_s`: how much later
+    than the check's interval the next look comes, because the target times out again and again.
     """
 
     target: str
@@ -111,6 +112,7 @@ class Reading:
     reason: Reason | None = None
     detail: str = ""
     samples: tuple[Sample, ...] = ()
+    rest_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

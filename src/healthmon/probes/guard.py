@@ -30,7 +30,8 @@ _SLOT_POLL_S = 0.05
 class Guard:
     """Deny, medical networks, rates and the stop button. One for the whole process.
 
-    `counts` has: admitted, denied, medical_denied, rate_limited, waited, stopped.
+    `counts` has `admitted`, `refused.WHY` (denied, medical_denied, stopped, or a limit) and `waited.LIMIT`; the limits
+    are target, subnet, global and medical.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Guard:
     def check_stop(self) -> None:
         """Raises Forbidden(probing_stopped) while the stop button is pressed."""
         if self.stopped:
-            self.counts["stopped"] += 1
+            self.counts["refused.stopped"] += 1
             raise Forbidden(Reason.PROBING_STOPPED, "the stop button is pressed")
 
     # admission
@@ -100,23 +101,23 @@ class Guard:
         allowed = [entry for entry in ruled if entry[2].refused is None]
         if not allowed:
             first = ruled[0][2] if ruled else Ruling(refused="the name has no address")
-            self.counts["medical_denied" if first.medical else "denied"] += 1
+            self.counts["refused.medical_denied" if first.medical else "refused.denied"] += 1
             raise Forbidden(Reason.NOT_ALLOWED, first.refused or "not allowed")
         if allowed[0][2].medical is not None:
             return allowed[:1]  # never a second medical device for one run
         return [entry for entry in allowed if entry[2].medical is None][:MOST_ADDRESSES]
 
-    def paces(self, target: str, ip: str, ruling: Ruling) -> Iterator[Pace]:
-        """The rates that one more probe must fit, narrowest first.
+    def paces(self, target: str, ip: str, ruling: Ruling) -> Iterator[tuple[str, Pace]]:
+        """The rates that one more probe must fit, narrowest first, by name.
 
         A run queues at one after the other: a place booked ahead of time at the global rate by a run that still
         waits for its target's own rate would hold everybody else back.
         """
         now = self.clock.mono()
-        yield self._targets.of((target, ip), now)
+        yield "target", self._targets.of((target, ip), now)
         if ruling.subnet is not None:
-            yield self._subnets.of(ruling.subnet, now)
-        yield self._whole
+            yield "subnet", self._subnets.of(ruling.subnet, now)
+        yield "global", self._whole
 
     def medical_turn_s(self, network: MedicalNetwork, ip: str, *, held: bool) -> float:
         """Seconds to wait before a device of this network may be asked again; 0 = now."""
@@ -157,6 +158,7 @@ class GuardedSight:
         self._job = job
         self._trace = trace
         self._medical: dict[str, MedicalNetwork] = {}
+        self._waited: set[str] = set()
 
     def trace(self, line: str) -> None:
         """One line of the transcript."""
@@ -198,29 +200,31 @@ class GuardedSight:
         return found
 
     async def _turn(self, ip: str, ruling: Ruling) -> None:
-        for pace in self._guard.paces(self._job.target, ip, ruling):
+        for limit, pace in self._guard.paces(self._job.target, ip, ruling):
             wait_s = pace.wait_s(self.clock.mono())
             if wait_s > 0.0:
-                self._afford(wait_s, "the rates of the safety block")
+                self._afford(wait_s, limit, f"the {limit} rate of the safety block")
             pace.take(self.clock.mono())
             await self._wait(wait_s)
 
     async def _medical_turn(self, network: MedicalNetwork, ip: str) -> None:
         while (wait_s := self._guard.medical_turn_s(network, ip, held=network.cidr in self._medical)) > 0.0:
-            self._afford(wait_s, f"the spacing in the medical network {network.cidr}")
+            self._afford(wait_s, "medical", f"the spacing in the medical network {network.cidr}")
             await self._wait(wait_s)
         self._guard.enter_medical(network, ip)
         self._medical[network.cidr] = network
 
-    def _afford(self, wait_s: float, why: str) -> None:
+    def _afford(self, wait_s: float, limit: str, why: str) -> None:
         """Raises Forbidden(rate_limited) when the run would wait longer than its timeout."""
         if self.waited_s + wait_s > self._job.timeout_s:
-            self._guard.counts["rate_limited"] += 1
+            self._guard.counts[f"refused.{limit}"] += 1
             raise Forbidden(Reason.RATE_LIMITED, f"held back by {why}")
+        if limit not in self._waited:
+            self._waited.add(limit)
+            self._guard.counts[f"waited.{limit}"] += 1
         self.trace(f"waiting {wait_s:.3f} s for {why}")
 
     async def _wait(self, wait_s: float) -> None:
         if wait_s > 0.0:
-            self._guard.counts["waited"] += 1
             self.waited_s += wait_s  # booked first: the run's deadline moves with it
             await self.clock.sleep(wait_s)

@@ -16,6 +16,7 @@ from healthmon.probes.guard import Guard, GuardedSight, Trace
 from healthmon.probes.limits import Pace
 from healthmon.probes.look import Look
 from healthmon.probes.reasons import Fault, explain, timed_out
+from healthmon.probes.rests import Rests
 from healthmon.probes.route import RouteCheck
 from healthmon.probes.silence import Ages
 from healthmon.runtime.schedule import Schedule, stable_offset_s
@@ -55,6 +56,7 @@ class Runner:
         self._budget = Pace(recheck_hz, burst=2 * recheck_hz)
         self._local_fault = local_fault or RouteCheck(clock).fault
         self._ages = Ages()
+        self._rests = Rests()
         self._schedule = Schedule()
         self._group: asyncio.TaskGroup | None = None
         self._jobs: dict[Key, Job] = {}
@@ -111,10 +113,14 @@ class Runner:
         return True
 
     def stats(self) -> dict[str, int]:
-        """Counts since the start: runs, ok, failed, unknown, timeouts, probe_bugs, late, rechecks, ..."""
+        """Counts since the start: runs, ok, failed, unknown, timeouts, probe_bugs, late, rechecks, ...
+
+        `resting` is how many checks are asked less at this moment because they time out, `rested` the runs left out.
+        """
         names = ("runs", "ok", "failed", "unknown", "timeouts", "probe_bugs", "gate_waits", "asked")
-        rechecks = ("rechecks", "rechecks_skipped")
+        rechecks = ("rechecks", "rechecks_skipped", "woken")
         counts = {name: self._counts[name] for name in (*names, *rechecks)}
+        counts |= {"resting": len(self._rests), "rested": self._schedule.rested()}
         return counts | {"late": self._schedule.late(), "in_flight": len(self._looking), "jobs": len(self._jobs)}
 
     # the schedule
@@ -134,7 +140,7 @@ class Runner:
         begun = self._clock.mono()
         was_failing = key in self._failing
         try:
-            reading = await self._look(job)
+            reading = await self._look(job, scheduled=True)
             if reading is not None and reading.outcome is Outcome.FAILED and not was_failing:
                 await self._recheck(job, next_at=begun + job.every_s)
         finally:
@@ -152,12 +158,12 @@ class Runner:
                 return
             self._budget.take(self._clock.mono())
             self._counts["rechecks"] += 1
-            reading = await self._look(job, recheck=True)
+            reading = await self._look(job, extra=True)
             if reading is None or reading.outcome is not Outcome.FAILED:
                 return
 
-    async def _look(self, job: Job, *, recheck: bool = False) -> Reading | None:
-        """Run and hand on; None when the check is being run already or a recheck was held back by the rates."""
+    async def _look(self, job: Job, *, scheduled: bool = False, extra: bool = False) -> Reading | None:
+        """Run and hand on; None when the check is being run already or an extra look was held back by the rates."""
         key = (job.target, job.check)
         if key in self._looking:
             return None
@@ -166,14 +172,34 @@ class Runner:
             reading = await self.run_once(job)
         finally:
             self._looking.discard(key)
-        if recheck and reading.reason is Reason.RATE_LIMITED:
+        if extra and reading.reason is Reason.RATE_LIMITED:
             return None  # our own extra look did not fit: that is not news about the target
         if reading.outcome is Outcome.FAILED:
             self._failing.add(key)
         elif reading.outcome is Outcome.OK:
             self._failing.discard(key)
+        reading = self._rest(job, reading, scheduled=scheduled)
         self._on_reading(reading)
         return reading
+
+    def _rest(self, job: Job, reading: Reading, *, scheduled: bool) -> Reading:
+        """Back off from what times out, and stop doing so at the first sign of life; the reading says how long."""
+        key = (job.target, job.check)
+        if self._rests.returned(reading):
+            self._wake(key)
+        elif scheduled:
+            self._schedule.rest(key, self._rests.after(reading, job.every_s))
+        rest_s = self._rests.rest_s(key)
+        return replace(reading, rest_s=rest_s) if rest_s else reading
+
+    def _wake(self, answered: Key) -> None:
+        """The target's other checks need not wait for their time: as many as the budget has are looked at now."""
+        for key in self._rests.wake(answered[0]):
+            self._schedule.rest(key, 0)
+            if key != answered and self._group is not None and self._budget.wait_s(self._clock.mono()) <= 0.0:
+                self._budget.take(self._clock.mono())
+                self._counts["woken"] += 1
+                spawn(self._group, f"woken {key[0]}/{key[1]}", self._look(self._jobs[key], extra=True))
 
     # one run
 

@@ -19,13 +19,14 @@ def stable_offset_s(key: str, every_s: float) -> float:
 
 @dataclass(slots=True)
 class Slot:
-    """One entry of a schedule; `late` counts intervals that passed while it was still running."""
+    """One entry of a schedule; `late` counts intervals that passed while it still ran, `rest` runs to leave out."""
 
     key: Hashable
     every_s: float
     next_at: float
     running: bool = False
     late: int = 0
+    rest: int = 0
 
 
 class Schedule:
@@ -35,6 +36,7 @@ class Schedule:
         self._slots: dict[Hashable, Slot] = {}
         self._heap: list[tuple[float, int, Hashable]] = []
         self._order = 0
+        self._rested = 0
 
     def add(self, key: Hashable, *, every_s: float, start: float, offset_s: float | None = None) -> None:
         """First run at `start` plus the stable offset of the key (or `offset_s`)."""
@@ -51,7 +53,12 @@ class Schedule:
             missed = max(0, int((mono - slot.next_at) // slot.every_s))
             slot.next_at += (missed + 1) * slot.every_s
             self._push(key, slot.next_at)
-            slot.late += missed
+            rested = min(slot.rest, missed + 1)
+            slot.rest -= rested
+            self._rested += rested
+            slot.late += max(0, missed - rested)
+            if rested == missed + 1:
+                continue
             if slot.running:
                 slot.late += 1
             else:
@@ -63,6 +70,10 @@ class Schedule:
         """The run of `key` has ended."""
         self._slots[key].running = False
 
+    def rest(self, key: Hashable, runs: int) -> None:
+        """Leave out the next runs of `key`; 0 ends a rest. They are not late."""
+        self._slots[key].rest = runs
+
     def next_at(self) -> float | None:
         """When something is due next, monotonic seconds."""
         return self._heap[0][0] if self._heap else None
@@ -70,6 +81,10 @@ class Schedule:
     def late(self) -> int:
         """Runs that did not start on time, over all keys."""
         return sum(slot.late for slot in self._slots.values())
+
+    def rested(self) -> int:
+        """Runs that were left out on purpose, over all keys."""
+        return self._rested
 
     def keys(self) -> Iterable[Hashable]:
         return self._slots.keys()

@@ -168,7 +168,7 @@ def _refuse_nonsense(wire: _WireBatch) -> None:
     finite = isfinite(wire.sent) and isfinite(wire.mono)
     for reading in wire.readings:
         samples += len(reading.samples)
-        finite = finite and isfinite(reading.started) and isfinite(reading.took)
+        finite = finite and isfinite(reading.started) and isfinite(reading.took) and isfinite(reading.rest_s)
         finite = finite and all(type(s.value) is not float or isfinite(s.value) for s in reading.samples)
     if not finite:
         raise MalformedBatch("malformed", "a number is not finite")

@@ -119,6 +119,7 @@ class Board:
     shadow_words: str
     held: int
     probing: bool
+    resting: int
     strip: Strip
     matrix: Matrix
     open: tuple[IncidentCard, ...]
@@ -144,6 +145,7 @@ def board(view: View, health: Health, *, now: float, matrix: Matrix | None = Non
         shadow_words=shadow_words(health),
         held=sum(1 for row in view.ledger if row.cause == "shadow"),
         probing=health.probing,
+        resting=sum(1 for reading in view.latest.values() if reading.rest_s),
         strip=strip(view, health, clock),
         matrix=matrix,
         open=tuple(opened),
@@ -317,21 +319,35 @@ def target_rows(view: View, now: float, *, most: int = 100_000) -> list[TargetRo
     clock = LocalTime.of(view.estate, now)
     order = {"lost": 0, "unknown": 1, "suppressed": 2, "ok": 3}
     ranked = sorted((order[_target_state(view.targets.get(key))[0]], key) for key in view.estate.targets)
-    return [_target_row(view, key, clock) for _, key in ranked[:most]]
+    gaps = _gaps(view)
+    return [_target_row(view, key, clock, gaps.get(key, 0.0)) for _, key in ranked[:most]]
 
 
-def _target_row(view: View, target_id: str, clock: LocalTime) -> TargetRow:
+def _target_row(view: View, target_id: str, clock: LocalTime, gap_s: float) -> TargetRow:
     target, status = view.estate.targets[target_id], view.targets.get(target_id)
     area = view.estate.areas.get(target.area or "")
     state, word, symbol = _target_state(status)
     reason = reason_words(status.reason) if status and status.reason else ""
     if status and status.explained_by:
         reason = f"behind {_name(view.estate, status.explained_by)}"
+    if gap_s and status and status.outcome is Outcome.FAILED:
+        reason += f" (asked every {gap_s:g} s now)"
     since = clock.short(status.since) if status else ""
     last = clock.short(status.last_at) if status and status.last_at else "never"
     return TargetRow(
         target.id, target.name, target.kind, area.name if area else "", state, word, symbol, reason, since, last
     )
+
+
+def _gaps(view: View) -> dict[str, float]:
+    """Where a looker backs off: how often it looks at a target now, seconds."""
+    every = {(target.id, check.id): check.every_s for target in view.estate.targets.values() for check in target.checks}
+    found: dict[str, float] = {}
+    for reading in view.latest.values():
+        if reading.rest_s:
+            gap_s = every.get((reading.target, reading.check), 0.0) + reading.rest_s
+            found[reading.target] = max(gap_s, found.get(reading.target, 0.0))
+    return found
 
 
 def _target_state(status: TargetStatus | None) -> tuple[str, str, str]:

@@ -179,7 +179,7 @@ def stale_after_s(view: View, reading: Reading) -> float:
     target = view.estate.targets.get(reading.target)
     for check in target.checks if target else ():
         if check.id == reading.check:
-            return max(STALE_FLOOR_S, STALE_INTERVALS * check.every_s)
+            return max(STALE_FLOOR_S, STALE_INTERVALS * (check.every_s + reading.rest_s))
     return STALE_UNKNOWN_S
 
 
@@ -197,6 +197,8 @@ def put_probes(families: Families, view: View, readings: Iterable[Reading]) -> N
         if reading.outcome is not Outcome.UNKNOWN:
             families.put("healthmon_probe_success", labels, float(reading.outcome is Outcome.OK))
         families.put("healthmon_probe_duration_seconds", labels, reading.took)
+        if reading.rest_s:
+            families.put("healthmon_probe_rest_seconds", labels, reading.rest_s)
         for outcome in OUTCOMES:
             families.put("healthmon_probe_outcome", (*labels, outcome), float(reading.outcome == outcome))
 

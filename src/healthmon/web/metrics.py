@@ -31,6 +31,12 @@ CORE = (
     ),
     Metric("healthmon_probe_duration_seconds", "gauge", "How long the newest run of a check took.", SERIES),
     Metric(
+        "healthmon_probe_rest_seconds",
+        "gauge",
+        "How much later than its interval a check runs next, because it times out again and again; else absent.",
+        SERIES,
+    ),
+    Metric(
         "healthmon_service_state",
         "gauge",
         "State of a service in an area, a state set: exactly one is 1.",
@@ -78,6 +84,22 @@ COUNTERS = (
         "healthmon_exporter_series_dropped_total",
         "counter",
         "Series of readings left out over the cap, summed over expositions.",
+    ),
+    Metric("healthmon_probes_admitted_total", "counter", "Probes that the guard let through.", ("prober",)),
+    Metric(
+        "healthmon_probes_waited_total",
+        "counter",
+        "Probes that waited for a limit: target, subnet, global or medical.",
+        ("prober", "limit"),
+    ),
+    Metric(
+        "healthmon_probes_refused_total",
+        "counter",
+        "Probes that the guard refused: a limit that asked too long a wait, or denied, medical_denied, stopped.",
+        ("prober", "why"),
+    ),
+    Metric(
+        "healthmon_runs_rested_total", "counter", "Runs left out because the target timed out each time.", ("prober",)
     ),
     Metric("healthmon_web_errors_total", "counter", "Requests that crashed."),
 )

@@ -111,6 +111,11 @@ SCHEMAS: dict[str, Json] = {
         mode=enum("shadow", "live"),
         probing=BOOL,
         ingest_rejected={"type": "object", "description": "refused messages by reason", "additionalProperties": INT},
+        probers={
+            "type": "object",
+            "description": "by prober of this process: probes admitted, waited.LIMIT, refused.WHY, runs_rested",
+            "additionalProperties": {"type": "object", "additionalProperties": INT},
+        },
         view_version=INT,
         view_at=TIME,
     ),

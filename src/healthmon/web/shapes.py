@@ -11,6 +11,7 @@ from healthmon.model.render import rfc3339
 from healthmon.model.sample import Reading, Series
 from healthmon.model.topology import Area, AtLeast, Fallback, Hours, Need, Service, Target
 from healthmon.model.view import AgentStatus, Health, ServiceStatus, TargetStatus, View
+from healthmon.web.metrics import parse_counter
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -41,7 +42,20 @@ def health_json(health: Health, *, version: str) -> dict[str, Any]:
         "mode": health.mode,
         "probing": health.probing,
         "ingest_rejected": rejected_json(health),
+        "probers": probers_json(health),
     }
+
+
+def probers_json(health: Health) -> dict[str, dict[str, int]]:
+    """What each prober of this process let through, held back (`waited.LIMIT`), refused (`refused.WHY`), left out."""
+    found: dict[str, dict[str, int]] = {}
+    for key, count in health.counters.items():
+        name, labels = parse_counter(key)
+        if "prober" in labels:
+            word = name.removeprefix("healthmon_").removeprefix("probes_").removesuffix("_total")
+            detail = labels.get("limit") or labels.get("why")
+            found.setdefault(labels["prober"], {})[f"{word}.{detail}" if detail else word] = int(count)
+    return found
 
 
 def rejected_json(health: Health) -> dict[str, int]:
@@ -93,6 +107,7 @@ def reading_json(reading: Reading) -> dict[str, Any]:
         "vantage": reading.vantage,
         "started": rfc3339(reading.started),
         "took_s": reading.took,
+        "rest_s": reading.rest_s,
         "outcome": reading.outcome.value,
         "reason": reading.reason.value if reading.reason else None,
         "detail": reading.detail,

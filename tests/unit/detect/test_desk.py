@@ -250,3 +250,24 @@ def test_dimensions_have_alerts_of_their_own() -> None:
             ),
         )
     assert [key.labels for key in desk.desk.alerts] == [(("mount", "/var"),)]
+
+
+@pytest.mark.parametrize("condition", [FAILS, Absent(25.0)])
+def test_a_looker_that_backs_off_is_not_silent(condition: Condition) -> None:
+    """It asks every 40 s instead of every 10 s and said so: 85 s without a word are no silence yet."""
+    desk = Desk(make("r", condition, Selector(probes=("http",)), no_data=NoData.ALERT))
+    desk.read(0.0, Outcome.FAILED, rest_s=30.0)
+    before = desk.phases()
+    desk.wait(85.0)
+    assert desk.phases() == before
+    assert not desk.desk.stale
+    desk.wait(125.0)
+    assert ("web", "up", "poller") in desk.desk.stale
+    assert desk.phases() == {"r/web": Phase.FIRING}
+
+
+def test_no_word_of_an_agent_hides_its_silence_for_ever() -> None:
+    desk = Desk(make("r", FAILS, Selector(probes=("http",)), no_data=NoData.ALERT))
+    desk.read(0.0, rest_s=1e9)
+    desk.wait(300.0)
+    assert desk.phases() == {"r/web": Phase.FIRING}

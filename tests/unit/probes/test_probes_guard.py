@@ -61,7 +61,7 @@ async def test_an_ordinary_name_gives_its_addresses_in_order(clock: ManualClock)
 async def test_deny_holds_for_the_address_behind_a_name(clock: ManualClock) -> None:
     subject = guard(clock, deny=("203.0.113.0/24", "192.0.2.10"))
     assert await refusal(subject.sight(job(), "v"), "ehr.example") is Reason.NOT_ALLOWED
-    assert subject.counts["denied"] == 1
+    assert subject.counts["refused.denied"] == 1
     assert subject.counts["admitted"] == 0
 
 
@@ -74,7 +74,7 @@ async def test_a_name_with_one_denied_address_uses_only_the_others(clock: Manual
 async def test_medical_networks_are_closed_by_default_in_every_disguise(clock: ManualClock, host: str) -> None:
     subject = guard(clock)
     assert await refusal(subject.sight(job("http"), "v"), host) is Reason.NOT_ALLOWED
-    assert subject.counts["medical_denied"] == 1
+    assert subject.counts["refused.medical_denied"] == 1
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "224.0.0.1", "255.255.255.255"])
@@ -194,7 +194,7 @@ async def test_waiting_longer_than_the_timeout_is_refused_and_books_nothing(cloc
     await subject.sight(job(), "v").resolve("192.0.2.1", 80)
     for _ in range(3):
         assert await refusal(subject.sight(job(timeout_s=5.0), "v"), "192.0.2.1") is Reason.RATE_LIMITED
-    assert subject.counts["rate_limited"] == 3
+    assert subject.counts["refused.target"] == 3
     await clock.advance(10.0)
     sight = subject.sight(job(timeout_s=5.0), "v")
     await sight.resolve("192.0.2.1", 80)
@@ -221,7 +221,7 @@ async def test_the_stop_button_by_file(clock: ManualClock, tmp_path: Path) -> No
     await subject.sight(job(), "v").resolve("192.0.2.1", 80)
     button.touch()
     assert await refusal(subject.sight(job(), "v"), "192.0.2.2") is Reason.PROBING_STOPPED
-    assert subject.counts["stopped"] == 1
+    assert subject.counts["refused.stopped"] == 1
 
 
 async def test_stopping_while_a_run_waits_for_its_turn_stops_that_run(clock: ManualClock) -> None:

@@ -113,7 +113,7 @@ def test_a_merged_incident_is_not_shown_beside_the_one_it_went_into() -> None:
 def test_targets_fail_first_and_name_what_they_are_behind() -> None:
     rows = target_rows(sample_view(), NOW)
     assert [row.id for row in rows[:3]] == ["ehr-web", "sw-imaging", "pc-w7-01"]
-    assert rows[2].reason == "behind Switch Ward 7 Respiratory (sw-ward-7)"
+    assert rows[2].reason == "behind Switch Ward 7 Respiratory (sw-ward-7) (asked every 40 s now)"
     assert rows[1].word == "we cannot see"
 
 

@@ -82,7 +82,7 @@ class AlertDesk:
         series = (reading.target, reading.check, reading.vantage)
         if series not in self._watched:
             self._watched.add(series)
-            ended = max(reading.started + reading.took, self.awake_at)
+            ended = max(self.index.expected_by(reading), self.awake_at)
             self._push(ended + self._stale_s(series), "series", series)
 
     def heard(self, agent_id: str, state: str, now: float) -> None:
@@ -181,12 +181,13 @@ class AlertDesk:
     def _series_due(self, series: Series, now: float) -> None:
         """The series has been silent for a while, or has spoken since."""
         reading = self.latest[series]
-        ended = max(reading.started + reading.took, self.awake_at)
+        expected = self.index.expected_by(reading)
+        ended = max(expected, self.awake_at)
         limits = [self.index.stale_s(series[0], series[1])]
         for bound in self.index.bound(series[0], series[1]):
             if bound.wants_silence:
                 limits += self._ask_of_silence(bound, series, ended, now)
-        if now >= reading.started + reading.took + limits[0] and series not in self.stale:
+        if now >= expected + limits[0] and series not in self.stale:
             self.stale.add(series)
             self.gone_stale.add(series[0])
             self.moved = True

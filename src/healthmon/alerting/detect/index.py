@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from healthmon.alerting.detect.conditions import absent_after, metrics_of
 from healthmon.model.alert import NoData, Rule, Selector
+from healthmon.model.sample import Reading
 from healthmon.model.topology import Agent, Check, Estate, Target
 
 #: Interval assumed for a check that the estate does not declare (an agent's own collectors).
 UNDECLARED_EVERY_S = 60.0
 _LEAST_STALE_S = 10.0
 _STALE_INTERVALS = 3.0
+#: A looker that backs off rests at most so long; no word of an agent can hide its silence for longer.
+_MOST_REST_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,10 @@ class RuleIndex:
         declared = self._checks.get((target, check))
         every_s = declared.every_s if declared else UNDECLARED_EVERY_S
         return max(_LEAST_STALE_S, _STALE_INTERVALS * every_s)
+
+    def expected_by(self, reading: Reading) -> float:
+        """From when the silence of this series is counted: its end, later where the looker said that it rests."""
+        return reading.started + reading.took + _STALE_INTERVALS * min(max(reading.rest_s, 0.0), _MOST_REST_S)
 
     def for_agent(self, agent: Agent) -> list[Rule]:
         """The rules that ask whether this agent is silent."""
