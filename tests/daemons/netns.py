@@ -164,6 +164,14 @@ class Lab:
         )
         self.run(one, "nft", rules)
 
+    def gag(self, name: str) -> None:
+        """The namespace's own packet filter drops everything that it sends; loopback and what arrives pass."""
+        rules = 'table inet gag { chain out { type filter hook output priority 0; oifname != "lo" drop; }; }'
+        self.run(name, "nft", rules)
+
+    def ungag(self, name: str) -> None:
+        self.run(name, "nft", "delete table inet gag")
+
     def spit_out(self, one: str) -> None:
         self.run(one, "nft", "delete table inet swallow")
 

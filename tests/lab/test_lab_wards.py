@@ -136,12 +136,22 @@ def states(incident: dict[str, Any]) -> dict[str, str]:
 
 
 def cut(lab: Lab, leaf: str, how: str) -> None:
-    """The uplink of `leaf`: a cable that is pulled there, or a core that swallows every packet."""
-    lab.cut(leaf, "core") if how == "cable" else lab.swallow("core", leaf)
+    """The uplink of `leaf`: a cable that is pulled there, a core that swallows every packet, its own packet filter."""
+    if how == "cable":
+        lab.cut(leaf, "core")
+    elif how == "filter":
+        lab.gag(leaf)
+    else:
+        lab.swallow("core", leaf)
 
 
 def mend(lab: Lab, leaf: str, how: str) -> None:
-    lab.mend(leaf, "core") if how == "cable" else lab.spit_out("core")
+    if how == "cable":
+        lab.mend(leaf, "core")
+    elif how == "filter":
+        lab.ungag(leaf)
+    else:
+        lab.spit_out("core")
 
 
 @pytest.mark.parametrize(("ward", "how"), [(2, "cable"), (3, "silently")])
@@ -167,7 +177,7 @@ def test_the_record_down_is_seen_as_the_record_for_all_wards(hospital: Running) 
     fault.recovers(incident["id"])
 
 
-@pytest.mark.parametrize("how", ["cable", "silently"])
+@pytest.mark.parametrize("how", ["cable", "silently", "filter"])
 def test_the_monitor_cut_off_is_one_blind_incident(hospital: Running, how: str) -> None:
     fault = Fault(hospital, f"monitor cut off ({how})")
     cut(hospital.lab, "mon", how)

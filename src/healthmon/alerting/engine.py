@@ -13,8 +13,9 @@ from healthmon.alerting.engine_view import Showing
 from healthmon.alerting.incidents import actions
 from healthmon.alerting.incidents.assess import Weighing
 from healthmon.alerting.incidents.blind import BLIND_RULE, outlook, watch
-from healthmon.alerting.incidents.correlate import Picture, correlate
+from healthmon.alerting.incidents.correlate import correlate
 from healthmon.alerting.incidents.evidence import Evidence, Series, reached
+from healthmon.alerting.incidents.groups import Picture
 from healthmon.alerting.incidents.harm import Assessor, Losses, PathCache
 from healthmon.alerting.incidents.placing import place
 from healthmon.alerting.incidents.readiness import Readiness, questions_within

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Set
 
 from healthmon.alerting.detect.conditions import absent_after
 from healthmon.alerting.detect.index import RuleIndex
-from healthmon.alerting.incidents.correlate import INFERRED, Picture
 from healthmon.alerting.incidents.evidence import Evidence
+from healthmon.alerting.incidents.groups import INFERRED, Picture
 from healthmon.alerting.incidents.harm import Line, Losses, PathCache
 from healthmon.impact.graph import Explanation, Tri
 from healthmon.model.alert import Alert, AlertKey, Effect, Phase

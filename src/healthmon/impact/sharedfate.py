@@ -45,12 +45,13 @@ class FateTest:
     def __init__(self, attributes: Mapping[str, Attributes]) -> None:
         self._attributes = attributes
         self._having = Counter(pair for own in attributes.values() for pair in own.items())
+        self._ids = sorted(attributes)
         whole = len(attributes)
         #: Every value that at least two share and not all: what cannot tell apart is not tried.
         self.tried = sum(1 for count in self._having.values() if 2 <= count < whole)
 
-    def find(self, broken: Collection[str], *, false_rate: float = FALSE_RATE) -> tuple[Fate, ...]:
-        """What the broken share beyond chance, the least likely by chance first."""
+    def find(self, broken: Collection[str], *, false_rate: float = FALSE_RATE, most: int = 8) -> tuple[Fate, ...]:
+        """What the broken share beyond chance, the least likely by chance first, at most so many."""
         hit = sorted(id_ for id_ in broken if id_ in self._attributes)
         if len(hit) < FEWEST:
             return ()
@@ -61,7 +62,7 @@ class FateTest:
             if (p_value := self._p_value(pair, count, len(hit))) <= false_rate
         ]
         ranked = sorted(found, key=lambda one: (one[0], self._having[one[1]], one[1][0] in _WHERE, one[1]))
-        return tuple(self._fate(pair, p_value, hit) for p_value, pair in ranked)
+        return tuple(self._fate(pair, p_value, hit) for p_value, pair in ranked[:most])
 
     def _p_value(self, pair: tuple[str, str], count: int, broken: int) -> float:
         having, whole = self._having[pair], len(self._attributes)
@@ -88,7 +89,7 @@ class FateTest:
 
     def _healthy(self, pair: tuple[str, str], broken: frozenset[str]) -> tuple[str, ...]:
         name, value = pair
-        having = (id_ for id_ in sorted(self._attributes) if self._attributes[id_].get(name) == value)
+        having = (id_ for id_ in self._ids if self._attributes[id_].get(name) == value)
         return tuple([id_ for id_ in having if id_ not in broken][:_COUNTER_EXAMPLES])
 
 

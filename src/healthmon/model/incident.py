@@ -34,13 +34,19 @@ class ServiceState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """The most likely cause. confidence 0..1; alternatives are target ids, best first."""
+    """The most likely cause. confidence 0..1; alternatives are target ids, best first.
+
+    in_common: what things that went at once share beyond chance (`os w11`); the target is then one of them.
+    supplier: who answers for the target, when our own side of the way to it works.
+    """
 
     target: str
     check: str
     reason: str
     confidence: float
     alternatives: tuple[str, ...] = ()
+    in_common: tuple[str, ...] = ()
+    supplier: str | None = None
 
     @property
     def certainty(self) -> str:
@@ -120,6 +126,7 @@ class Incident:
     first_human_report_at: float | None = None
     merged_into: str | None = None
     worst_severity: int = 5  # the worst it ever was: who was told of that must hear of the end
+    milder_since: float | None = None  # since when it would be milder; it falls after it has stood for a while
     episode: int = 1  # one more each time it comes back after it was mitigated
     timeline: tuple[Entry, ...] = ()
 

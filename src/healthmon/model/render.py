@@ -69,6 +69,8 @@ def incident_json(incident: Incident, notices: Iterable[Notice] = ()) -> dict[st
             "confidence": round(incident.root.confidence, 2),
             "certainty": incident.root.certainty,
             "alternatives": [{"target": target} for target in incident.root.alternatives],
+            "in_common": list(incident.root.in_common),
+            "supplier": incident.root.supplier,
         }
     lead_s = None
     if incident.first_human_report_at is not None:

@@ -56,7 +56,8 @@ _BY_ERRNO: dict[int, tuple[Reason, str]] = {
     errno.ENETDOWN: (Reason.NO_ROUTE, "this machine's network is down"),
     errno.EADDRNOTAVAIL: (Reason.NO_ROUTE, "this machine has no address to send from"),
     errno.EAFNOSUPPORT: (Reason.NO_ROUTE, "this machine does not speak that address family"),
-    errno.EPERM: (Reason.NO_PERMISSION, "not permitted on this machine"),
+    # A packet filter on this machine drops what we send (netfilter answers EPERM to the sender, Linux net/ipv4).
+    errno.EPERM: (Reason.NO_ROUTE, "this machine's own packet filter lets it not out"),
     errno.EACCES: (Reason.NO_PERMISSION, "not permitted on this machine"),
 }
 

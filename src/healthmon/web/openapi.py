@@ -58,6 +58,8 @@ ROOT = obj(
     confidence={"type": "number", "minimum": 0, "maximum": 1},
     certainty=enum("very likely", "likely", "one of these"),
     alternatives=arr(obj("target", target=TEXT)),
+    in_common=arr(TEXT),
+    supplier=nullable(TEXT),
 )
 NOTICE = obj(
     key=TEXT,

@@ -12,7 +12,7 @@ from smallsite import T0, Journal, Night, hospital
 
 from healthmon.alerting.engine_settings import EngineSettings, EngineStep
 from healthmon.model.alert import Phase
-from healthmon.model.incident import Incident, IncidentState, Why
+from healthmon.model.incident import Incident, IncidentKind, IncidentState, Why
 from healthmon.model.sample import Reason
 
 BREAKABLE = ("sw-core", "sw-w7", "sw-w8", "sw-ed-a", "ehr-web", "ehr-db-a", "ehr-db-b", "ad", "prn-w7", "lonely")
@@ -76,7 +76,12 @@ def check_members(night: Night) -> None:
     homes = Counter(
         member.key for incident in night.incidents() for member in incident.members if member.cleared_at is None
     )
-    everywhere = Counter(member.key for incident in night.incidents() for member in incident.members)
+    # one that is mitigated keeps its members while they are put down to our blindness
+    everywhere = Counter(
+        (member.key, incident.kind is IncidentKind.BLIND)
+        for incident in night.incidents()
+        for member in incident.members
+    )
     view = night.view()
     active = {alert.key for alert in view.alerts if alert.active}
     for alert in view.alerts:

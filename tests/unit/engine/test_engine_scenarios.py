@@ -158,6 +158,21 @@ def test_no_way_out_is_blind_too_though_no_rule_ever_fires() -> None:
     assert not any(alert.key.rule == "check-failed" for alert in night.view().alerts)
 
 
+def test_a_monitor_that_its_own_packet_filter_gags_is_blind_though_it_still_hears() -> None:
+    """What the wards send still arrives for a while; our answers and questions go nowhere (the sender gets EPERM)."""
+    night = Night(hospital()).run(40)
+    night.from_poller = dict.fromkeys(night.estate.targets, Reason.TIMEOUT)
+    night.from_poller |= {"sw-core": Reason.NO_ROUTE, "sw-w7": Reason.NO_ROUTE, "sw-w8": Reason.NO_ROUTE}
+    night.run(20)
+    assert night.only().kind is IncidentKind.BLIND
+    night.quiet.update(agent for agent in night.estate.agents if agent != "poller")
+    night.agents_see = False
+    night.run(90)
+    assert night.only().kind is IncidentKind.BLIND
+    assert len(night.incidents(open_only=False)) == 1
+    assert states(night)[("ward-8", "ehr")] is ServiceState.UNKNOWN
+
+
 def three_apart() -> Night:
     """Three servers that share nothing, a poller with no declared uplink, and one PC that reports."""
     servers = [target(id_, "server", checks=(check("tcp"),)) for id_ in ("web", "db", "mail")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from healthmon.alerting.incidents.correlate import Group
+from healthmon.alerting.incidents.groups import Group
 from healthmon.alerting.incidents.placing import Placement, place
 from healthmon.model.alert import Alert, AlertKey, Effect, Phase
 from healthmon.model.incident import Entry, Incident, IncidentKind, IncidentState, Member, Root

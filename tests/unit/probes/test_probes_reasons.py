@@ -37,7 +37,7 @@ def refused_certificate(code: int) -> ssl.SSLCertVerificationError:
         (system(errno.EADDRNOTAVAIL), Reason.NO_ROUTE),
         (system(errno.ECONNRESET), Reason.RESET),
         (system(errno.EPIPE), Reason.RESET),
-        (system(errno.EPERM), Reason.NO_PERMISSION),
+        (system(errno.EPERM), Reason.NO_ROUTE),
         (system(errno.EACCES), Reason.NO_PERMISSION),
         (TimeoutError(), Reason.TIMEOUT),
         (ConnectionResetError("no number"), Reason.RESET),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from healthmon.alerting.detect.conditions import metrics_of
 from healthmon.alerting.incidents.blind import BLIND_RULE
-from healthmon.alerting.incidents.correlate import INFERRED, Group
+from healthmon.alerting.incidents.groups import INFERRED, Group
 from healthmon.alerting.incidents.harm import Assessor, Line, Losses, PathCache, lines_at_stake, lines_of, spares_gone
+from healthmon.alerting.incidents.supplier import at_fault
 from healthmon.alerting.incidents.text import Story, Texts
 from healthmon.impact.severity import Harm, Score, Situation, score
 from healthmon.model.alert import Alert, Effect, Rule
 from healthmon.model.incident import ImpactLine, Incident, IncidentKind, Root, ServiceState
 
 _KIND_RANK = (IncidentKind.BLIND, IncidentKind.INCIDENT, IncidentKind.EARLY_WARNING)
+#: Half of an area's devices of a kind gone is work slowed down, if half is so many.
+_HALF_FROM = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Weighing:
     def assess(self, groups: Sequence[Group], before: Incident | None) -> Assessment:
         """The incident that these groups make, `before` being what was said of it last."""
         lead = self._lead(groups, before)
+        root = replace(lead.root, supplier=at_fault(lead, self.assessor.evidence, self.now))
         lines = self._lines(lead.kind, groups)
         since = min(group.since for group in groups)
         known = before.impact if before else ()
@@ -53,7 +57,7 @@ class Weighing:
         gone = self._spares_gone(lead.kind, groups, lines)
         story = Story(
             kind=lead.kind,
-            root=lead.root,
+            root=root,
             cause=self._cause(lead),
             lines=impact,
             impact_known=mapped,
@@ -64,7 +68,7 @@ class Weighing:
         )
         return Assessment(
             kind=lead.kind,
-            root=lead.root,
+            root=root,
             lines=impact,
             impact_known=mapped,
             score=self._score(lead.kind, groups, impact, mapped, gone),
@@ -184,14 +188,16 @@ class Weighing:
         return all(self.assessor.evidence.end_device(group.root.target) for group in groups)
 
     def _bedside(self, devices: Mapping[str, set[str]]) -> list[Harm]:
-        """Areas where every watched device of a kind is gone: two or more, none left as a neighbour."""
+        """Areas where every watched device of a kind is gone (two or more), or half of them (three or more)."""
         harms: list[Harm] = []
         for area, failing in sorted(devices.items()):
             targets = self.assessor.evidence.estate.targets
             for kind in sorted({targets[id_].kind for id_ in failing}):
                 peers = {id_ for id_ in self.assessor.peers(area, kind) if self.assessor.evidence.watched(id_)}
-                if len(peers) >= 2 and peers <= failing:
-                    harms.append(Harm(area, "", ServiceState.LOST, staffed=self.assessor.staffed(area, self.now)))
+                gone = peers & failing
+                state = ServiceState.LOST if peers == gone else ServiceState.DEGRADED
+                if len(gone) >= (2 if peers == gone else _HALF_FROM) and 2 * len(gone) >= len(peers):
+                    harms.append(Harm(area, "", state, staffed=self.assessor.staffed(area, self.now)))
         return harms
 
     def _due_in(self, alerts: Sequence[Alert]) -> float | None:
@@ -215,6 +221,8 @@ class Weighing:
 
     def _cause(self, lead: Group) -> str:
         """The summary of the rule that speaks about the root."""
+        if lead.in_common:
+            return self._cause_in_common(lead)
         if lead.peers:
             return self._cause_of_peers(lead)
         own = [alert for alert, _ in lead.members if alert.key.target == lead.root.target]
@@ -242,6 +250,18 @@ class Weighing:
         where = self.texts.areas([area])
         return self.texts.say(
             "cause_peers", count=len(failing), total=len(peers), kind=target.kind, area=where, reason=lead.root.reason
+        )
+
+    def _cause_in_common(self, lead: Group) -> str:
+        """Things that went at once share what is said here; how many with the same are well belongs to it."""
+        fate, reason = lead.in_common[0], lead.root.reason
+        shared = (f"{self.texts.label(one.attribute)} {self.texts.name(one.value)}" for one in lead.in_common[:3])
+        return self.texts.say(
+            "cause_in_common",
+            count=len(fate.broken),
+            reason="nobody looks at that directly" if reason == INFERRED else reason.replace("_", " "),
+            common=" or ".join(shared),
+            healthy=fate.healthy_count,
         )
 
     def _team(self, lead: Group) -> str | None:

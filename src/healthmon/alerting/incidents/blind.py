@@ -70,13 +70,21 @@ def _is_blind(view: Outlook, alerts: Mapping[AlertKey, Alert], *, since: float, 
 
 def may_be_blind(view: Outlook, evidence: Evidence) -> bool:
     """It looks as if nothing is reached; whether that is so is settled within seconds."""
-    if not view.bad or view.first_bad_at < view.reached_at or independent(view, evidence, since=view.first_bad_at):
+    if not view.bad or view.first_bad_at < view.reached_at:
+        return False
+    if not gagged(view) and independent(view, evidence, since=view.first_bad_at):
         return False
     if view.hops:
         return any(hop in view.bad for hop in view.hops)
     if len(view.bad) < _FEWEST_WITHOUT_UPLINK:
         return False
     return view.uplink is not None or _branches(evidence, view.bad) >= 2
+
+
+def gagged(view: Outlook) -> bool:
+    """This machine itself says that nothing gets out: then words that still come in do not prove that we can see."""
+    asked = [view.bad[hop] for hop in view.hops if hop in view.bad] or list(view.bad.values())
+    return bool(asked) and all(reading.outcome is Outcome.UNKNOWN for reading in asked)
 
 
 def independent(view: Outlook, evidence: Evidence, *, since: float) -> bool:
@@ -108,7 +116,8 @@ def watch(
     if blind is None or blind.phase is Phase.PENDING:
         return _suspected(blind, view, evidence, alerts, now=now, settle_s=settle_s)
     if blind.phase is Phase.FIRING:
-        seen_again = view.reached_at > blind.bad_since or independent(view, evidence, since=blind.bad_since)
+        word = not gagged(view) and independent(view, evidence, since=blind.bad_since)
+        seen_again = view.reached_at > blind.bad_since or word
         return replace(blind, phase=Phase.CLEARING, since=now, streak=1) if seen_again else blind
     gone_again = view.first_bad_at > blind.since and may_be_blind(view, evidence)
     if gone_again and _is_blind(view, alerts, since=view.first_bad_at, now=now, settle_s=settle_s):

@@ -3,73 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from healthmon.alerting.incidents.blind import BLIND_RULE, holds_back
 from healthmon.alerting.incidents.evidence import Evidence, Series
+from healthmon.alerting.incidents.groups import (
+    INFERRED,
+    TOGETHER_S,
+    Finding,
+    Group,
+    Picture,
+    blind_group,
+    come_true,
+    faded,
+    in_any,
+    joined,
+    members_of,
+    root_of,
+    series_of,
+    troubles_of,
+    warning_groups,
+)
+from healthmon.alerting.incidents.together import gathered
 from healthmon.impact.graph import Explanation
 from healthmon.model.alert import Alert, AlertKey, Effect, Phase
 from healthmon.model.incident import IncidentKind, Root
 from healthmon.model.sample import Reason
 
-#: Failures that began within this of one another may have one unseen cause.
-TOGETHER_S = 300.0
 #: A parent that failed about when its child did.
 _ABOUT_THEN_S = 120.0
-INFERRED = "inferred"
-#: So many devices of one kind gone from one area at once are one incident.
-_PEERS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Alerts with one cause. `nodes`: what by itself does not work; `areas`: seen only from there, None everywhere."""
-
-    kind: IncidentKind
-    root: Root
-    members: tuple[tuple[Alert, str | None], ...]  # alert, and the root that it is behind
-    nodes: tuple[str, ...] = ()
-    areas: frozenset[str] | None = None
-    peers: bool = False  # devices of one kind in one area, with no known cause in common
-    faded: bool = False  # all last seen working, not confirmed, and not looked at since: that is not known
-
-    @property
-    def since(self) -> float:
-        return min(alert.bad_since for alert, _ in self.members)
-
-
-@dataclass(slots=True)
-class Troubles:
-    """What does not work, by id and since when; `local`: only as seen from these areas."""
-
-    down: dict[str, float] = field(default_factory=dict)
-    degraded: dict[str, float] = field(default_factory=dict)
-    local_down: dict[str, frozenset[str]] = field(default_factory=dict)
-    local_degraded: dict[str, frozenset[str]] = field(default_factory=dict)
-    checks: dict[str, frozenset[str]] = field(default_factory=dict)  # the failing checks of each
-    slow_series: frozenset[Series] = frozenset()  # who sees slow answers: ok readings that prove no speed
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """Everything that fails, explained."""
-
-    groups: tuple[Group, ...] = ()
-    troubles: Troubles = field(default_factory=Troubles)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One target and what speaks against it. `elsewhere_ok`: every failing check is seen ok by somebody else."""
-
-    target: str
-    alerts: tuple[Alert, ...]
-    effect: Effect
-    since: float
-    vantages: tuple[str, ...]
-    elsewhere_ok: bool
-    passing: bool  # what needs it works, so it works: only its own check fails
-    slow_too: bool = False  # down only from some places, and slow from everywhere
 
 
 def correlate(
@@ -79,20 +41,20 @@ def correlate(
     active = sorted((alert for alert in alerts.values() if alert.active), key=lambda alert: alert.key)
     blind = [alert for alert in active if alert.key.rule == BLIND_RULE]
     held = {alert.key: view for alert in active for view in blind if holds_back(view, alert, evidence, now=now)}
-    groups = [_blind_group(view, [a for a in active if held.get(a.key) is view]) for view in blind]
+    groups = [blind_group(view, [a for a in active if held.get(a.key) is view]) for view in blind]
     rest = [a for a in active if a.key not in held and a.key.rule != BLIND_RULE]
     hard = [alert for alert in rest if alert.effect in (Effect.DOWN, Effect.DEGRADED)]
-    recovering = {_series(alert): float("inf") for alert in active if alert.phase is Phase.CLEARING}
-    doubted = {(alert.key.rule, _series(alert)) for alert in alerts.values() if _bad(alert)}
+    recovering = {series_of(alert): float("inf") for alert in active if alert.phase is Phase.CLEARING}
+    doubted = {(alert.key.rule, series_of(alert)) for alert in alerts.values() if _bad(alert)}
     run = _Run(evidence, now, hard, {**(cleared or {}), **recovering}, doubted)
-    hard_groups = [replace(group, faded=_faded(group, evidence, now)) for group in run.groups()]
+    hard_groups = [replace(group, faded=faded(group, evidence, now)) for group in run.groups()]
     groups += hard_groups
     warnings = [alert for alert in rest if alert.effect not in (Effect.DOWN, Effect.DEGRADED)]
-    groups = _come_true(groups, warnings)
-    groups += _warnings([alert for alert in warnings if not _in_any(groups, alert)])
-    troubles = _troubles(hard_groups, run.findings)
-    troubles.slow_series = frozenset(_series(a) for a in alerts.values() if a.effect is Effect.DEGRADED and _bad(a))
-    return Picture(tuple(_joined(groups)), troubles)
+    groups = come_true(groups, warnings)
+    groups += warning_groups([alert for alert in warnings if not in_any(groups, alert)])
+    troubles = troubles_of(hard_groups, run.findings)
+    troubles.slow_series = frozenset(series_of(a) for a in alerts.values() if a.effect is Effect.DEGRADED and _bad(a))
+    return Picture(tuple(joined(groups)), troubles)
 
 
 def _bad(alert: Alert) -> bool:
@@ -133,7 +95,7 @@ class _Run:
                 continue
             root, others = self._root(finding)
             roots.setdefault(root, []).append((finding, others))
-        return [*self._with_peers(list(self._inferred(roots))), *local]
+        return [*gathered(list(self._inferred(roots)), self._evidence, self._now), *local]
 
     def _finding(self, target: str, alerts: Sequence[Alert]) -> Finding:
         down = [alert for alert in alerts if alert.effect is Effect.DOWN]
@@ -158,11 +120,11 @@ class _Run:
         key, since = alert.key, alert.bad_since
         if alert.reason is Reason.SILENT:
             return self._evidence.ok_since(key.target, since, self._now)
-        own = self._evidence.latest.get(_series(alert))
+        own = self._evidence.latest.get(series_of(alert))
         looked_at = own.started if own is not None else since
         # what others saw does not age faster than what speaks against it
         at = min(self._now, own.started + own.took) if own is not None else self._now
-        for other in self._evidence.same_check_ok(_series(alert), since, at):
+        for other in self._evidence.same_check_ok(series_of(alert), since, at):
             # one that has only just recovered says nothing until we have looked again ourselves
             if looked_at > self._cleared.get(other, float("-inf")) and (key.rule, other) not in self._doubted:
                 return True
@@ -204,11 +166,11 @@ class _Run:
         areas = frozenset(a for v in finding.vantages if (a := self._evidence.estate.vantage_area(v)) is not None)
         shared = self._shared_by(finding, [host for host in hosts if host is not None and host != finding.target])
         if shared is None:
-            root = _root_of(finding, finding.target, confidence=0.6)
-            return Group(IncidentKind.INCIDENT, root, _members([finding], finding.target), (finding.target,), areas)
+            root = root_of(finding, finding.target, confidence=0.6)
+            return Group(IncidentKind.INCIDENT, root, members_of([finding], finding.target), (finding.target,), areas)
         unseen = shared not in self._bad
-        root = Root(shared, "", INFERRED, 0.5) if unseen else _root_of(self._bad[shared], shared, confidence=0.8)
-        return Group(IncidentKind.INCIDENT, root, _members([finding], shared), (finding.target,), areas)
+        root = Root(shared, "", INFERRED, 0.5) if unseen else root_of(self._bad[shared], shared, confidence=0.8)
+        return Group(IncidentKind.INCIDENT, root, members_of([finding], shared), (finding.target,), areas)
 
     def _shared_by(self, finding: Finding, hosts: Sequence[str]) -> str | None:
         """What the failing vantage points have in common and nobody has seen working: failing, or not looked at."""
@@ -241,25 +203,9 @@ class _Run:
             findings = [finding for root in explained for finding, _ in left.pop(root)]
             confidence = min(0.85, 0.55 + 0.05 * len(findings))
             root = Root(cause, "", INFERRED, confidence, alternatives)
-            yield Group(IncidentKind.INCIDENT, root, _members(findings, cause), (cause,))
+            yield Group(IncidentKind.INCIDENT, root, members_of(findings, cause), (cause,))
         for root_id, entries in left.items():
             yield self._group(root_id, entries)
-
-    def _with_peers(self, groups: list[Group]) -> Iterator[Group]:
-        """Devices of one kind that leave one area together are one thing, whatever took them."""
-        apart: dict[tuple[str, str], list[Group]] = {}
-        for group in groups:
-            target = self._evidence.estate.targets.get(group.root.target)
-            alone = target is not None and group.root.reason != INFERRED and len(group.nodes) == 1
-            if alone and target is not None and target.area and self._evidence.end_device(target.id):
-                apart.setdefault((target.area, target.kind), []).append(group)
-            else:
-                yield group
-        for own in apart.values():
-            newest = max(group.since for group in own)
-            together = [group for group in own if newest - group.since <= TOGETHER_S]
-            yield from (group for group in own if group not in together)
-            yield from [_as_peers(together)] if len(together) >= _PEERS else together
 
     def _common_cause(
         self, roots: Mapping[str, Sequence[tuple[Finding, tuple[str, ...]]]]
@@ -311,20 +257,9 @@ class _Run:
         alternatives = tuple(dict.fromkeys(id_ for _, others in entries for id_ in others))
         own = self.findings[root_id]
         confidence = 0.5 if alternatives else 0.97 if len(findings) > 1 else 0.9
-        root = _root_of(own, root_id, confidence=confidence, alternatives=alternatives)
+        root = root_of(own, root_id, confidence=confidence, alternatives=alternatives)
         nodes = () if own.passing else (root_id,)
-        return Group(IncidentKind.INCIDENT, root, _members(findings, root_id), nodes)
-
-
-def _series(alert: Alert) -> Series:
-    return (alert.key.target, alert.key.check, alert.key.vantage)
-
-
-def _as_peers(groups: Sequence[Group]) -> Group:
-    first = min(groups, key=lambda group: (group.since, group.root.target))
-    members = tuple(sorted((pair for group in groups for pair in group.members), key=lambda pair: pair[0].key))
-    nodes = tuple(sorted({id_ for group in groups for id_ in group.nodes}))
-    return replace(first, members=members, nodes=nodes, peers=True, root=replace(first.root, confidence=0.5))
+        return Group(IncidentKind.INCIDENT, root, members_of(findings, root_id), nodes)
 
 
 def _by_target(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
@@ -332,116 +267,3 @@ def _by_target(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
     for alert in alerts:
         found.setdefault(alert.key.target, []).append(alert)
     return found
-
-
-def _root_of(finding: Finding, target: str, *, confidence: float, alternatives: tuple[str, ...] = ()) -> Root:
-    """The root with the check and reason of its first alert."""
-    judged = [alert for alert in finding.alerts if alert.effect is finding.effect]
-    first = min(judged, key=lambda alert: (alert.bad_since, alert.key))
-    reason = first.reason.value if first.reason else first.effect.value
-    return Root(target, first.key.check, reason, confidence, alternatives)
-
-
-def _members(findings: Iterable[Finding], root: str) -> tuple[tuple[Alert, str | None], ...]:
-    pairs = [(a, root if a.key.target != root else None) for finding in findings for a in finding.alerts]
-    return tuple(sorted(pairs, key=lambda pair: pair[0].key))
-
-
-def _blind_group(view: Alert, held: Sequence[Alert]) -> Group:
-    reason = view.reason.value if view.reason else "blind"
-    root = Root(view.key.target, view.key.check, reason, 0.9)
-    members = [(view, None), *((alert, view.key.target) for alert in held)]
-    return Group(IncidentKind.BLIND, root, tuple(sorted(members, key=lambda pair: pair[0].key)))
-
-
-def _in_any(groups: Iterable[Group], alert: Alert) -> bool:
-    return any(alert is member for group in groups for member, _ in group.members)
-
-
-def _come_true(groups: Sequence[Group], warnings: Sequence[Alert]) -> list[Group]:
-    """The warning that a certificate would end belongs to the outage once it has."""
-    after: list[Group] = []
-    for group in groups:
-        ended = {alert.key.target for alert, _ in group.members if alert.reason is Reason.CERT_EXPIRED}
-        warned = [w for w in warnings if w.key.target in ended and w.effect is Effect.WARNING and _of_expiry(w)]
-        root = group.root.target
-        pairs = [(w, root if w.key.target != root else None) for w in warned]
-        members = tuple(sorted((*group.members, *pairs), key=lambda pair: pair[0].key))
-        after.append(replace(group, members=members) if pairs else group)
-    return after
-
-
-def _of_expiry(alert: Alert) -> bool:
-    """It foretold an end that has passed, or is of the reading that says so."""
-    return alert.reason is Reason.CERT_EXPIRED or (alert.value is not None and alert.value <= 0)
-
-
-def _warnings(alerts: Iterable[Alert]) -> list[Group]:
-    """One early warning per target and rule."""
-    found: dict[tuple[str, str], list[Alert]] = {}
-    for alert in alerts:
-        found.setdefault((alert.key.target, alert.key.rule), []).append(alert)
-    return [
-        Group(
-            IncidentKind.EARLY_WARNING,
-            Root(target, own[0].key.check, own[0].key.rule, 0.9),
-            tuple((alert, None) for alert in own),
-            (target,),
-        )
-        for (target, _), own in sorted(found.items())
-    ]
-
-
-def _joined(groups: Iterable[Group]) -> list[Group]:
-    """Groups that blame the same thing become one; early warnings stay apart."""
-    kept: dict[tuple[IncidentKind, str, str], Group] = {}
-    for group in groups:
-        apart = group.root.reason if group.kind is IncidentKind.EARLY_WARNING else ""
-        key = (group.kind, group.root.target, apart)
-        kept[key] = _join(kept[key], group) if key in kept else group
-    return list(kept.values())
-
-
-def _join(first: Group, second: Group) -> Group:
-    surer = max((first, second), key=lambda group: group.root.confidence)
-    return Group(
-        kind=first.kind,
-        root=surer.root,
-        members=tuple(sorted((*first.members, *second.members), key=lambda pair: pair[0].key)),
-        nodes=tuple(dict.fromkeys((*first.nodes, *second.nodes))),
-        peers=first.peers or second.peers,
-        faded=first.faded and second.faded,
-        areas=None if first.areas is None or second.areas is None else first.areas | second.areas,
-    )
-
-
-def _faded(group: Group, evidence: Evidence, now: float) -> bool:
-    """Whether all of it was seen working again and then not looked at any more."""
-    for alert, _ in group.members:
-        newest = evidence.latest.get(_series(alert))
-        if alert.phase is not Phase.CLEARING or newest is None or evidence.fresh(newest, now):
-            return False
-    return True
-
-
-def _troubles(groups: Sequence[Group], findings: Mapping[str, Finding]) -> Troubles:
-    """What the groups say does not work. A thing behind another is lost by the graph, not by itself."""
-    troubles = Troubles()
-    for group in groups:
-        for id_ in () if group.faded else group.nodes:
-            own = findings.get(id_)
-            degraded = own is not None and own.effect is Effect.DEGRADED
-            if own is not None:
-                troubles.checks[id_] = _failing_checks(own)
-            if group.areas is not None:
-                local = troubles.local_degraded if degraded else troubles.local_down
-                local[id_] = local.get(id_, frozenset()) | group.areas
-                if own is not None and own.slow_too:
-                    troubles.degraded[id_] = own.since
-            else:
-                (troubles.degraded if degraded else troubles.down)[id_] = own.since if own else group.since
-    return troubles
-
-
-def _failing_checks(finding: Finding) -> frozenset[str]:
-    return frozenset(alert.key.check for alert in finding.alerts if alert.effect is finding.effect)

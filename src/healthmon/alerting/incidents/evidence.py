@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from healthmon.alerting.detect.index import RuleIndex
 from healthmon.impact.graph import NeedGraph
+from healthmon.impact.sharedfate import FateTest, attributes_of
 from healthmon.model.sample import Outcome, Reading, Reason
 from healthmon.model.topology import Agent, Estate
 
@@ -73,6 +74,7 @@ class Evidence:
         self.blind: set[str] = set()
         self.end_devices: frozenset[str] = frozenset()
         self.returned: dict[str, float] = {}  # when a vantage point was last heard again after it was cut off
+        self._fate_tests: dict[frozenset[str], FateTest] = {}
         self._by_target: dict[str, list[Series]] = {}
         self._by_vantage: dict[str, list[Series]] = {}
         self._provers: dict[str, list[Series]] = {}
@@ -183,6 +185,15 @@ class Evidence:
         """The agent's own live word has arrived since then."""
         state, at = self.presence.get(agent, ("never", 0.0))
         return state == "up" and at - _IN_FLIGHT_S >= since
+
+    def fate_test(self, kinds: frozenset[str]) -> FateTest:
+        """The test for what things of these kinds share, over all of them that are meant to be looked at."""
+        known = self._fate_tests.get(kinds)
+        if known is None:
+            targets = self.estate.targets.values()
+            watched = [t for t in targets if t.kind in kinds and (t.checks or t.id in self._agents_on)]
+            known = self._fate_tests[kinds] = FateTest(attributes_of(self.estate, self.graph, watched))
+        return known
 
     def same_check_ok(self, reading_of: Series, since: float, now: float) -> list[Series]:
         """The same check of the same target, seen ok by other vantage points since then."""

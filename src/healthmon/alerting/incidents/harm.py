@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from healthmon.alerting.incidents.correlate import Group, Troubles
 from healthmon.alerting.incidents.evidence import Evidence
+from healthmon.alerting.incidents.groups import Group, Troubles
 from healthmon.impact.graph import Explanation, NeedGraph
 from healthmon.impact.paths import paths
 from healthmon.impact.severity import FallbackState, Harm, Hospital, SeverityTable

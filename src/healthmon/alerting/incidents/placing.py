@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from healthmon.alerting.incidents.correlate import Group
+from healthmon.alerting.incidents.groups import Group
 from healthmon.model.alert import Alert, AlertKey
 from healthmon.model.incident import Incident, IncidentKind, IncidentState
 
@@ -45,12 +45,22 @@ class _Placer:
     def __init__(self, incidents: Mapping[str, Incident], ready: Callable[[Alert], bool], now: float) -> None:
         self._open = {id_: incident for id_, incident in incidents.items() if incident.open}
         self._ready = ready
-        self._home = {member.key: id_ for id_, incident in self._open.items() for member in incident.members}
+        # What was put down to our blindness may also be known to an incident of its own, which is mitigated.
+        self._home = self._members(blind=False)
+        self._blind_home = self._members(blind=True)
         self._failing = {
             member.key for incident in self._open.values() for member in incident.members if member.cleared_at is None
         }
         self._lone = {id_ for id_, incident in self._open.items() if _lone(incident, now)}
         self.placement = Placement()
+
+    def _members(self, *, blind: bool) -> dict[AlertKey, str]:
+        return {
+            member.key: id_
+            for id_, incident in self._open.items()
+            if (incident.kind is IncidentKind.BLIND) is blind
+            for member in incident.members
+        }
 
     def put(self, group: Group) -> None:
         """Join the incident that knows a member, merging those that turn out to be one; else open."""
@@ -65,63 +75,57 @@ class _Placer:
         self._join(home, group)
 
     def _linked(self, group: Group) -> list[str]:
-        ids = {self._alias(self._home[a.key]) for a, _ in group.members if self._links(a.key, group)}
+        homes = self._blind_home if group.kind is IncidentKind.BLIND else self._home
+        ids = {self._alias(homes[a.key]) for a, _ in group.members if a.key in homes}
+        ids = {id_ for id_ in ids if len(group.members) == 1 or id_ not in self._lone}
         return sorted(ids, key=lambda id_: (self._open[id_].opened_at, id_))
-
-    def _links(self, key: AlertKey, group: Group) -> bool:
-        id_ = self._home.get(key)
-        if id_ is None:
-            return False
-        incident = self._open[self._alias(id_)]
-        if (incident.kind is IncidentKind.BLIND) != (group.kind is IncidentKind.BLIND):
-            return False
-        return len(group.members) == 1 or incident.id not in self._lone
 
     def _join(self, home: str, group: Group) -> None:
         members = []
         for alert, behind in group.members:
-            held = self._held(alert)
+            held = self._held(alert, group)
             if alert.key not in self._failing and not self._ready(alert):
                 continue
-            if held not in (None, home) and not self._leaves(held, group):
+            if held not in (None, home):
                 self._add(held, None, [(alert, behind)])
                 continue
-            if held not in (None, home):
-                self.placement.moved[alert.key] = held
+            self._leave_blind(alert, group)
             members.append((alert, behind))
         self._add(home, group, members)
 
     def _stay_or_open(self, group: Group) -> None:
-        """A group that links nowhere: members with another home stay there or leave it, ready ones open."""
+        """A group that links nowhere: members with another home stay there, ready ones open."""
         opening: list[tuple[Alert, str | None]] = []
         for alert, behind in group.members:
-            held = self._held(alert)
-            if held is not None and not self._leaves(held, group):
+            held = self._held(alert, group)
+            if held is not None:
                 if alert.key in self._failing or self._ready(alert):
                     self._add(held, None, [(alert, behind)])
             elif self._ready(alert):
-                if held is not None:
-                    self.placement.moved[alert.key] = held
+                self._leave_blind(alert, group)
                 opening.append((alert, behind))
         if opening:
             self.placement.opening.append((group, tuple(opening)))
 
-    def _held(self, alert: Alert) -> str | None:
-        """The incident that knows the alert already."""
-        held = self._home.get(alert.key)
-        return None if held is None else self._alias(held)
+    def _held(self, alert: Alert, group: Group) -> str | None:
+        """The incident that knows the alert already and keeps it.
 
-    def _leaves(self, held: str | None, group: Group) -> bool:
-        """What was put down to our blindness and fails by itself gets an incident of its own.
-
-        And what is put down to our blindness brings back no incident that is over.
+        What is put down to our blindness brings back no incident that is over; it keeps its place there meanwhile.
         """
-        if held is None:
-            return False
-        there = self._open[held]
-        if group.kind is IncidentKind.BLIND:
-            return there.kind is not IncidentKind.BLIND and there.state is IncidentState.MITIGATED
-        return there.kind is IncidentKind.BLIND
+        own = self._home.get(alert.key)
+        held = self._alias(own) if own is not None else None
+        if group.kind is not IncidentKind.BLIND:
+            return held
+        if held is not None and self._open[held].state is not IncidentState.MITIGATED:
+            return held
+        unseen = self._blind_home.get(alert.key)
+        return self._alias(unseen) if unseen is not None else None
+
+    def _leave_blind(self, alert: Alert, group: Group) -> None:
+        """What was put down to our blindness and fails by itself is no part of that any more."""
+        unseen = self._blind_home.get(alert.key)
+        if unseen is not None and group.kind is not IncidentKind.BLIND:
+            self.placement.moved[alert.key] = self._alias(unseen)
 
     def _add(self, id_: str, group: Group | None, members: Sequence[tuple[Alert, str | None]]) -> None:
         if group is not None:

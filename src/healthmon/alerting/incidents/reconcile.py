@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from healthmon.alerting.incidents.assess import Assessment, Weighing
-from healthmon.alerting.incidents.correlate import Group
+from healthmon.alerting.incidents.groups import Group
 from healthmon.alerting.incidents.placing import Placement
 from healthmon.alerting.incidents.text import Texts
 from healthmon.model.alert import Alert, AlertKey, Phase
@@ -22,7 +22,7 @@ from healthmon.model.incident import (
     ServiceState,
 )
 
-#: A severity falls at most once in so many seconds; it rises at once.
+#: A severity falls once it has been milder for so many seconds on end; it rises at once.
 FALL_AFTER_S = 300.0
 #: So long the last word on an incident stands while its members come back one by one.
 RECOVERY_S = 30.0
@@ -163,13 +163,13 @@ class Reconciler:
         )
 
     def _with_severity(self, incident: Incident, found: Assessment) -> Incident:
-        """Worse at once; milder only after it has stood for a while."""
+        """Worse at once; milder only after it has been milder for a while without a break."""
         severity = found.score.severity
         if severity > incident.severity:
-            milder_from = _severity_since(incident) + FALL_AFTER_S
-            if self.now < milder_from:
-                self.done.deadlines.append(milder_from)
-                return incident
+            since = incident.milder_since if incident.milder_since is not None else self.now
+            if self.now < since + FALL_AFTER_S:
+                self.done.deadlines.append(since + FALL_AFTER_S)
+                return replace(incident, milder_since=since)
         after = incident
         if severity != incident.severity:
             text = self.texts.say("entry_severity", after=severity, before=incident.severity)
@@ -180,6 +180,7 @@ class Reconciler:
             impact_level=found.score.impact,
             urgency=found.score.urgency,
             worst_severity=min(severity, incident.worst_severity),
+            milder_since=None,
         )
 
     def _with_state(self, incident: Incident, pairs: Sequence[Pair]) -> Incident:
@@ -303,11 +304,6 @@ def _ended(member: Member, now: float) -> Member:
 
 def _areas_hit(lines: Iterable[ImpactLine]) -> set[str]:
     return {line.area for line in lines if line.state in _HIT}
-
-
-def _severity_since(incident: Incident) -> float:
-    changes = [entry.at for entry in incident.timeline if entry.what in ("severity", "opened", "reopened")]
-    return max(changes, default=incident.opened_at)
 
 
 def _first_own(pairs: Sequence[Pair]) -> int:

@@ -33,8 +33,10 @@ DEFAULT_TEXT: Mapping[str, str] = {
     "cause_inferred": "{root}: nothing that depends on it has been seen working, and nobody looks at it directly",
     "cause_default": "{target} is not well ({reason})",
     "cause_peers": "{count} of {total} devices ({kind}) in {area} gone at once ({reason})",
+    "cause_in_common": "{count} gone at once ({reason}); in common: {common}; {healthy} with the same are well",
     "cause_from": "{cause}, seen only from {areas}",
     "cause_passing": "{cause}; what depends on it is seen working",
+    "supplier": "This is with {supplier}: our own side of the way there was seen working. Nobody here can mend it.",
     "not_mapped": "Clinical impact not known: nothing is mapped behind {root}.",
     "no_loss": "No service is known to be affected.",
     "spare_gone": "No spare any more: if {spares} fails too, {services} will not be available in {areas}.",
@@ -98,6 +100,10 @@ class Texts:
         known = self._estate.targets.get(id_) or self._estate.services.get(id_)
         return known.name if known and known.name else id_
 
+    def label(self, attribute: str) -> str:
+        """The name of an attribute or label as people write it."""
+        return attribute.replace("_", " ").replace("-", " ")
+
     def clock(self, at: float, area: str | None = None) -> str:
         """HH:MM on the wall of the area's site."""
         known = self._estate.areas.get(area or "")
@@ -140,7 +146,12 @@ class Texts:
         if story.kind is IncidentKind.BLIND:
             root, since = self.name(story.root.target), self.clock(story.since)
             return f"{self.say('blind', root=root, since=since)} {self.say('blind_means')}"
-        said = [*self._said_lines(story), *self._said_spares(story), self._said_cause(story)]
+        said = [
+            *self._said_lines(story),
+            *self._said_spares(story),
+            self._said_cause(story),
+            self._said_supplier(story),
+        ]
         parts = [*said, *self._said_fallbacks(story.lines)]
         return " ".join(part for part in parts if part)
 
@@ -150,7 +161,7 @@ class Texts:
     def cause(self, story: Story) -> str:
         """What is thought to be wrong, without how sure that is."""
         cause = story.cause
-        if story.root.reason == "inferred":
+        if story.root.reason == "inferred" and not story.root.in_common:
             cause = self.say("cause_inferred", root=self.name(story.root.target))
         if story.passing:
             return self.say("cause_passing", cause=cause)
@@ -200,6 +211,10 @@ class Texts:
             others = ", ".join(self.name(id_) for id_ in root.alternatives[:_NAMES_SHOWN])
             return self.say("cause_one_of", cause=cause, alternatives=others)
         return self.say(f"cause_{root.certainty.replace(' ', '_')}", cause=cause)
+
+    def _said_supplier(self, story: Story) -> str:
+        """Whose it is, where it is not ours to mend."""
+        return self.say("supplier", supplier=story.root.supplier) if story.root.supplier else ""
 
     def _said_fallbacks(self, lines: Sequence[ImpactLine]) -> list[str]:
         """Only what was proven ready is named."""
