@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-all check bench bench-devices boards docs fuzz clean
+.PHONY: demo test test-all check bench bench-devices bench-detection boards docs fuzz clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("healthmon needs Python 3.11 or newer; try: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
@@ -36,6 +36,9 @@ bench: $(READY)         ## measured beside the peers, in one run
 
 bench-devices: $(READY) ## recordings of real devices through the SNMP probe: facts right, wrong, missing (ARGS=-v, ARGS=FOLDER)
 	$(BIN)/python -m benchmarks.devices $(ARGS)
+
+bench-detection: $(READY) ## seeded faults in synthetic hospitals through the engine: cause, impact, severity, pages (ARGS=--help)
+	$(BIN)/python -m benchmarks.faultbench $(ARGS)
 
 docs: $(READY)          ## write again what is generated: config and API reference, boards
 	$(BIN)/python tools/generate.py
