@@ -114,9 +114,10 @@ def table(title: str, outcomes: Sequence[Outcome]) -> str:
         f"{'time to the right cause':36} {_words(data['time_to_right_cause_s'])}",
         f"{'tier 0/1 loss to raised':36} {_words(data['time_from_vital_loss_s'])}",
         f"{'pages per fault':36} {data['pages_per_fault']:.2f}  (where anybody is paged: "
-        f"{data['pages_per_paged_fault']:.2f}; incidents {data['incidents_per_fault']:.2f}; pages about nothing {data['false_pages']})",
+        f"{data['pages_per_paged_fault']:.2f}; incidents {data['incidents_per_fault']:.2f}; "
+        f"pages about nothing {data['false_pages']})",
         f"{'engine':36} {data['engine_s']:.1f} s of CPU, slowest step {data['slowest_tick_s'] * 1000:.0f} ms",
-        "   beside it, Prometheus rules and Alertmanager grouping (an emulation on the same readings):",
+        "   beside it, Prometheus rules and Alertmanager grouping (an emulation, same readings):",
         f"{'   raised':36} {_share_words(peer['raised'])}",
         f"{'   names the root alone':36} {_share_words(peer['names the root alone'])}",
         f"{'   time to page':36} {_words(peer['time_to_page_s'])}",
