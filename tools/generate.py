@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 COMMANDS = (
     ["-m", "healthmon.config.reference", "docs/config.md"],
+    ["-m", "healthmon.config.probing", "docs/probing.md"],
     ["-m", "healthmon.web.reference", "docs"],
     ["tools/boards.py"],
     ["tools/cli_reference.py"],

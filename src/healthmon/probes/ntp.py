@@ -30,6 +30,7 @@ FAMILIES = (
 )
 
 _PACKET = struct.Struct("!BBbbII4sQQQQ")
+PACKET_BYTES = _PACKET.size
 _CLIENT, _SERVER = 3, 4
 #: Seconds from 1900 to 1970; stamps whose highest bit is clear are of the era that begins in 2036.
 _TO_UNIX_S, _ERA_S = 2_208_988_800, 2**32
