@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from healthmon.alerting.detect.desk import ASLEEP_S, AlertDesk, known_alerts
+from healthmon.alerting.detect.desk import ASLEEP_S, AlertDesk
 from healthmon.alerting.detect.index import RuleIndex
 from healthmon.alerting.engine_settings import EngineSettings, EngineStep
 from healthmon.alerting.engine_telling import Escalate, Telling
@@ -21,6 +21,7 @@ from healthmon.alerting.incidents.placing import place
 from healthmon.alerting.incidents.readiness import Readiness, questions_within
 from healthmon.alerting.incidents.reconcile import Reconciler
 from healthmon.alerting.incidents.text import Texts
+from healthmon.alerting.incidents.unwatched import Scope, readings_of, watched
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.hours import Calendar
 from healthmon.impact.severity import Hospital, SeverityTable
@@ -210,7 +211,8 @@ class Engine:
         self._desk.watch_agents(now)
 
     def _restore(self, restored: Restored) -> None:
-        for reading in restored.readings.values():
+        scope = Scope(self._index, self._estate, self._settings.server, BLIND_RULE)
+        for reading in readings_of(restored.readings.values(), scope):
             self._evidence.admit(reading)
         presence = dict(restored.presence)
         _, self._desk.awake_at = presence.pop(_SELF, ("awake", float("-inf")))
@@ -219,8 +221,11 @@ class Engine:
         self._telling.restore(restored, self._incidents)
         if restored.at is None:
             return
-        known = known_alerts(restored.alerts.values(), self._index, self._estate, own_rule=BLIND_RULE)
-        self._desk.restore(known, restored.at)
+        kept = watched(restored.alerts, restored.incidents.values(), scope, self._texts, restored.at)
+        self._desk.restore(kept.alerts, restored.at)
+        self._desk.touched.update({alert.key: alert for alert in kept.ended})
+        for incident in kept.incidents:
+            self._keep(incident)
         for reading in self._evidence.latest.values():
             self._desk.watch_series(reading)
         is_blind = any(a.key.rule == BLIND_RULE and a.phase is Phase.FIRING for a in self._desk.alerts.values())

@@ -118,6 +118,14 @@ class AgentRuntime:
             if self._lock:
                 self._lock.close()
 
+    def adopt(self, plan: Plan) -> None:
+        """Other jobs and another safety block, at once; broker, spool and name stay as they are."""
+        self.plan = replace(self.plan, jobs=plan.jobs, safety=plan.safety, target=plan.target)
+        self.guard.adopt(plan.safety)
+        self.runner.replace(plan.jobs)
+        kept = {(job.target, job.check) for job in plan.jobs}
+        self._outcomes = {key: outcome for key, outcome in self._outcomes.items() if key in kept}
+
     def take(self, reading: Reading, *, urgent: bool = False) -> None:
         """A change of outcome and what is urgent go out at once, the rest within a second."""
         self._buffer.offer(reading)

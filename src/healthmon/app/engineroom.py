@@ -7,7 +7,7 @@ flight at two crashes is set aside: its points are in the store, only the engine
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 
 from healthmon.alerting.engine import Engine
@@ -102,6 +102,20 @@ class EngineRoom:
     def committed(self) -> None:
         """What `decide` gave is on disk."""
         self._decided = None
+
+    def adopt(self, engine: Engine, targets: Container[str]) -> None:
+        """Go on with an engine that was made of everything committed; it is told what came since.
+
+        `targets`: what is there now; readings of anything else stay behind.
+        """
+        self.engine, self._broken = engine, False
+        for intake in self._taken:
+            intake.readings = tuple(reading for reading in intake.readings if reading.target in targets)
+            try:
+                self._feed(intake)
+            except Exception:  # boundary: one batch; the engine is built again before the next step
+                log.exception("engine crashed on a batch", extra={"agent": intake.agent})
+                self._crashed([intake])
 
     def act(self, command: Command, now: float) -> Incident:
         """A person acts. Raises NotFound, Conflict."""

@@ -5,27 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 
-from healthmon.app.agent import AgentRuntime, Source
+from healthmon.app.agent import AgentRuntime
+from healthmon.app.localagents import LocalAgents
 from healthmon.app.private import usable, write_private
+from healthmon.app.reload import Reloader
 from healthmon.app.restraint import counters
 from healthmon.app.server import Server
 from healthmon.app.surface import Surface
-from healthmon.app.traps import sources_of
 from healthmon.app.webapp import application
-from healthmon.config import SiteConfig, plan_for, poller_plan
+from healthmon.config import SiteConfig
+from healthmon.ingest.pipeline import POLLER
 from healthmon.model.errors import ConfigError, TransportDown
-from healthmon.model.plan import Broker, Plan
+from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock
-from healthmon.runtime.supervise import Unit, spawn
+from healthmon.runtime.supervise import detach, spawn
 from healthmon.transport.embedded import EmbeddedBroker
 
 #: Called with the board's URL when everything listens.
 Ready = Callable[[str], None]
+#: Gives the configuration on disk. Raises ConfigError.
+Reread = Callable[[], SiteConfig]
 BROKER_FILE = "broker.json"
 #: A broker elsewhere that does not answer by then holds back no board.
 BROKER_WAIT_S = 3.0
@@ -60,23 +64,37 @@ def _broker_json(broker: Broker) -> dict[str, str | None]:
 
 
 async def run_server(
-    site: SiteConfig, *, clock: Clock, ready: Ready, poller: bool = False, agents: Iterable[str] = ()
+    site: SiteConfig,
+    *,
+    clock: Clock,
+    ready: Ready,
+    poller: bool = False,
+    agents: Iterable[str] = (),
+    reread: Reread | None = None,
+    watch: bool = False,
 ) -> None:
-    """Broker, server and web; with `poller` and `agents` it is `healthmon up`. Runs until cancelled."""
+    """Broker, server and web; with `poller` and `agents` it is `healthmon up`. Runs until cancelled.
+
+    reread: gives the configuration on disk, for a reload by SIGHUP, by the API, and with `watch` by itself.
+    """
     usable(site.data_dir)
     async with broker_of(site, clock=clock) as broker:
         server = Server(site, clock=clock, broker=broker)
-        here: list[tuple[Plan, Sequence[Source]]] = []
-        if poller:
-            here.append((poller_plan(site, broker=broker), sources_of(site)))
-        here += [(_here(plan_for(site, agent, broker=broker), site), ()) for agent in agents]
-        async with asyncio.TaskGroup() as group:
+        local = LocalAgents(
+            site, [*([POLLER] if poller else []), *agents], broker=broker, clock=clock, made=partial(_count, server)
+        )
+
+        async def take(found: SiteConfig) -> None:
+            plans = local.plans(found)
+            await server.adopt(found)
+            plans()
+
+        if reread is not None:
+            server.reloader = Reloader(site, reread, take, clock)
+        async with asyncio.TaskGroup() as group, reloading(group, server.reloader, watch=watch):
             spawn(group, "server", server.run())
             async with web_of(server) as url:
-                for plan, sources in here:
-                    run = partial(run_agent, plan, clock=clock, sources=sources, made=partial(_count, server))
-                    unit = Unit(plan.agent, run, clock=clock)
-                    spawn(group, plan.agent, unit.supervise())
+                local.start(group)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(BROKER_WAIT_S):
                         await server.inbox.connected.wait()
@@ -87,9 +105,18 @@ async def run_server(
                     await server.wind_down()
 
 
-def _here(plan: Plan, site: SiteConfig) -> Plan:
-    """An agent beside the server keeps its spool in the server's data folder and obeys the same stop button."""
-    return replace(plan, spool_path=str(site.data_dir / plan.spool_path), stop_file=str(site.data_dir / "stop-probing"))
+@contextlib.asynccontextmanager
+async def reloading(group: asyncio.TaskGroup, reloader: Reloader | None, *, watch: bool) -> AsyncIterator[None]:
+    """SIGHUP reloads while the block runs, and with `watch` so does a changed file."""
+    if reloader is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError, AttributeError):  # Windows has no SIGHUP
+        loop.add_signal_handler(signal.SIGHUP, lambda: detach("reload", reloader.on_signal("SIGHUP")))
+    if watch:
+        spawn(group, "watch", reloader.watch())
+    yield
 
 
 @contextlib.asynccontextmanager
@@ -116,21 +143,17 @@ async def web_of(server: Server) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def run_poller(site: SiteConfig, *, clock: Clock) -> None:
-    """The poller alone."""
+async def run_poller(site: SiteConfig, *, clock: Clock, reread: Reread | None = None, watch: bool = False) -> None:
+    """The poller alone; `reread` and `watch` as for the server."""
     usable(site.data_dir)
-    plan = poller_plan(site, broker=known_broker(site))
-    await AgentRuntime(plan, clock=clock, sources=sources_of(site)).run()
+    local = LocalAgents(site, [POLLER], broker=known_broker(site), clock=clock)
 
+    async def take(found: SiteConfig) -> None:
+        local.plans(found)()
 
-async def run_agent(
-    plan: Plan, *, clock: Clock, sources: Sequence[Source] = (), made: Callable[[AgentRuntime], None] | None = None
-) -> None:
-    """One agent; `made` hears of it before it runs."""
-    agent = AgentRuntime(plan, clock=clock, sources=sources)
-    if made is not None:
-        made(agent)
-    await agent.run()
+    reloader = Reloader(site, reread, take, clock) if reread is not None else None
+    async with asyncio.TaskGroup() as group, reloading(group, reloader, watch=watch):
+        await local.run(POLLER)
 
 
 def _count(server: Server, agent: AgentRuntime) -> None:

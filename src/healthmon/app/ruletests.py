@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from healthmon.alerting.detect.desk import AlertDesk
-from healthmon.alerting.detect.index import RuleIndex
+from healthmon.alerting.detect.trial import Trial
 from healthmon.config.problems import Spot
 from healthmon.config.ruletests import ReadingsForm, RuleTest, series_of
 from healthmon.impact.hours import Calendar
@@ -16,6 +16,7 @@ from healthmon.model.sample import Outcome, Reading, Reason, Sample
 from healthmon.model.topology import Estate
 
 _SPEAKS_EVERY_S = 15.0
+Alerts = Mapping[AlertKey, Alert]
 _WORDS = {"firing": (Phase.FIRING, Phase.CLEARING), "pending": (Phase.PENDING,)}
 
 
@@ -58,63 +59,25 @@ class Verdict:
         return not self.misses
 
 
-@dataclass(slots=True)
-class _Story:
-    """A desk that is told a story; every alert that ever was stays known by its last phase."""
-
-    test: RuleTest
-    latest: dict[tuple[str, str, str], Reading] = field(default_factory=dict)
-    presence: dict[str, tuple[str, float]] = field(default_factory=dict)
-    history: list[str] = field(default_factory=list)
-    fired: dict[str, float] = field(default_factory=dict)  # rule/target, and rule: when first
-    _phases: dict[AlertKey, Phase] = field(default_factory=dict)
-
-    def run(self, moments: Sequence[Heard], looks: Iterable[float]) -> Iterator[tuple[float, Mapping[AlertKey, Alert]]]:
-        """The alerts at each time of `looks`, which must rise."""
-        site, begins = self.test.site, self.test.form.begins
-        estate = _without_silent_poller(self.test)
-        rules = [rule for rule in site.rules if rule.id in self.test.rules]
-        staffed = Calendar(estate, site.holidays).staffed
-        desk = AlertDesk(estate, RuleIndex(estate, rules), staffed, self.latest, self.presence)
-        for agent in estate.agents:
-            self.presence[agent] = ("never", begins)
-        desk.watch_agents(begins)
-        now, queue = begins, list(moments)
-        for look in looks:
-            while queue and queue[0].at <= look:
-                now = self._until(desk, now, queue[0].at)
-                self._hear(desk, queue.pop(0))
-            now = self._until(desk, now, look)
-            yield look, dict(desk.alerts)
-
-    def _until(self, desk: AlertDesk, now: float, end: float) -> float:
-        """Let time pass, stopping wherever something falls due by itself."""
-        while (due := desk.next_due()) is not None and due <= end:
-            now, before = max(now, due), now
-            desk.pass_time(now, before)
-            self._note(desk, now)
-        return max(now, end)
-
-    def _hear(self, desk: AlertDesk, moment: Heard) -> None:
-        reading = moment.reading
-        agent = moment.agent if reading is None else reading.vantage
-        self.presence[agent] = (moment.state, moment.at)
-        desk.heard(agent, moment.state, moment.at)
-        if reading is not None:
-            self.latest[(reading.target, reading.check, reading.vantage)] = reading
-            desk.read(reading, moment.at)
-        self._note(desk, moment.at)
-
-    def _note(self, desk: AlertDesk, now: float) -> None:
-        begins = self.test.form.begins
-        for alert in desk.drain():
-            key, phase = alert.key, alert.phase
-            if self._phases.get(key, Phase.CLEAR) is not phase:
-                self.history.append(f"{_clock(now - begins)} {key}: {phase.value}")
-            self._phases[key] = phase
-            if phase is Phase.FIRING:
-                for name in (key.rule, f"{key.rule}/{key.target}"):
-                    self.fired.setdefault(name, now - begins)
+def _told(test: RuleTest, moments: Sequence[Heard], looks: Iterable[float]) -> tuple[Trial, dict[float, Alerts]]:
+    """The story through a trial of the rules, with the alerts at each time of `looks`, which must rise."""
+    site, estate = test.site, _without_silent_poller(test)
+    rules = [rule for rule in site.rules if rule.id in test.rules]
+    trial = Trial(rules, estate, staffed=Calendar(estate, site.holidays).staffed)
+    trial.start(test.form.begins)
+    seen: dict[float, Alerts] = {}
+    queue = deque(moments)
+    for look in looks:
+        while queue and queue[0].at <= look:
+            moment = queue.popleft()
+            if moment.reading is not None:
+                trial.read(moment.reading)
+            else:
+                trial.pass_time(moment.at)
+                trial.heard(moment.agent, moment.state, moment.at)
+        trial.pass_time(look)
+        seen[look] = dict(trial.desk.alerts)
+    return trial, seen
 
 
 def _without_silent_poller(test: RuleTest) -> Estate:
@@ -127,22 +90,25 @@ def _without_silent_poller(test: RuleTest) -> Estate:
 
 def run_rule_test(test: RuleTest) -> Verdict:
     """Tell the story, and say where it went otherwise than expected."""
-    form, story = test.form, _Story(test)
+    form = test.form
     moments = sorted((m for one in form.readings for m in _moments(one, test)), key=lambda moment: moment.at)
     looks = sorted({form.begins + one.at for one in form.expect} | {moments[-1].at})
-    seen = dict(story.run(moments, looks))
+    trial, seen = _told(test, moments, looks)
+    fired: dict[str, float] = {}
+    for moved in trial.transitions:
+        for name in (moved.key.rule, f"{moved.key.rule}/{moved.key.target}") if moved.after is Phase.FIRING else ():
+            fired.setdefault(name, moved.at - form.begins)
     misses = [miss for n, one in enumerate(form.expect) for miss in _missed(test, n, seen[form.begins + one.at])]
     misses += [
-        Miss(test.never_spot, story.fired[rule], rule, "never to fire", "firing")
-        for rule in form.never
-        if rule in story.fired
+        Miss(test.never_spot, fired[rule], rule, "never to fire", "firing") for rule in form.never if rule in fired
     ]
+    history = tuple(f"{_clock(one.at - form.begins)} {one.key}: {one.after.value}" for one in trial.transitions)
     asked_quiet = {name for one in form.expect for name in one.quiet} | set(form.never)
     asked_firing = {name for one in form.expect for name in one.firing}
-    return Verdict(test, tuple(misses), tuple(story.history), _rules(asked_firing), _rules(asked_quiet))
+    return Verdict(test, tuple(misses), history, _rules(asked_firing), _rules(asked_quiet))
 
 
-def _missed(test: RuleTest, number: int, alerts: Mapping[AlertKey, Alert]) -> Iterator[Miss]:
+def _missed(test: RuleTest, number: int, alerts: Alerts) -> Iterator[Miss]:
     """What one `expect` wanted and did not get."""
     form = test.form.expect[number]
     for expected in ("firing", "pending", "quiet"):

@@ -27,6 +27,7 @@ from healthmon.app.engineroom import Decided, EngineRoom, Intake
 from healthmon.app.fleet import with_epochs
 from healthmon.app.private import secret_of
 from healthmon.app.quarantine import Quarantine
+from healthmon.app.reload import Reloader
 from healthmon.app.stores import open_store
 from healthmon.app.traps import heard_by
 from healthmon.config import SiteConfig, WebConfig
@@ -37,7 +38,7 @@ from healthmon.model.errors import JournalDown, MalformedBatch
 from healthmon.model.incident import Command, Incident, LedgerRow, Notice, Why
 from healthmon.model.journal import Changes, Restored
 from healthmon.model.plan import Broker
-from healthmon.model.ports import Clock
+from healthmon.model.ports import Clock, Notifier
 from healthmon.model.sample import Family
 from healthmon.model.view import Health, View
 from healthmon.probes.guard import stop_button
@@ -83,8 +84,9 @@ class Server:
             clock=clock,
             on_refused=self.quarantine.refuse,
         )
+        self._channels = {c.id: make_channel(c.kind, c.params) for c in site.channels.values()}
         self.dispatcher = Dispatcher(
-            channels={c.id: make_channel(c.kind, c.params) for c in site.channels.values()},
+            channels=self._channels,
             journal_commit=self._commit,
             clock=clock,
             on_result=self._told,
@@ -101,6 +103,9 @@ class Server:
         self._work = asyncio.Event()
         self._journal_lock = asyncio.Lock()
         self._step_lock = asyncio.Lock()
+        self._acting = asyncio.Lock()
+        self._told_late: list[Notice] | None = None
+        self.reloader: Reloader | None = None
         self._ack_due: set[tuple[str, str]] = set()
         self._last_step_mono = clock.mono()
         self._journal_fails = False
@@ -214,17 +219,48 @@ class Server:
     async def step(self) -> None:
         """Decide, commit, then and only then acknowledge, ask and notify. Raises JournalDown."""
         async with self._step_lock:
-            decided = self.room.decide(self.clock.now())
-            await self._commit_step(decided.changes)
-            self.room.committed()
-            for agent, epoch, seq in decided.keys:
-                self.pipeline.journal_has(agent, epoch, seq)
-                self._ack_due.add((agent, epoch))
-            self._last_step_mono = self.clock.mono()
-            if decided.moved:
-                self._bump()
-            self.dispatcher.put(decided.notices)
-            await self._send(decided)
+            await self._step()
+
+    async def _step(self) -> None:
+        decided = self.room.decide(self.clock.now())
+        await self._commit_step(decided.changes)
+        self.room.committed()
+        for agent, epoch, seq in decided.keys:
+            self.pipeline.journal_has(agent, epoch, seq)
+            self._ack_due.add((agent, epoch))
+        self._last_step_mono = self.clock.mono()
+        if decided.moved:
+            self._bump()
+        self.dispatcher.put(decided.notices)
+        await self._send(decided)
+
+    async def adopt(self, site: SiteConfig) -> None:
+        """Go on under another configuration, with everything that is on disk. Raises JournalDown; then the old stays.
+
+        Nobody acts meanwhile; what arrives is told to the new engine, what was sent is told to it afterwards.
+        """
+        async with self._acting, self._step_lock:
+            self._told_late = []
+            try:
+                await self._step()
+                families, senders = declared_families(site), self._channels_of(site)
+                engine = await asyncio.to_thread(lambda: self._build_engine(self.journal.restore(), site))
+                self.site, self._channels = site, senders
+                self.pipeline.adopt(site.estate, families=families, declared=heard_by(site))
+                self.dispatcher.adopt(senders)
+                self.room.adopt(engine, site.estate.targets)
+            finally:
+                told, self._told_late = self._told_late, None
+                for notice in told:
+                    self._told(notice)
+            self._bump()
+        self._work.set()
+
+    def _channels_of(self, site: SiteConfig) -> dict[str, Notifier]:
+        """A channel that stays as it was keeps its connections."""
+        kept = {id_ for id_, channel in site.channels.items() if self.site.channels.get(id_) == channel}
+        made = {id_: make_channel(one.kind, one.params) for id_, one in site.channels.items() if id_ not in kept}
+        return {id_: self._channels[id_] for id_ in kept} | made
 
     async def _commit_step(self, changes: Changes) -> None:
         try:
@@ -289,6 +325,9 @@ class Server:
             await asyncio.to_thread(self.journal.commit, changes)
 
     def _told(self, notice: Notice) -> None:
+        if self._told_late is not None:
+            self._told_late.append(notice)
+            return
         self.room.told(notice, self.clock.now())
         self._bump()
 
@@ -315,6 +354,9 @@ class Server:
             broker_ok=broker_ok,
             mode=self.site.alerting.mode,
             probing=stop_button(self.stop_file) is None,
+            config_ok=self.reloader is None or self.reloader.ok,
+            config_refused=self.reloader is not None and self.reloader.refused,
+            config_loaded_at=self.started_at if self.reloader is None else self.reloader.loaded_at,
             counters=self._all_counters(),
         )
 
@@ -357,8 +399,9 @@ class Server:
 
     async def act(self, command: Command) -> Incident:
         """A person acts; the answer comes after the commit."""
-        incident = self.room.act(command, self.clock.now())
-        await self.step()
+        async with self._acting:
+            incident = self.room.act(command, self.clock.now())
+            await self.step()
         self._bump()
         return incident
 
@@ -375,28 +418,29 @@ class Server:
         to = {"incident": notice.incident, "channel": notice.channel, "to": notice.to}
         return f"{self.public_url}/ack/{make_token(self.ack_secret, expires_at=expires_at, **to)}"
 
-    def _build_engine(self, restored: Restored) -> Engine:
-        site = self.site
+    def _build_engine(self, restored: Restored, site: SiteConfig | None = None) -> Engine:
+        site = site or self.site
         return Engine(
             estate=site.estate,
             rules=site.rules,
             policies=site.policies,
             severity=site.severity,
-            settings=self._engine_settings(),
+            settings=_engine_settings(site),
             staffed=Calendar(site.estate, site.holidays).staffed,
             restored=restored,
         )
 
-    def _engine_settings(self) -> EngineSettings:
-        alerting = self.site.alerting
-        return EngineSettings(
-            mode=alerting.mode,
-            site_modes=alerting.site_modes,
-            area_modes=alerting.area_modes,
-            rule_modes=alerting.rule_modes,
-            waking=self.site.waking,
-            text=self.site.text,
-        )
+
+def _engine_settings(site: SiteConfig) -> EngineSettings:
+    alerting = site.alerting
+    return EngineSettings(
+        mode=alerting.mode,
+        site_modes=alerting.site_modes,
+        area_modes=alerting.area_modes,
+        rule_modes=alerting.rule_modes,
+        waking=site.waking,
+        text=site.text,
+    )
 
 
 def declared_families(site: SiteConfig) -> dict[str, Family]:

@@ -8,14 +8,37 @@ from healthmon.app.ondemand import OnDemand
 from healthmon.app.private import token_of
 from healthmon.app.server import Server
 from healthmon.app.surface import Surface
+from healthmon.app.toolbox import Toolbox
 from healthmon.ingest.guard import suspicious
 from healthmon.web import WebSettings, make_app
+from healthmon.web.settings import Demand, Found
+
+
+class _Prober:
+    """Looks on demand under the configuration that runs."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._site = server.site
+        self._made = self._make()
+
+    async def __call__(self, demand: Demand) -> Found:
+        if self._server.site is not self._site:
+            self._site, self._made = self._server.site, self._make()
+        return await self._made(demand)
+
+    def counters(self) -> dict[str, float]:
+        return self._made.counters()
+
+    def _make(self) -> OnDemand:
+        server = self._server
+        return OnDemand(server.site, clock=server.clock, stop_file=server.stop_file)
 
 
 def application(server: Server, surface: Surface) -> Any:
     """The aiohttp application for this server."""
     config = server.site.web
-    prober = OnDemand(server.site, clock=server.clock, stop_file=server.stop_file)
+    prober = _Prober(server)
     server.probers["probe"] = prober.counters
     settings = WebSettings(
         token=token_of(config.token_file),
@@ -33,4 +56,5 @@ def application(server: Server, surface: Surface) -> Any:
         scrub=suspicious,
         name_for_token=surface.name_for_token,
         clock=server.clock,
+        tools=Toolbox(server),
     )

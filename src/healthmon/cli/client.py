@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from healthmon.model.errors import Conflict, HealthmonError, NotAllowed, NotFound
+from healthmon.model.errors import ConfigError, Conflict, HealthmonError, NotAllowed, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,11 @@ class Client:
 def _problem(error: urllib.error.HTTPError) -> HealthmonError:
     """RFC 9457 problem details as an exception."""
     try:
-        problem = json.loads(error.read())
+        problem = dict(json.loads(error.read()))
         text = problem.get("detail") or problem.get("title") or str(error)
-    except ValueError:
-        text = str(error)
+    except (ValueError, TypeError):
+        problem, text = {}, str(error)
+    if str(problem.get("type", "")).endswith(":bad-config"):
+        return ConfigError([f"{one['field']}: {one['message']}" for one in problem.get("errors", ())] or [text])
     kind = {401: NotAllowed, 403: NotAllowed, 404: NotFound, 409: Conflict, 400: Conflict, 422: Conflict}
     return kind.get(error.code, HealthmonError)(f"{text} (HTTP {error.code})")

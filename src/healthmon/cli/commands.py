@@ -7,17 +7,19 @@ import json
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from healthmon import __version__
-from healthmon.cli import ruletests, whatif
+from healthmon.cli import reloading, ruletests, whatif
 from healthmon.cli.frame import (
     ConfigOption,
     JsonOption,
     VerboseOption,
+    WatchOption,
     app,
     clear_errors,
     find_config,
@@ -42,6 +44,7 @@ def up(
     verbose: VerboseOption = False,
     agent: Annotated[list[str] | None, typer.Option(help="also run this declared agent here (default: local)")] = None,
     listen: Annotated[str | None, typer.Option(help="HOST:PORT of the board instead of web.listen")] = None,
+    watch: WatchOption = False,
 ) -> None:
     """Server, poller and local agent on the embedded broker and store.
 
@@ -52,9 +55,12 @@ def up(
 
     levels(verbose)
     path = find_config(config)
-    site = need_config(path) if path else default_site(today=today())
-    if listen is not None:
-        site = replace(site, web=listening(site.web, listen))
+
+    def reread() -> Any:
+        site = need_config(path) if path else default_site(today=today())
+        return site if listen is None else replace(site, web=listening(site.web, listen))
+
+    site = reread()
     local = agent if agent is not None else [a for a in ("local",) if a in site.estate.agents]
 
     def ready(url: str) -> None:
@@ -66,12 +72,15 @@ def up(
             typer.echo("no configuration: watching this host and its resolver only.")
             typer.echo("next: copy configs/minimal.yaml to ./healthmon.yaml, then `healthmon check` and `healthmon up`")
 
-    start(run_server(site, clock=SystemClock(), ready=ready, poller=True, agents=local))
+    clock = SystemClock()
+    start(run_server(site, clock=clock, ready=ready, poller=True, agents=local, reread=reread, watch=watch))
 
 
 @app.command()
 @clear_errors
-def server(config: ConfigOption = None, json_: JsonOption = False, verbose: VerboseOption = False) -> None:
+def server(
+    config: ConfigOption = None, json_: JsonOption = False, verbose: VerboseOption = False, watch: WatchOption = False
+) -> None:
     """The server alone, with the embedded broker if configured. Example: healthmon server -c site.yaml"""
     from healthmon.app.roles import run_server
 
@@ -81,17 +90,19 @@ def server(config: ConfigOption = None, json_: JsonOption = False, verbose: Verb
     def ready(url: str) -> None:
         print(json.dumps({"url": url, "pid": os.getpid()}) if json_ else f"server up: {url}/", flush=True)
 
-    start(run_server(site, clock=SystemClock(), ready=ready))
+    reread = partial(need_config, config)
+    start(run_server(site, clock=SystemClock(), ready=ready, reread=reread, watch=watch))
 
 
 @app.command()
 @clear_errors
-def poller(config: ConfigOption = None, verbose: VerboseOption = False) -> None:
+def poller(config: ConfigOption = None, verbose: VerboseOption = False, watch: WatchOption = False) -> None:
     """The poller alone: probes every target that names it. Example: healthmon poller -c site.yaml"""
     from healthmon.app.roles import run_poller
 
     levels(verbose)
-    start(run_poller(need_config(config), clock=SystemClock()))
+    reread = partial(need_config, config)
+    start(run_poller(reread(), clock=SystemClock(), reread=reread, watch=watch))
 
 
 @app.command()
@@ -324,5 +335,5 @@ def incidents(
 
 
 #: Commands that live in modules of their own.
-for name, command in (*ruletests.COMMANDS, *whatif.COMMANDS):
+for name, command in (*reloading.COMMANDS, *ruletests.COMMANDS, *whatif.COMMANDS):
     app.command(name)(clear_errors(command))

@@ -33,6 +33,7 @@ ConfigOption = Annotated[
     typer.Option("-c", "--config", help="file or folder; default $HEALTHMON_CONFIG, ./healthmon.yaml, /etc/healthmon/"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="machine-readable output")]
+WatchOption = Annotated[bool, typer.Option("--watch", help="reload when a file of the configuration changes")]
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="log at INFO")]
 
 

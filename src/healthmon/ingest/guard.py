@@ -27,13 +27,17 @@ class PatientDataGuard:
     """Admits readings. `counts` is monotone, by reason or by the pattern's name; no refused value is kept."""
 
     def __init__(self, families: Mapping[str, Family]) -> None:
+        self.counts: Counter[str] = Counter()
+        self._clean: set[str] = set()
+        self.adopt(families)
+
+    def adopt(self, families: Mapping[str, Family]) -> None:
+        """From now on these are declared. Raises ValueError for a label that is the name of an inventory tag."""
         for family in families.values():
             clash = RESERVED_TAGS & family.labels
             if clash:
                 raise ValueError(f"family {family.name}: labels {sorted(clash)} are names of inventory tags")
-        self.counts: Counter[str] = Counter()
         self._families = families
-        self._clean: set[str] = set()
 
     def admit(self, reading: Reading) -> Reading:
         """The reading without anything undeclared, suspicious or unstorable; its outcome always stays."""

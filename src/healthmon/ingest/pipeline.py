@@ -69,6 +69,12 @@ class Pipeline:
         self._declared = declared
         self.reload(estate)
 
+    def adopt(self, estate: Estate, *, families: Mapping[str, Family], declared: Declared | None) -> None:
+        """Take another configuration; nothing that was received is forgotten."""
+        self._guard.adopt(families)
+        self._declared = declared
+        self.reload(estate)
+
     def reload(self, estate: Estate) -> None:
         """Take a new site model; nothing that was received is forgotten."""
         self._estate = estate

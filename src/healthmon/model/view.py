@@ -65,6 +65,8 @@ class Health:
     mode: str  # shadow or live
     probing: bool = True
     config_ok: bool = True
+    config_refused: bool = False  # the last reload was refused
+    config_loaded_at: float = 0.0
     counters: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -59,6 +59,7 @@ class Runner:
         self._rests = Rests()
         self._schedule = Schedule()
         self._group: asyncio.TaskGroup | None = None
+        self._driver: asyncio.Task[None] | None = None
         self._jobs: dict[Key, Job] = {}
         self._looking: set[Key] = set()
         self._failing: set[Key] = set()
@@ -85,19 +86,33 @@ class Runner:
 
     async def run(self, jobs: Iterable[Job]) -> None:
         """Run all jobs on their schedules until cancelled."""
+        self._plan(jobs)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._driver = spawn(group, "schedule", self._drive(group))
+        finally:
+            self._group = self._driver = None
+
+    def replace(self, jobs: Iterable[Job]) -> None:
+        """Run these jobs from now on. One that stays keeps its turn; one that changed is asked anew next time."""
+        self._plan(jobs)
+        if self._group is not None and self._driver is not None:
+            self._driver.cancel()
+            self._driver = spawn(self._group, "schedule", self._drive(self._group))
+
+    def _plan(self, jobs: Iterable[Job]) -> None:
+        before, known = self._schedule, self._jobs
         self._jobs = {(job.target, job.check): job for job in jobs}
         self._schedule = Schedule()
+        self._failing.intersection_update(self._jobs)
         start = self._clock.mono()
         for key, job in self._jobs.items():
+            if key in known and known[key].every_s == job.every_s and self._schedule.take_over(before, key):
+                continue
             # The vantage is part of the key: forty agents that look at one server must not look together.
             offset_s = stable_offset_s(f"{self._vantage}/{key[0]}/{key[1]}", job.every_s)
             self._schedule.add(key, every_s=job.every_s, start=start, offset_s=offset_s)
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            try:
-                await self._drive(group)
-            finally:
-                self._group = None
 
     def ask(self, target: str, check: str | None = None) -> bool:
         """Probe this now (all checks of the target without `check`); the readings come out as usual.

@@ -44,6 +44,15 @@ class Schedule:
         self._slots[key] = Slot(key, every_s, first)
         self._push(key, first)
 
+    def take_over(self, other: Schedule, key: Hashable) -> bool:
+        """Go on with this key where another schedule is; False when it does not know it."""
+        slot = other._slots.get(key)
+        if slot is None:
+            return False
+        self._slots[key] = slot
+        self._push(key, slot.next_at)
+        return True
+
     def due(self, mono: float) -> list[Hashable]:
         """Keys whose time has come; one still running is skipped and counted as late."""
         ready: list[Hashable] = []
@@ -67,8 +76,10 @@ class Schedule:
         return ready
 
     def done(self, key: Hashable) -> None:
-        """The run of `key` has ended."""
-        self._slots[key].running = False
+        """The run of `key` has ended; it may have been taken off the schedule meanwhile."""
+        slot = self._slots.get(key)
+        if slot is not None:
+            slot.running = False
 
     def rest(self, key: Hashable, runs: int) -> None:
         """Leave out the next runs of `key`; 0 ends a rest. They are not late."""

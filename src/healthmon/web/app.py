@@ -9,7 +9,7 @@ from aiohttp import web
 from healthmon.model.ports import Clock, Commands, Queries
 from healthmon.model.view import Health
 from healthmon.runtime.clock import SystemClock
-from healthmon.web import actions, api, board, events, signin
+from healthmon.web import actions, api, board, events, signin, tooling
 from healthmon.web.access import add_headers, admit
 from healthmon.web.blackbox import probe
 from healthmon.web.exporter import Exporter
@@ -18,6 +18,7 @@ from healthmon.web.pages import Pages, static_handler
 from healthmon.web.problem import problems
 from healthmon.web.session import Sessions
 from healthmon.web.settings import WEB, Prober, Scrub, Web, WebSettings
+from healthmon.web.tooling import Tools
 
 BODY_MOST_BYTES = 64 * 1024
 
@@ -32,6 +33,7 @@ def make_app(
     scrub: Scrub | None = None,
     name_for_token: Callable[[str], str | None] | None = None,
     clock: Clock | None = None,
+    tools: Tools | None = None,
 ) -> web.Application:
     """The application. `health` gives live health if `queries.view().health` does not; `prober` opens /probe.
 
@@ -51,6 +53,7 @@ def make_app(
         prober=prober,
         scrub=scrub,
         name_for_token=name_for_token,
+        tools=tools,
     )
     app = web.Application(middlewares=[problems, admit], client_max_size=BODY_MOST_BYTES)
     app[WEB] = site
@@ -65,6 +68,7 @@ def add_routes(app: web.Application, site: Web) -> None:
     app.add_routes([web.get(f"/api/v1/{path}", handler) for path, handler in api.ROUTES])
     app.router.add_get("/api/v1/events", events.events, allow_head=False)
     app.add_routes(actions.routes())
+    app.add_routes(tooling.routes())
     app.add_routes(board.routes())
     app.add_routes(signin.routes())
     app.router.add_get("/metrics", metrics)

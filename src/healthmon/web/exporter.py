@@ -278,6 +278,8 @@ def put_health(families: Families, health: Health) -> None:
         "healthmon_store_queue_rows": health.store_queue,
         "healthmon_broker_up": health.broker_ok,
         "healthmon_config_ok": health.config_ok,
+        "healthmon_config_last_reload_success": not health.config_refused,
+        "healthmon_config_last_reload_timestamp_seconds": health.config_loaded_at or health.started_at,
         "healthmon_live_mode": health.mode == "live",
         "healthmon_probing_enabled": health.probing,
     }

@@ -70,6 +70,8 @@ SELF = (
     Metric("healthmon_store_queue_rows", "gauge", "Rows waiting for the store."),
     Metric("healthmon_broker_up", "gauge", "1 if the broker is connected."),
     Metric("healthmon_config_ok", "gauge", "1 if the configuration on disk is the one that runs."),
+    Metric("healthmon_config_last_reload_success", "gauge", "0 if the last reload was refused and the old one runs."),
+    Metric("healthmon_config_last_reload_timestamp_seconds", "gauge", "When the running one was read, Unix seconds."),
     Metric("healthmon_live_mode", "gauge", "1 if the site pages people, 0 in shadow mode."),
     Metric("healthmon_probing_enabled", "gauge", "0 while the stop button is pressed."),
     Metric("healthmon_exporter_series", "gauge", "Series of readings in this exposition."),

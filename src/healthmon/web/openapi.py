@@ -22,6 +22,7 @@ from healthmon.web.openapi_forms import (
     obj,
     ref,
 )
+from healthmon.web.openapi_tools import TOOL_SCHEMAS
 
 PATHS_LEFT = obj("left", "of", "exact", left=INT, of=INT, exact=BOOL)
 LABELS: Json = {"type": "object", "additionalProperties": TEXT}
@@ -110,6 +111,7 @@ SCHEMAS: dict[str, Json] = {
         store_queue=INT,
         broker_ok=BOOL,
         config_ok=BOOL,
+        config_loaded_at=TIME,
         mode=enum("shadow", "live"),
         probing=BOOL,
         ingest_rejected={"type": "object", "description": "refused messages by reason", "additionalProperties": INT},
@@ -258,6 +260,7 @@ SCHEMAS: dict[str, Json] = {
     "Resolve": obj("reason", by=NAME, reason=NOTE, impact=NOTE),
     "Merge": obj("into", by=NAME, into=TEXT),
     "Split": obj("members", by=NAME, members={"type": "array", "minItems": 1, "items": {"anyOf": [TEXT, MEMBER]}}),
+    **TOOL_SCHEMAS,
     "By": obj(by=NAME),
     "Acknowledge": obj("by", by=NAME),
 }
@@ -424,6 +427,7 @@ PATHS: dict[str, dict[str, Json]] = {
         "get": read("What a message's link is about; changes nothing", ref("TokenIncident"), TOKEN, security=False),
         "post": act("Acknowledge by a message's link", "Acknowledge", "Incident", TOKEN, security=False),
     },
+    "reload": {"post": act("Read the configuration again; a bad one is refused (422)", "Reload", "Reloaded")},
     "openapi.json": {"get": read("This document", {"type": "object"})},
 }
 

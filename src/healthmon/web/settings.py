@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from healthmon.web.idempotency import Answers
     from healthmon.web.pages import Pages
     from healthmon.web.session import Sessions
+    from healthmon.web.tooling import Tools
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -96,6 +97,7 @@ class Web:
     prober: Prober | None = None
     scrub: Scrub | None = None
     name_for_token: Callable[[str], str | None] | None = None
+    tools: Tools | None = None
     streams: set[asyncio.Timeout] = field(default_factory=set)
     matrices: dict[bool, tuple[int, float, Matrix]] = field(default_factory=dict)
     errors: int = 0

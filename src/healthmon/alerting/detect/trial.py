@@ -64,6 +64,7 @@ class Trial:
         """A word of an agent: `up`, or `stopped`."""
         self._presence[agent] = (state, now)
         self.desk.heard(agent, state, now)
+        self._note(now)
 
     def pass_time(self, until: float) -> None:
         """Holds, keeps and silence, each at its moment."""

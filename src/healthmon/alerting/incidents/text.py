@@ -55,6 +55,7 @@ DEFAULT_TEXT: Mapping[str, str] = {
     "entry_merged": "Merged into {incident}",
     "entry_absorbed": "Took in {incident}",
     "entry_moved": "{count} fail by themselves and have an incident of their own",
+    "entry_unwatched": "{targets}: not watched any more, the configuration has changed. Whether it works is not known",
     "entry_resolved": "Resolved by itself after {minutes} minutes without a new failure",
 }
 _LINES_SHOWN = 6

@@ -108,7 +108,10 @@ class Dispatcher:
         self._on_result = on_result
         self._concurrency = concurrency
         self._ack_link = ack_link
+        self._limit = limit
         self._lanes = {name: _Lane(limit) for name in channels}
+        self._gone: frozenset[str] = frozenset()
+        self._group: asyncio.TaskGroup | None = None
         self._refused: asyncio.Queue[tuple[Notice, str]] = asyncio.Queue()
         self._known: set[str] = set()  # keys queued or being sent
         self._began: dict[str, float] = {}  # key -> monotonic seconds of its first attempt
@@ -132,7 +135,7 @@ class Dispatcher:
             notice = _resumed(notice)
             self._known.add(notice.key)
             self._idle.clear()
-            lane = self._lanes.get(notice.channel)
+            lane = None if notice.channel in self._gone else self._lanes.get(notice.channel)
             if lane is None:
                 self._refused.put_nowait((notice, "no such channel"))
             elif not lane.add(notice):
@@ -149,11 +152,26 @@ class Dispatcher:
             async with asyncio.TaskGroup() as group:
                 spawn(group, "notify refused", self._bury())
                 spawn(group, "notify journal", self._write_again())
+                self._group = group
                 for name, lane in self._lanes.items():
-                    for number in range(self._concurrency):
-                        spawn(group, f"notify {name} {number}", self._work(group, name, lane))
+                    self._man(group, name, lane)
         finally:
+            self._group = None
             await self._close()
+
+    def adopt(self, channels: Mapping[str, Notifier]) -> None:
+        """Other channels from now on. What waits for one that is gone is still sent by it; nothing new goes there."""
+        self._gone = frozenset(self._lanes) - frozenset(channels)
+        self._channels = {**self._channels, **channels}
+        for name in channels:
+            if name not in self._lanes:
+                self._lanes[name] = _Lane(self._limit)
+                if self._group is not None:
+                    self._man(self._group, name, self._lanes[name])
+
+    def _man(self, group: asyncio.TaskGroup, name: str, lane: _Lane) -> None:
+        for number in range(self._concurrency):
+            spawn(group, f"notify {name} {number}", self._work(group, name, lane))
 
     async def idle(self) -> None:
         """Wait until nothing is queued, being sent or waiting for another try."""

@@ -80,7 +80,8 @@ def _ending(incident: Incident, why: Why, zone: ZoneInfo) -> str:
     at = incident.mitigated_at if why is Why.MITIGATED else incident.resolved_at
     when = clock_text(at, zone) if at is not None else "just now"
     if why is Why.RESOLVED:
-        return f"Closed at {when}."
+        unwatched = [entry.text for entry in incident.timeline if entry.what == "unwatched"]
+        return f"Closed at {when}. {unwatched[-1]}." if unwatched else f"Closed at {when}."
     if mitigated_by_person(incident):
         return f"IT reports working again since {when}; keep using paper until the nurse in charge says stop."
     return f"Reachable again since {when}; keep using paper until the nurse in charge says stop."

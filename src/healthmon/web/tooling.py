@@ -1,0 +1,69 @@
+"""Routes of the tools: reload of the configuration, readings from elsewhere, and questions about the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+from aiohttp import web
+
+from healthmon.model.errors import ConfigError
+from healthmon.web.actions import Name, acting_name, check_person, read_body
+from healthmon.web.problem import Problem
+from healthmon.web.settings import WEB
+
+Said = Mapping[str, Any]
+
+
+class Tools(Protocol):
+    """What the tools ask of the server. Raises ConfigError, NotFound, Problem, JournalDown, StoreDown."""
+
+    async def reload(self, by: str) -> Said: ...
+
+
+class Reload(msgspec.Struct, forbid_unknown_fields=True):
+    """Who asks."""
+
+    by: Name | None = None
+
+
+async def reload(request: web.Request) -> web.Response:
+    """Read the configuration again; a bad one is refused whole, with every problem."""
+    site = request.app[WEB]
+
+    async def act() -> web.Response:
+        body = await read_body(request, Reload)
+        by = acting_name(request, body.by)
+        check_person(site.scrub, by)
+        try:
+            return web.json_response(await tools_of(request).reload(by))
+        except ConfigError as error:
+            raise bad_config(error) from None
+
+    return await site.answers.once(request, act)
+
+
+def bad_config(error: ConfigError) -> Problem:
+    """The running configuration stays; each problem with its place."""
+    errors = [{"field": spot, "message": message} for spot, message in map(_placed, error.problems)]
+    detail = f"the configuration on disk has {len(errors)} problem{'s' * (len(errors) != 1)}; the one that runs stays"
+    return Problem(422, "bad-config", detail, errors=errors)
+
+
+def tools_of(request: web.Request) -> Tools:
+    """The tools of this server; raises 404 where there are none."""
+    tools = request.app[WEB].tools
+    if tools is None:
+        raise Problem(404, "not-found", "this server does not offer it")
+    return tools
+
+
+def _placed(line: str) -> tuple[str, str]:
+    """`file:line:col: message` in two."""
+    spot, colon, message = line.partition(": ")
+    return (spot, message) if colon else ("", line)
+
+
+def routes() -> list[web.RouteDef]:
+    return [web.post("/api/v1/reload", reload)]
