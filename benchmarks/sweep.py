@@ -22,14 +22,11 @@ from urllib.parse import quote
 import yaml
 
 from benchmarks.asking import ask_all
+from benchmarks.lanes import lanes
 from benchmarks.measuring import certificate, child, free_port, need, nginx
 from benchmarks.pairs import Contender, Round, compare, timed
-from healthmon.model.plan import Job, Rates, Safety
-from healthmon.model.sample import Outcome
-from healthmon.probes import load_probe
+from healthmon.model.plan import Job
 from healthmon.probes.echo import EchoSockets, Flight
-from healthmon.probes.guard import Guard
-from healthmon.probes.runner import Runner
 from healthmon.runtime.clock import SystemClock
 
 ADDRESSES = [str(IPv4Address("127.1.0.1") + number) for number in range(10_000)]
@@ -45,25 +42,6 @@ def main() -> None:
     if need("nginx"):
         for scheme in PROBES:
             asyncio.run(web(scheme))
-
-
-def lanes(jobs: list[Job], width: int) -> Callable[[], Awaitable[int]]:
-    """Rounds of the same checks by the same runner, as a poller looks at its targets again and again."""
-    probe, clock = load_probe(jobs[0].kind), SystemClock()
-    guard = Guard(Safety(rates=Rates(1e6, 1e6, 1e6)), clock)
-    runner = Runner(vantage="bench", guard=guard, clock=clock, probes=lambda _: probe, on_reading=lambda _: None)
-
-    async def one_round() -> int:
-        waiting, outcomes = iter(jobs), []
-
-        async def lane() -> None:
-            for job in waiting:
-                outcomes.append((await runner.run_once(job)).outcome)
-
-        await asyncio.gather(*(lane() for _ in range(width)))
-        return outcomes.count(Outcome.OK)
-
-    return one_round
 
 
 # ICMP
