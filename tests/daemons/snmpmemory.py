@@ -10,6 +10,9 @@ from typing import Any
 from healthmon.model.sample import Reason
 from healthmon.probes.snmp_client import Device, SnmpTrouble
 
+#: Rows of one answer.
+PAGE = 3
+
 
 @dataclass
 class Memory:
@@ -48,9 +51,8 @@ class MemoryCursor:
     rows: list[tuple[str, Any]]
     stalls: bool
 
-    async def next(self) -> tuple[str, Any] | None:
-        if self.rows:
-            return self.rows.pop(0)
-        if self.stalls:
+    async def page(self) -> Sequence[tuple[str, Any]]:
+        page, self.rows = self.rows[:PAGE], self.rows[PAGE:]
+        if not page and self.stalls:
             raise SnmpTrouble(Reason.TIMEOUT, "no answer")
-        return None
+        return page

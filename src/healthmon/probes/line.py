@@ -14,6 +14,7 @@ from typing import Protocol
 
 from healthmon.model.sample import Reason
 from healthmon.probes.connect import Streams, Trust, hang_up, open_streams, tls_object
+from healthmon.probes.readiness import Readiness
 from healthmon.probes.reasons import Finding
 
 _READ = (BlockingIOError, InterruptedError, ssl.SSLWantReadError)
@@ -62,11 +63,9 @@ class SocketLine:
     def __init__(self, sock: socket.socket) -> None:
         self.peer: ssl.SSLObject | ssl.SSLSocket | None = sock if isinstance(sock, ssl.SSLSocket) else None
         self._socket = sock
-        self._loop = asyncio.get_running_loop()
+        self._readiness = Readiness(sock.fileno())
         self._unsent = b""
         self._broken: OSError | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._watched = False
 
     async def shake_hands(self, secured: ssl.SSLSocket) -> None:
         """The client's side of a TLS handshake. Raises ssl.SSLError, OSError, Finding(tls_handshake)."""
@@ -74,9 +73,9 @@ class SocketLine:
             try:
                 return secured.do_handshake()
             except ssl.SSLWantReadError:
-                await self._ready()
+                await self._readiness.wait()
             except ssl.SSLWantWriteError:
-                await self._ready(writable=True)
+                await self._readiness.wait(writable=True)
             except ssl.SSLEOFError:
                 raise Finding(Reason.TLS_HANDSHAKE, "closed during the TLS handshake") from None
 
@@ -90,17 +89,16 @@ class SocketLine:
                     raise self._broken
                 return got
             except _READ:
-                await self._ready(writable=bool(self._unsent))
+                await self._readiness.wait(writable=bool(self._unsent))
             except ssl.SSLWantWriteError:
-                await self._ready(writable=True)
+                await self._readiness.wait(writable=True)
 
     def write(self, data: bytes) -> None:
         self._unsent += data
         self._send()
 
     def hang_up(self) -> None:
-        if self._watched:
-            self._loop.remove_reader(self._socket.fileno())
+        self._readiness.close()
         self._socket.close()
 
     def _send(self) -> None:
@@ -111,29 +109,6 @@ class SocketLine:
                 return
             except OSError as error:  # what the peer said before it hung up is still to be read
                 self._unsent, self._broken = b"", error
-
-    async def _ready(self, *, writable: bool = False) -> None:
-        """Until something can be read (or written, too)."""
-        number = self._socket.fileno()
-        self._waiter = self._loop.create_future()
-        if not self._watched:
-            self._watched = True
-            self._loop.add_reader(number, self._wake)
-        if writable:
-            self._loop.add_writer(number, self._wake)
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-            if writable:
-                self._loop.remove_writer(number)
-
-    def _wake(self) -> None:
-        if self._waiter is None:  # nobody waits: be quiet until somebody does
-            self._watched = False
-            self._loop.remove_reader(self._socket.fileno())
-        elif not self._waiter.done():
-            self._waiter.set_result(None)
 
 
 async def open_line(sock: socket.socket, trust: Trust | None = None, server_name: str | None = None) -> Line:

@@ -267,6 +267,9 @@ def _samples(ready: _Prepared, reads: Reads, take: Take) -> list[Sample]:
     for number, (table, _) in enumerate(reads.tables):
         rows = take.indexes.get(number, [])
         samples += table_samples(table, rows, take.answers, ready.counters, choices)
+    families = [part.family for part in reads.scalars] + [table.family for table, _ in reads.tables]
+    if len({*families, SYSTEM}) > len(families):
+        return samples  # nobody says what another says
     once: dict[tuple[str, str, tuple[str, ...]], Sample] = {}
     for sample in samples:
         once.setdefault((sample.family, sample.field, tuple(sample.labels.values())), sample)

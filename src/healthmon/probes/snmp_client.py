@@ -61,8 +61,8 @@ class Device:
 class Cursor(Protocol):
     """A place in a column."""
 
-    async def next(self) -> tuple[str, SnmpValue] | None:
-        """The next (OID, value), None at the end. After SnmpTrouble it may be called again."""
+    async def page(self) -> Sequence[tuple[str, SnmpValue]]:
+        """The next (OID, value) pairs, none at the end. After SnmpTrouble it may be called again."""
         ...
 
 
@@ -136,25 +136,29 @@ async def read_column(session: SnmpSession, oid: str, *, retries: int, most: int
     last: tuple[int, ...] = ()
     while True:
         try:
-            row = await _next(cursor, retries=retries)
+            page = await _page(cursor, retries=retries)
         except SnmpTrouble as trouble:
             return Column(tuple(rows), trouble)
-        if row is None or not row[0].startswith(prefix):
+        if not page:
             return Column(tuple(rows))
-        index = row[0][len(prefix) :]
-        here = tuple(map(int, index.split(".")))
-        if here <= last:
-            return Column(tuple(rows), SnmpTrouble(Reason.BAD_RESPONSE, f"OIDs do not increase after {oid}.{index}"))
-        if len(rows) >= most:
-            return Column(tuple(rows), SnmpTrouble(Reason.TOO_LARGE, f"more than {most} rows under {oid}"))
-        rows.append((index, row[1]))
-        last = here
+        for name, value in page:
+            if not name.startswith(prefix):
+                return Column(tuple(rows))
+            index = name[len(prefix) :]
+            here = tuple(map(int, index.split("."))) if "." in index else (int(index),)
+            if here <= last:
+                odd = SnmpTrouble(Reason.BAD_RESPONSE, f"OIDs do not increase after {oid}.{index}")
+                return Column(tuple(rows), odd)
+            if len(rows) >= most:
+                return Column(tuple(rows), SnmpTrouble(Reason.TOO_LARGE, f"more than {most} rows under {oid}"))
+            rows.append((index, value))
+            last = here
 
 
-async def _next(cursor: Cursor, *, retries: int) -> tuple[str, SnmpValue] | None:
+async def _page(cursor: Cursor, *, retries: int) -> Sequence[tuple[str, SnmpValue]]:
     for left in range(retries, -1, -1):
         try:
-            return await cursor.next()
+            return await cursor.page()
         except SnmpTrouble as trouble:
             if trouble.reason is not Reason.TIMEOUT or not left:
                 raise

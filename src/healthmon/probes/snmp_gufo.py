@@ -9,13 +9,14 @@ import resource
 import socket
 import struct
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from healthmon.model.ports import Clock
 from healthmon.model.sample import Reason
+from healthmon.probes.readiness import Readiness
 from healthmon.probes.reasons import Fault, explain
 from healthmon.probes.snmp_client import Credentials, Cursor, Device, SnmpTooBig, SnmpTrouble, SnmpValue
 
@@ -64,8 +65,11 @@ class GufoClient:
     async def session(self, device: Device) -> AsyncIterator[GufoSession]:
         """A kept session, or a new one; kept again only when nothing went wrong."""
         session = GufoSession(device, kept=self._take(device), clock=self._clock)
-        await session.ready()
-        yield session
+        try:
+            await session.ready()
+            yield session
+        finally:
+            session.close()
         if session.sound:
             self._put(device, session.inner)
 
@@ -100,6 +104,8 @@ class GufoSession:
         self.sound = True
         self._device = device
         self._proven = kept is None
+        self._clock = clock
+        self._readiness: Readiness | None = None
         rested_s = clock.mono() - kept.used_at if kept else 0.0
         self._stale = device.credentials.version == "3" and rested_s > REFRESH_AFTER_S
 
@@ -111,35 +117,64 @@ class GufoSession:
     async def get(self, oids: Sequence[str]) -> dict[str, SnmpValue]:
         wanted = list(oids)
         try:
-            found = await self._ask(lambda inner: inner.get_many(wanted))
+            found = await self._get_many(wanted)
         except SnmpTrouble:
             if self._proven:
                 raise
             await self._open()
-            found = await self._ask(lambda inner: inner.get_many(wanted))
+            found = await self._get_many(wanted)
         self._proven = True
         if not found and len(wanted) > 1:
             raise SnmpTooBig  # gufo hides the error-status: tooBig looks like "none of these", so ask for less
         return {oid: value for oid, value in found.items() if value is not None}
 
+    async def _get_many(self, wanted: list[str]) -> Any:
+        sock = self.inner._sock
+        return await self.exchange(lambda: sock.send_get_many(wanted), sock.recv_get_many)
+
     def column(self, oid: str) -> Cursor:
-        return _GufoCursor(self, self.inner.getbulk(oid, self._device.max_repetitions))
+        from gufo.snmp._fast import GetIter
+
+        return _GufoCursor(self, GetIter(oid, self._device.max_repetitions))
 
     async def _open(self) -> None:
         self._proven = True
+        self.close()
         self.inner = _open_session(self._device)
         for left in range(self._device.retries, -1, -1):
             try:
-                await self._ask(lambda inner: inner.refresh())
+                await self._ask(self.inner.refresh())
                 self.sound = True
                 return
             except SnmpTrouble as trouble:
                 if trouble.reason is not Reason.TIMEOUT or not left:
                     raise
 
-    async def _ask(self, call: Any) -> Any:
+    async def exchange(self, send: Callable[[], object], receive: Callable[[], Any]) -> Any:
+        """One request and its answer, waited for with less ado than gufo's own client makes. Raises SnmpTrouble."""
+        return await self._ask(self._exchange(send, receive))
+
+    async def _exchange(self, send: Callable[[], object], receive: Callable[[], Any]) -> Any:
+        if self._readiness is None:
+            self._readiness = Readiness(self.inner._fd)
+        end = self._clock.mono() + self._device.timeout_s
+        await self.inner._send(send)
+        while await self._readiness.wait_for(max(0.0, end - self._clock.mono()), self._clock):
+            try:
+                return receive()
+            except BlockingIOError:
+                continue
+        raise TimeoutError
+
+    def close(self) -> None:
+        """Watch the socket no more."""
+        if self._readiness is not None:
+            self._readiness.close()
+            self._readiness = None
+
+    async def _ask(self, call: Awaitable[Any]) -> Any:
         try:
-            return await call(self.inner)
+            return await call
         except StopAsyncIteration:
             return None
         except BaseException as error:  # cancellation included: an answer may still be on its way
@@ -151,13 +186,22 @@ class GufoSession:
 
 
 class _GufoCursor:
-    def __init__(self, session: GufoSession, rows: Any) -> None:
-        self._session = session
-        self._rows = rows
+    """The end of the column, or of everything, is a None in gufo's last page."""
 
-    async def next(self) -> tuple[str, SnmpValue] | None:
-        row: tuple[str, SnmpValue] | None = await self._session._ask(lambda _: self._rows.__anext__())
-        return row
+    def __init__(self, session: GufoSession, place: Any) -> None:
+        self._session = session
+        self._place = place
+        self._ended = False
+
+    async def page(self) -> Sequence[tuple[str, SnmpValue]]:
+        if self._ended:
+            return ()
+        sock = self._session.inner._sock
+        page = await self._session.exchange(
+            lambda: sock.send_get_bulk(self._place), lambda: sock.recv_get_bulk(self._place)
+        )
+        self._ended = not page or None in page
+        return [row for row in page or () if row is not None]
 
 
 def _open_session(device: Device) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -158,17 +157,20 @@ class _PysnmpCursor:
         self._session = session
         self._prefix = oid + "."
         self._after = oid
-        self._rows: deque[tuple[str, Any]] = deque()
+        self._ended = False
 
-    async def next(self) -> tuple[str, SnmpValue] | None:
-        if not self._rows:
-            self._rows.extend(await self._session.page(self._after))
-            if not self._rows:
-                return None
-            self._after = self._rows[-1][0]
-        oid, raw = self._rows.popleft()  # values are translated only as far as the column goes
-        value = value_of(raw) if oid.startswith(self._prefix) else None
-        return None if value is None else (oid, value)
+    async def page(self) -> Sequence[tuple[str, SnmpValue]]:
+        rows: list[tuple[str, SnmpValue]] = []
+        if self._ended:
+            return rows
+        for oid, raw in await self._session.page(self._after):
+            value = value_of(raw) if oid.startswith(self._prefix) else None
+            if value is None:  # values are translated only as far as the column goes
+                self._ended = True
+                break
+            rows.append((oid, value))
+            self._after = oid
+        return rows
 
 
 def _settle(engine: Any, handle: Any, error: Any, status: Any, index: Any, binds: Any, answer: Any) -> None:

@@ -48,7 +48,8 @@ class Answers:
         self.read_at[oid] = mono
 
     def value(self, oid: str, index: str) -> SnmpValue | None:
-        return self.columns.get(oid, {}).get(index)
+        column = self.columns.get(oid)
+        return None if column is None else column.get(index)
 
 
 def plain_text(raw: SnmpValue | None) -> str:
@@ -99,7 +100,7 @@ def wanted(name: str, patterns: tuple[str, ...]) -> bool:
 
 def holds(conditions: tuple[Condition, ...], index: str, answers: Answers) -> bool:
     """Whether all conditions are met. A value that is not there is none of those named."""
-    return all(_holds(one, index, answers) for one in conditions)
+    return not conditions or all(_holds(one, index, answers) for one in conditions)
 
 
 def _holds(one: Condition, index: str, answers: Answers) -> bool:
@@ -186,31 +187,54 @@ def row_values(fields: tuple[PackField, ...], row: Row, counters: Counters) -> d
     """Field -> value for one row, in the order in which fields can name each other."""
     found: dict[str, float] = {}
     words: dict[str, Value] = {}
-    for one in sorted(fields, key=_turn):
+    order = _order(fields)
+    for one in order.fields:
         if isinstance(one, State):
             words |= _state(one, row)
             continue
         if isinstance(one, Sum):  # before sums stand on them
-            _disbelieve(fields, found)
-        value = _number_of(one, row, counters, found)
+            _disbelieve(order.parts, found)
+        value = _gauge(one, row, found) if isinstance(one, Gauge) else _number_of(one, row, counters, found)
         if value is not None and _finite(value) is not None:
             found[one.name] = value
-    _disbelieve(fields, found)
-    hidden = {one.name for one in fields if one.hide}
-    return {name: value for name, value in (found | words).items() if name not in hidden}
+    _disbelieve(order.parts, found)
+    return {name: value for name, value in (found | words).items() if name not in order.hidden}
 
 
-def _disbelieve(fields: tuple[PackField, ...], found: dict[str, float]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Fields in the order in which they can name each other; worked out once for all rows of all devices."""
+
+    given: tuple[PackField, ...]
+    fields: tuple[PackField, ...]
+    parts: tuple[Ratio, ...]
+    hidden: frozenset[str]
+
+
+#: By the identity of the fields; each entry holds them, so that no others can have their id.
+_orders: dict[int, _Order] = {}
+
+
+def _order(fields: tuple[PackField, ...]) -> _Order:
+    known = _orders.get(id(fields))
+    if known is None:
+        if len(_orders) >= 2000:
+            _orders.clear()
+        parts = tuple(one for one in fields if isinstance(one, Ratio) and one.part)
+        hidden = frozenset(one.name for one in fields if one.hide)
+        known = _orders[id(fields)] = _Order(fields, tuple(sorted(fields, key=_turn)), parts, hidden)
+    return known
+
+
+def _disbelieve(parts: tuple[Ratio, ...], found: dict[str, float]) -> None:
     """A part that is more than its whole: neither is known."""
-    for one in fields:
-        if isinstance(one, Ratio) and one.part and found.get(one.of, 0.0) > found.get(one.to, float("inf")):
+    for one in parts:
+        if found.get(one.of, 0.0) > found.get(one.to, float("inf")):
             del found[one.of], found[one.to]
 
 
 def _number_of(one: PackField, row: Row, counters: Counters, found: Mapping[str, float]) -> float | None:
     match one:
-        case Gauge():
-            return _gauge(one, row, found)
         case Rate():
             return _rate(one, row, counters, found)
         case Ratio():
@@ -236,9 +260,11 @@ def _gauge(one: Gauge, row: Row, found: Mapping[str, float]) -> float | None:
     if one.times is not None and one.times not in found:
         return None
     for source in one.sources:
-        if not holds(source.when, row.index, row.answers):
+        if source.when and not holds(source.when, row.index, row.answers):
             continue
         value = _reading_of(one, source, row)
+        if value is not None and one.times is None and not one.minus_rows:
+            return value
         if value is not None:
             value -= sum(_reading_of(one, source, other) or 0.0 for other in _rows_named(one.minus_rows, row))
             return value * (found[one.times] if one.times else 1.0) if value >= 0.0 or not one.minus_rows else None
@@ -255,11 +281,13 @@ def _reading_of(one: Gauge, source: Source, row: Row) -> float | None:
         if plain in one.ignore:
             return None
         return one.codes.get(code_of(int(plain) if plain is not None else raw), one.other)
-    plain = number(raw, one.find)
+    plain = raw if type(raw) is int else number(raw, one.find)
     if plain is None or plain in one.ignore or not within(plain, one.least, one.most):
         return None
     if source.step is not None and plain % source.step:
         return None
+    if source.si is None and source.precision is None:
+        return plain * source.scale + source.offset
     exponent = _exponent(source, row)
     return None if exponent is None else plain * 10.0**exponent * source.scale + source.offset
 
