@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from healthmon.alerting.oncall.waking import DEFAULT_WAKING, Waking
 from healthmon.model.incident import Ask, Notice
 from healthmon.model.journal import Changes
+from healthmon.model.mute import MuteSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class EngineSettings:
     late_after_s: float = 60.0
     server: str = "poller"
     waking: Waking = DEFAULT_WAKING
+    mutes: MuteSettings = MuteSettings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import msgspec
 from healthmon.model.alert import Alert, Phase
 from healthmon.model.incident import Entry, Incident, LedgerRow, Notice, NoticeResult
 from healthmon.model.journal import Changes, Epoch
+from healthmon.model.mute import MuteEvent
 from healthmon.model.sample import Reading
 
 _FINAL = frozenset({NoticeResult.SENT, NoticeResult.ACKNOWLEDGED, NoticeResult.DEAD})
@@ -24,6 +25,9 @@ _STAGE = {
     NoticeResult.SENT: 2_000_000,
     NoticeResult.ACKNOWLEDGED: 3_000_000,
 }
+#: The audit kind under which it is kept that a person took an incident, or a ward reported it; by these entries.
+REAL = "ledger_real"
+_TAKEN = frozenset({"ack", "own", "report"})
 #: The word a notice carries on disk while it is on the wire; a restart that finds it must mark the repeat.
 SENDING = "sending"
 
@@ -65,6 +69,8 @@ class Writer:
             self._notice(db, notice, changes.at)
         for row in changes.ledger:
             self._ledger(db, row)
+        for event in changes.mutes:
+            self._mute(db, event)
         self._epochs(db, changes.epochs)
         db.executemany(_PRESENCE, [(agent, state, at) for agent, (state, at) in changes.presence.items()])
         db.executemany(_MEMORY, [(key, body) for key, body in changes.memory.items() if body])
@@ -110,6 +116,8 @@ class Writer:
                 body = self._json.encode(entry)
                 key = f"{incident.id}|{hashlib.sha256(body).hexdigest()[:16]}"
                 db.execute(_EVENT, (entry.at, "timeline", incident.id, key, body))
+                if entry.what in _TAKEN and entry.by != "healthmon":
+                    self._real(db, incident, entry)
 
     def _notice(self, db: sqlite3.Connection, notice: Notice, at: float) -> None:
         head = self._json.encode(replace(notice, body={}))
@@ -122,6 +130,17 @@ class Writer:
     def _ledger(self, db: sqlite3.Connection, row: LedgerRow) -> None:
         key = f"{row.incident}|{row.key}|{row.cause}"
         db.execute(_EVENT, (row.at, "ledger", row.incident, key, self._json.encode(row)))
+
+    def _mute(self, db: sqlite3.Connection, event: MuteEvent) -> None:
+        """One line for each revision, never written again; attempts that were refused have no revision."""
+        key = f"{event.id}|{event.revision}" if event.revision else None
+        db.execute(_EVENT, (event.at, "mute", None, key, self._json.encode(event)))
+
+    def _real(self, db: sqlite3.Connection, incident: Incident, entry: Entry) -> None:
+        """A person took it: whatever page of it was held back before was about something real."""
+        body = {"by": entry.by, "how": entry.what}
+        key = f"{incident.id}|{entry.at:.3f}"
+        self.event(db, at=entry.at, kind=REAL, incident=incident.id, body=body, key=key)
 
     def _epochs(self, db: sqlite3.Connection, epochs: Iterable[Epoch]) -> None:
         db.executemany(_EPOCH, [(e.agent, e.epoch, self._json.encode(e)) for e in epochs])

@@ -9,6 +9,7 @@ from typing import Any
 
 from healthmon.model.alert import AlertKey, Effect
 from healthmon.model.ask import Ask as Ask  # part of this vocabulary; a module of its own keeps agents thin
+from healthmon.model.mute import HeldBy
 
 
 class IncidentKind(StrEnum):
@@ -129,6 +130,8 @@ class Incident:
     milder_since: float | None = None  # since when it would be milder; it falls after it has stood for a while
     episode: int = 1  # one more each time it comes back after it was mitigated
     timeline: tuple[Entry, ...] = ()
+    changes_open: tuple[str, ...] = ()  # changes in whose window something in it began, the nearest first
+    silenced: tuple[HeldBy, ...] = ()  # what holds its pages back now; it is on the board all the same
 
     @property
     def open(self) -> bool:
@@ -145,6 +148,7 @@ class Why(StrEnum):
     ESCALATED = "escalated"
     MITIGATED = "mitigated"
     RESOLVED = "resolved"
+    MUTE = "mute"  # about a silence or a change itself, never about an incident
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +206,11 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """One page that was not sent, and why: shadow mode, behind a root, presence, severity not woken."""
+    """One page that was not sent, and why: shadow mode, behind a root, silenced, presence, severity not woken.
+
+    what: what it would have said; evidence: what was seen; expires_at: when the cause ends by itself; mute: its id;
+    real_at, real_how: a person took the incident, or a ward reported it, after the page was held back.
+    """
 
     at: float
     incident: str
@@ -210,6 +218,25 @@ class LedgerRow:
     who: str
     cause: str  # shadow, behind_root, out_of_hours, clean_stop, single_device, no_policy, ...
     because: str
+    what: str = ""
+    evidence: str = ""
+    expires_at: float | None = None
+    mute: str = ""
+    real_at: float | None = None
+    real_how: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFilter:
+    """Which lines of the ledger are wanted; None means any. `real`: only those that turned out to be real."""
+
+    cause: str | None = None
+    incident: str | None = None
+    who: str | None = None
+    mute: str | None = None
+    since: float | None = None
+    until: float | None = None
+    real: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from healthmon.model.alert import Alert, AlertKey
 from healthmon.model.incident import Incident, LedgerRow, Notice
+from healthmon.model.mute import MuteEvent
 from healthmon.model.sample import Reading
 
 Ranges = tuple[tuple[int, int], ...]
@@ -44,6 +45,7 @@ class Changes:
     epochs: tuple[Epoch, ...] = ()
     presence: Mapping[str, tuple[str, float]] = field(default_factory=dict)  # agent -> (state, at)
     memory: Mapping[str, bytes] = field(default_factory=dict)  # windows, baselines; an empty value means: forget it
+    mutes: tuple[MuteEvent, ...] = ()  # append-only
 
     def empty(self) -> bool:
         """Nothing to write."""
@@ -56,6 +58,7 @@ class Changes:
             or self.epochs
             or self.presence
             or self.memory
+            or self.mutes
         )
 
 
@@ -71,4 +74,5 @@ class Restored:
     epochs: Mapping[tuple[str, str], Epoch] = field(default_factory=dict)
     presence: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     memory: Mapping[str, bytes] = field(default_factory=dict)
+    mutes: tuple[MuteEvent, ...] = ()  # the whole audit, oldest first
     ledgered: frozenset[str] = frozenset()  # keys of ledger rows already written for open incidents

@@ -11,7 +11,8 @@ from healthmon.model.plan import Job
 from healthmon.model.sample import Query, Reading, Row, Series, Written
 
 if TYPE_CHECKING:  # every agent loads this module, and none of them needs incidents, views and estates
-    from healthmon.model.incident import Command, Incident, LedgerRow, Notice
+    from healthmon.model.incident import Command, Incident, LedgerFilter, LedgerRow, Notice
+    from healthmon.model.mute import Mute, MuteCommand, MuteEvent, Preview, Standing
     from healthmon.model.view import View
 
 
@@ -144,13 +145,27 @@ class Queries(Protocol):
 
     async def notices(self, incident: str) -> Sequence[Notice]: ...
 
-    async def ledger(self, limit: int, before: float | None = None) -> Sequence[LedgerRow]: ...
+    async def ledger(
+        self, limit: int, before: float | None = None, wanted: LedgerFilter | None = None
+    ) -> Sequence[LedgerRow]: ...
+
+    async def preview(self, mute: Mute) -> Preview:
+        """What a silence or change would hide if it were in force now."""
+        ...
+
+    async def mute_events(self, mute: str) -> Sequence[MuteEvent]:
+        """The audit of one silence or change, oldest first."""
+        ...
 
 
 class Commands(Protocol):
     """What surfaces may do. Raises NotFound, Conflict, NotAllowed."""
 
     async def act(self, command: Command) -> Incident: ...
+
+    async def mute(self, command: MuteCommand) -> Standing:
+        """A person makes, extends, ends or reviews a silence or a change; the answer comes after the commit."""
+        ...
 
     async def probing(self, *, resume: bool, by: str) -> None: ...
 

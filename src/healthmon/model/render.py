@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from healthmon.model.incident import ImpactLine, Incident, Member, Notice
+from healthmon.model.mute import HeldBy
 
 
 def rfc3339(at: float | None) -> str | None:
@@ -58,6 +59,16 @@ def notice_json(notice: Notice) -> dict[str, Any]:
     }
 
 
+def held_json(held: HeldBy) -> dict[str, Any]:
+    return {
+        "id": held.id,
+        "kind": held.kind,
+        "by": held.owner,
+        "reason": held.reason,
+        "until": rfc3339(held.until),
+    }
+
+
 def incident_json(incident: Incident, notices: Iterable[Notice] = ()) -> dict[str, Any]:
     """The incident of CONTRACT section 3. Pure; times RFC 3339 UTC."""
     root = None
@@ -103,7 +114,8 @@ def incident_json(incident: Incident, notices: Iterable[Notice] = ()) -> dict[st
         "resolved_at": rfc3339(incident.resolved_at),
         "merged_into": incident.merged_into,
         "team": incident.team,
-        "changes_open": [],
+        "changes_open": list(incident.changes_open),
+        "silenced": [held_json(one) for one in incident.silenced],
         "notices": [notice_json(notice) for notice in notices],
         "timeline": [{"at": rfc3339(e.at), "what": e.what, "text": e.text, "by": e.by} for e in incident.timeline],
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from healthmon.model.alert import Alert
 from healthmon.model.incident import Incident, LedgerRow, Paths, ServiceState
+from healthmon.model.mute import Standing
 from healthmon.model.sample import Outcome, Reading
 from healthmon.model.topology import Estate
 
@@ -85,3 +86,4 @@ class View:
     agents: Mapping[str, AgentStatus]
     health: Health
     ledger: tuple[LedgerRow, ...] = ()
+    mutes: tuple[Standing, ...] = ()  # silences and changes, those in force first

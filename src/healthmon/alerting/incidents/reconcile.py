@@ -243,7 +243,9 @@ class Reconciler:
             else:
                 cause, because = "same_incident", "part of an incident that is already told of"
             key = f"{alert.key}#{alert.fired_at or alert.since:.3f}"
-            self.done.ledger.append(LedgerRow(self.now, incident.id, key, "nobody", cause, because))
+            seen = f"{alert.key.check} {alert.reason.value if alert.reason else alert.effect.value}"
+            row = LedgerRow(self.now, incident.id, key, "nobody", cause, because, what=str(alert.key), evidence=seen)
+            self.done.ledger.append(row)
 
     def _noted(self, incident: Incident, what: str, text: str) -> Incident:
         return noted(incident, Entry(self.now, what, text))

@@ -42,6 +42,14 @@ def areas_hit(incident: Incident) -> frozenset[str]:
     return frozenset(line.area for line in incident.impact if line.state in states)
 
 
+def evidence_of(incident: Incident) -> str:
+    """What was seen, in a line: the first few members that speak for themselves."""
+    failing = [member for member in incident.members if member.cleared_at is None] or list(incident.members)
+    own = [member for member in failing if member.behind is None] or failing
+    seen = [f"{m.key.target} {m.key.check} {m.reason or m.effect.value} (seen by {m.key.vantage})" for m in own[:3]]
+    return "; ".join(seen) + (f"; {len(own) - 3} more" if len(own) > 3 else "")
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """`told`: notices of this incident and of those it absorbed, in the order in which they were decided."""
@@ -138,7 +146,16 @@ class Case:
     def row(self, cause: str, *, who: str, because: str, key: str | None = None) -> LedgerRow:
         """A page that is not sent; the key defaults to one per cause, episode and severity."""
         key = key or notice_key(self.incident.id, self.episode, cause, self.incident.severity)
-        return LedgerRow(at=self.now, incident=self.incident.id, key=key, who=who, cause=cause, because=because)
+        return LedgerRow(
+            at=self.now,
+            incident=self.incident.id,
+            key=key,
+            who=who,
+            cause=cause,
+            because=because,
+            what=self.incident.title,
+            evidence=evidence_of(self.incident),
+        )
 
     def _staffed(self, area: Area) -> bool:
         if self.staffed is not None:

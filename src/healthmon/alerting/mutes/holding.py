@@ -1,0 +1,127 @@
+"""Whether an incident's pages are held back now, and the ledger line for each that is. Pure but for what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from healthmon.alerting.mutes.desk import MuteDesk, held_words
+from healthmon.alerting.mutes.floor import Line, lifted, lifts, speaking
+from healthmon.alerting.mutes.messages import local, of_change
+from healthmon.alerting.oncall.case import BAD_NEWS, evidence_of, notice_key
+from healthmon.model.incident import Entry, Incident, LedgerRow, Notice
+from healthmon.model.mute import Change, HeldBy, Mute, Silence
+from healthmon.model.topology import Estate
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`mutes` cover all that speaks in the incident; `floor` are the lines for which its page goes all the same."""
+
+    mutes: tuple[Mute, ...]
+    held: tuple[HeldBy, ...]
+    floor: tuple[Line, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        return bool(self.held) and not self.floor
+
+
+def decide(
+    incident: Incident, desk: MuteDesk, now: float, floor: Callable[[Incident], tuple[Line, ...]]
+) -> Decision | None:
+    """None when something in the incident is not muted: then it pages as if there were no mute."""
+    members = speaking(incident)
+    if not desk.mutes or not members:
+        return None
+    lifting = {mute.id for mute in desk.mutes.values() if lifts(mute)}
+    found: dict[str, tuple[Mute, float]] = {}
+    for member in members:
+        one = desk.covering(member, now, lifting=lifting)
+        if one is None:
+            return None
+        found[one[0].id] = one
+    mutes = tuple(mute for mute, _ in found.values())
+    in_window = all(mute.ending is None for mute in mutes)
+    lines = () if in_window and lifted(mutes) else floor(incident)
+    return Decision(mutes, tuple(_held_by(mute, until) for mute, until in found.values()), lines)
+
+
+def split(
+    decision: Decision, incident: Incident, notices: Iterable[Notice], rows: Iterable[LedgerRow], now: float
+) -> tuple[tuple[Notice, ...], tuple[LedgerRow, ...]]:
+    """Bad news becomes lines of the ledger; everything else, recoveries above all, passes."""
+    held = [notice for notice in notices if notice.why in BAD_NEWS]
+    passed = tuple(notice for notice in notices if notice.why not in BAD_NEWS)
+    listed = tuple(_row(decision, incident, notice, now) for notice in held)
+    return passed, (*rows, *listed)
+
+
+def marked(incident: Incident, decision: Decision | None, now: float, estate: Estate) -> Incident:
+    """The incident as people see it: who holds its pages back until when, with a line when that begins or ends."""
+    held = decision.held if decision is not None and decision.holds else ()
+    if held == incident.silenced:
+        return incident
+    after = replace(incident, silenced=held)
+    known = {one.id for one in incident.silenced}
+    zone = _timezone(incident, estate)
+    lines = [
+        Entry(now, "silenced", f"Pages held back until {local(one.until, zone)}: {one.kind} {one.id} of {one.owner}, "
+              f"{one.reason}") for one in held if one.id not in known
+    ]  # fmt: skip
+    if incident.silenced and not held:
+        why = "the clinical floor stands above it" if decision is not None and decision.floor else "no mute covers it"
+        lines.append(Entry(now, "unsilenced", f"Pages go out again: {why}"))
+    return replace(after, timeline=(*after.timeline, *lines))
+
+
+def with_changes(notice: Notice, incident: Incident, desk: MuteDesk, now: float) -> Notice:
+    """Bad news names the change in whose window it began, and says when it is after it."""
+    targets = [member.key.target for member in incident.members]
+    found = [desk.mutes[id_] for id_ in incident.changes_open if id_ in desk.mutes]
+    near = [change for change in found if isinstance(change, Change) and desk.touches(change, targets)]
+    if notice.why not in BAD_NEWS or not near:
+        return notice
+    words = of_change(near[0], now)
+    lines = [f"Began in the window of change {change.id} ({change.title})." for change in near[:3]]
+    return replace(notice, subject=f"{notice.subject} [{words}]", text="\n".join([notice.text, *lines]))
+
+
+def _row(decision: Decision, incident: Incident, notice: Notice, now: float) -> LedgerRow:
+    mute = decision.mutes[0]
+    until = min(one.until for one in decision.held)
+    names = "; ".join(f"{held_words(mute)}: {_reason(mute)}" for mute in decision.mutes)
+    who = notice.to if notice.to == notice.channel else f"{notice.to} ({notice.channel})"
+    return LedgerRow(
+        at=now,
+        incident=incident.id,
+        key=notice_key(notice.key, *(one.id for one in decision.mutes)),
+        who=who,
+        cause="silenced" if isinstance(mute, Silence) else "expected",
+        because=names,
+        what=notice.subject,
+        evidence=evidence_of(incident),
+        expires_at=until,
+        mute=mute.id,
+    )
+
+
+def _held_by(mute: Mute, until: float) -> HeldBy:
+    kind = "silence" if isinstance(mute, Silence) else "change"
+    return HeldBy(mute.id, kind, mute.owner or mute.created_by, _reason(mute), until)
+
+
+def _reason(mute: Mute) -> str:
+    return mute.reason if isinstance(mute, Silence) else mute.reason or mute.title
+
+
+def _timezone(incident: Incident, estate: Estate) -> str:
+    area = next((estate.areas[line.area] for line in incident.impact if line.area in estate.areas), None)
+    site = estate.sites.get(area.site) if area else None
+    return site.timezone if site else estate.organisation.timezone
+
+
+def floor_row(incident: Incident, decision: Decision, lines: Sequence[Line]) -> str:
+    """Why a mute does not hold, for the timeline."""
+    places = ", ".join(f"{service} of {area}" for area, service in lines[:3])
+    return f"{decision.held[0].kind} {decision.held[0].id} does not hold this back: last way to {places}"
