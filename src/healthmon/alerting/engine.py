@@ -22,12 +22,26 @@ from healthmon.alerting.incidents.readiness import Readiness, questions_within
 from healthmon.alerting.incidents.reconcile import Reconciler
 from healthmon.alerting.incidents.text import Texts
 from healthmon.alerting.incidents.unwatched import Scope, readings_of, watched
+from healthmon.alerting.mutes import floor, holding, messages
+from healthmon.alerting.mutes.desk import MuteDesk
+from healthmon.alerting.mutes.preview import preview
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.hours import Calendar
 from healthmon.impact.severity import Hospital, SeverityTable
 from healthmon.model.alert import Alert, Effect, Phase, Rule
-from healthmon.model.incident import Ask, Command, Incident, IncidentState, LedgerRow, Member, Notice, Policy
+from healthmon.model.incident import (
+    Ask,
+    Command,
+    Incident,
+    IncidentState,
+    LedgerRow,
+    Member,
+    Notice,
+    Policy,
+    ServiceState,
+)
 from healthmon.model.journal import Changes, Restored
+from healthmon.model.mute import Mute, MuteCommand, MuteEvent, Preview, Standing
 from healthmon.model.sample import Outcome, Reading
 from healthmon.model.topology import Estate
 from healthmon.model.view import Health, View
@@ -73,7 +87,10 @@ class Engine:
         self._cache = PathCache(self._graph)
         self._texts = Texts(settings.text, estate, Calendar(estate))
         self._assessor = Assessor(self._evidence, staffed, severity, Hospital.of(estate))
-        self._telling = Telling(estate, tuple(policies), settings, staffed, self._index.rules, escalate)
+        self._mutes = MuteDesk(self._graph, settings.mutes)
+        self._telling = Telling(
+            estate, tuple(policies), settings, staffed, self._index.rules, escalate, self._mutes, self._at_stake
+        )
         self._incidents: dict[str, Incident] = {}
         self._picture = Picture()
         self._losses = Losses(self._evidence, self._picture.troubles, self._cache, 0.0)
@@ -83,11 +100,13 @@ class Engine:
         self._changed_readings: dict[Series, Reading] = {}
         self._changed_presence: dict[str, tuple[str, float]] = {}
         self._ledger: list[LedgerRow] = []
+        self._mute_events: tuple[MuteEvent, ...] = ()
         self._now = self._ticked_at = self._looked_at = float("-inf")
         self._news = True
         self._look_again_at = float("-inf")
         self._waiting_for_sight = self._suspect = self._waiting = False
         self._version = 0
+        self._mutes.restore(restored.mutes if restored is not None else ())
         if restored is not None:
             self._restore(restored)
 
@@ -123,6 +142,7 @@ class Engine:
         now = self._moved_on(now)
         before, self._ticked_at = self._ticked_at, now
         self._desk.pass_time(now, before)
+        self._mutes.pass_time(now)
         self._ledger += self._desk.ledger
         self._desk.ledger.clear()
         asks: tuple[Ask, ...] = ()
@@ -132,6 +152,7 @@ class Engine:
             readiness = self._readiness()
             asks = self._asks(readiness, now)
             self._correlate(readiness, now)
+        asks += self._looks_after_changes(now, before)
         notices = self._tell(now)
         changes = self._changes(now, notices)
         return EngineStep(changes, notices, asks, moved or not changes.empty())
@@ -148,6 +169,10 @@ class Engine:
         rules = {f"rule_errors.{rule}": float(count) for rule, count in self._desk.errors.items()}
         return {name: float(count) for name, count in self.counters.items()} | rules
 
+    def suppressed(self) -> dict[str, float]:
+        """Pages not sent since the start, by cause."""
+        return {cause: float(count) for cause, count in self._telling.held.items()}
+
     def act(self, command: Command, now: float) -> Incident:
         """A person acts. Raises NotFound, Conflict."""
         now = self._moved_on(now)
@@ -156,6 +181,15 @@ class Engine:
             self._keep(incident)
         self._news = True
         return changed[0]
+
+    def mute(self, command: MuteCommand, now: float) -> Standing:
+        """A person makes, extends, ends or reviews a silence or a change. Raises NotFound, Conflict, NotAllowed."""
+        now = self._moved_on(now)
+        return self._mutes.standing(self._mutes.act(command, now), now)
+
+    def preview(self, mute: Mute) -> Preview:
+        """What a silence or a change would hide if it were in force now."""
+        return preview(mute, self._graph, self._desk.alerts.values(), self._incidents.values())
 
     def told(self, notice: Notice, now: float) -> None:
         """What became of a sending."""
@@ -180,11 +214,12 @@ class Engine:
             agents=agents,
             health=health,
             ledger=self._telling.recent,
+            mutes=self._mutes.standings(now),
         )
 
     def next_deadline(self) -> float | None:
         """When `tick` will have something to do even if nothing is observed."""
-        dues = [self._desk.next_due(), self._telling.next_due(), self._look_again_at]
+        dues = [self._desk.next_due(), self._telling.next_due(), self._mutes.next_due(), self._look_again_at]
         times = [due for due in dues if due is not None and due > float("-inf")]
         return min(times, default=None)
 
@@ -326,7 +361,7 @@ class Engine:
             hold_resolution=bool(self._evidence.blind),
         ).run(placement)
         for id_ in sorted(done.incidents):
-            self._keep(done.incidents[id_])
+            self._keep(self._mutes.attributed(done.incidents[id_]))
         self._ledger += done.ledger
         self._showing.touch(self._desk.gone_stale)
         self._desk.gone_stale.clear()
@@ -359,9 +394,37 @@ class Engine:
         self._telling.look_at(incident.id)
 
     def _tell(self, now: float) -> tuple[Notice, ...]:
+        if self._mutes.turned:
+            self._mutes.turned = False
+            for incident in self._incidents.values():
+                if incident.open:
+                    self._telling.look_at(incident.id)
         notices, rows = self._telling.due(self._incidents, now)
         self._ledger += rows
-        return notices
+        for id_, decision in self._telling.drain_decisions().items():
+            after = holding.marked(self._incidents[id_], decision, now, self._estate)
+            if after is not self._incidents[id_]:
+                self._incidents[id_] = self._changed_incidents[id_] = after
+        self._mute_events, about_mutes = self._mutes.drain()
+        if about_mutes and not self._settings.pages_somebody():
+            self._ledger += messages.unsent(about_mutes)
+            about_mutes = ()
+        return (*notices, *about_mutes)
+
+    def _at_stake(self, incident: Incident) -> tuple[floor.Line, ...]:
+        """Last ways of an ED, ICU or theatre that this incident takes, as things are now."""
+        return floor.at_stake(incident, self._graph, lambda line: self._losses.state(line) is ServiceState.LOST)
+
+    def _looks_after_changes(self, now: float, before: float) -> tuple[Ask, ...]:
+        """What a change worked on, and what needs it, is looked at again when its window closes."""
+        targets = self._mutes.looks_due(now, before)
+        if not targets:
+            return ()
+        room = int(self._settings.ask_budget_per_s * self._settings.settle_s) - len(self._asked)
+        series = sorted(one for one in self._evidence.latest if one[0] in targets)[: max(0, room)]
+        deadline = now + self._settings.settle_s
+        self._asked.update((one, deadline) for one in series)
+        return tuple(Ask(*one, deadline=deadline) for one in series)
 
     def _changes(self, now: float, notices: tuple[Notice, ...]) -> Changes:
         told = (*notices, *self._telling.drain_told())
@@ -373,10 +436,12 @@ class Engine:
             notices=told,
             ledger=self._telling.unwritten(self._ledger),
             presence=dict(self._changed_presence),
+            mutes=self._mute_events,
         )
         self._changed_readings.clear()
         self._changed_incidents.clear()
         self._changed_presence.clear()
+        self._mute_events = ()
         self._ledger.clear()
         if not changes.empty():
             self._version += 1

@@ -28,7 +28,12 @@ class EngineSettings:
     late_after_s: float = 60.0
     server: str = "poller"
     waking: Waking = DEFAULT_WAKING
-    mutes: MuteSettings = MuteSettings()
+    mutes: MuteSettings = field(default_factory=MuteSettings)
+
+    def pages_somebody(self) -> bool:
+        """Whether anything at all is live."""
+        modes = (*self.site_modes.values(), *self.area_modes.values(), *self.rule_modes.values())
+        return "live" in (self.mode, *modes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from healthmon.alerting.engine_settings import EngineSettings
 from healthmon.alerting.incidents.reconcile import noted
+from healthmon.alerting.mutes import holding
+from healthmon.alerting.mutes.desk import MuteDesk
+from healthmon.alerting.mutes.floor import Line
 from healthmon.model.alert import Rule
 from healthmon.model.incident import (
     Entry,
@@ -41,6 +44,8 @@ class Telling:
         staffed: Callable[[str, float], bool],
         rules: Mapping[str, Rule],
         escalate: Escalate | None,
+        mutes: MuteDesk,
+        at_stake: Callable[[Incident], tuple[Line, ...]],
     ) -> None:
         self._estate = estate
         self._policies = policies
@@ -48,6 +53,10 @@ class Telling:
         self._staffed = staffed
         self._rules = rules
         self._escalate = escalate or _stock_escalation()
+        self._mutes = mutes
+        self._at_stake = at_stake
+        self._decisions: dict[str, holding.Decision | None] = {}
+        self.held: Counter[str] = Counter()  # pages not sent, by cause
         self._told: dict[str, dict[str, Notice]] = {}
         self._ledgered: set[str] = set()
         self._absorbed: dict[str, set[str]] = {}
@@ -88,6 +97,11 @@ class Telling:
         text = f"{who}: {notice.why.value}, {notice.result.value}"
         return noted(incident, Entry(now, what, text))
 
+    def drain_decisions(self) -> dict[str, holding.Decision | None]:
+        """What was decided about mutes since the last time, by incident."""
+        decisions, self._decisions = self._decisions, {}
+        return decisions
+
     def drain_told(self) -> tuple[Notice, ...]:
         results = tuple(self._results.values())
         self._results.clear()
@@ -116,6 +130,7 @@ class Telling:
         """Rows that the ledger does not have yet."""
         fresh = {row.key: row for row in rows if row.key not in self._ledgered}
         self._ledgered.update(fresh)
+        self.held.update(row.cause for row in fresh.values())
         self._recent.extend(fresh.values())
         return tuple(fresh.values())
 
@@ -127,9 +142,22 @@ class Telling:
         """Live if any rule that speaks for itself in it is live: by rule, then area, then site."""
         own = [member for member in incident.members if member.behind is None] or list(incident.members)
         modes = {self._member_mode(member) for member in own}
+        if "live" not in modes and self._settings.mode == "live" and not _over(incident) and self._at_stake(incident):
+            return "live"  # an override to shadow does not hide the last way of an ED, ICU or theatre
         return "live" if "live" in modes else "shadow"
 
     def _ask(self, incident: Incident, now: float) -> tuple[Sequence[Notice], Sequence[LedgerRow]]:
+        decision = None if _over(incident) else holding.decide(incident, self._mutes, now, self._at_stake)
+        self._decisions[incident.id] = decision
+        holds = decision is not None and decision.holds
+        notices, rows = self._asked(incident, now, mode="live" if holds else self.mode(incident))
+        if decision is not None and holds:
+            for mute in decision.mutes:
+                self._mutes.first_cover(mute, incident, now)
+            return holding.split(decision, incident, notices, rows, now)
+        return [holding.with_changes(notice, incident, self._mutes, now) for notice in notices], rows
+
+    def _asked(self, incident: Incident, now: float, *, mode: str) -> tuple[Sequence[Notice], Sequence[LedgerRow]]:
         absorbed = sorted(self._absorbed.get(incident.id, ()))
         told: dict[str, Notice] = {}
         for id_ in (incident.id, *absorbed):
@@ -144,7 +172,7 @@ class Telling:
             incident,
             policies=self._policies,
             told=told,
-            mode=self.mode(incident),
+            mode=mode,
             now=now,
             estate=self._estate,
             **more,

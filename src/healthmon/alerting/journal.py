@@ -16,11 +16,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from healthmon.alerting.journal_ledger import ledger_query
 from healthmon.alerting.journal_rows import Writer
 from healthmon.alerting.journal_schema import MIGRATIONS
 from healthmon.model.alert import Alert
-from healthmon.model.incident import Incident, LedgerRow, Notice
+from healthmon.model.incident import Incident, LedgerFilter, LedgerRow, Notice
 from healthmon.model.journal import Changes, Epoch, Restored
+from healthmon.model.mute import MuteEvent
 from healthmon.model.sample import Reading
 from healthmon.runtime.sqlite import check_database, open_database
 
@@ -90,6 +92,7 @@ class Journal:
             epochs={(e.agent, e.epoch): e for e in epochs},
             presence={agent: (state, at) for agent, state, at in self._rows("SELECT agent, state, at FROM presence")},
             memory=dict(self._rows("SELECT key, body FROM memory")),
+            mutes=tuple(self.mute_events()),
             ledgered=frozenset(row.key for row in self._ledger_of(open_ids)),
         )
 
@@ -107,10 +110,19 @@ class Journal:
         """One incident, however old."""
         return next(iter(self._incidents("id = ?", incident)), None)
 
-    def ledger(self, limit: int, before: float | None = None) -> list[LedgerRow]:
-        """Pages that were not sent, newest first, strictly before a moment."""
-        sql = "SELECT body FROM event WHERE kind = 'ledger' AND at < ? ORDER BY at DESC, seq DESC LIMIT ?"
-        return list(self._nouns(LedgerRow, sql, float("inf") if before is None else before, limit))
+    def ledger(self, limit: int, before: float | None = None, wanted: LedgerFilter | None = None) -> list[LedgerRow]:
+        """Pages that were not sent, newest first, strictly before a moment; what was real after all says so."""
+        sql, params = ledger_query(limit, before, wanted or LedgerFilter())
+        found = ((self._decoded(LedgerRow, body), at, how) for body, at, how in self._rows(sql, *params))
+        return [row if at is None else replace(row, real_at=at, real_how=_how(how)) for row, at, how in found if row]
+
+    def mute_events(self, mute: str | None = None) -> Iterator[MuteEvent]:
+        """The audit of silences and changes, oldest first; of one, or of all."""
+        sql, params = "SELECT body FROM event WHERE kind = 'mute' {} ORDER BY seq", ()
+        if mute is None:
+            return self._nouns(MuteEvent, sql.format(""), *params)
+        only = "AND key >= ? AND key < ?"
+        return self._nouns(MuteEvent, sql.format(only), f"{mute}|", f"{mute}}}")
 
     def events(self, kind: str, since: float = 0.0, limit: int = 10_000) -> list[Event]:
         """The log of one kind from a moment on, oldest first."""
@@ -183,6 +195,12 @@ class Journal:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+
+def _how(body: bytes) -> str:
+    """`ack by Duty engineer`, from the line that says it was real."""
+    said = msgspec.json.decode(body)
+    return f"{said['how']} by {said['by']}"
 
 
 def _in_chunks(ids: Iterable[str], size: int = 500) -> Iterator[tuple[str, list[str]]]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from healthmon.alerting.engine import Engine
 from healthmon.model.errors import HealthmonError
 from healthmon.model.incident import Ask, Command, Incident, Notice
 from healthmon.model.journal import Changes, Epoch, Restored
+from healthmon.model.mute import MuteCommand, Standing
 from healthmon.model.sample import Reading
 
 log = logging.getLogger(__name__)
@@ -22,6 +24,7 @@ log = logging.getLogger(__name__)
 CRASHES_MOST = 2
 
 Key = tuple[str, str, int]
+Answer = TypeVar("Answer")
 
 
 @dataclass(slots=True)
@@ -119,10 +122,17 @@ class EngineRoom:
 
     def act(self, command: Command, now: float) -> Incident:
         """A person acts. Raises NotFound, Conflict."""
+        return self._by_person(lambda: self.engine.act(command, now))
+
+    def mute(self, command: MuteCommand, now: float) -> Standing:
+        """A person acts on a silence or a change. Raises NotFound, Conflict, NotAllowed."""
+        return self._by_person(lambda: self.engine.mute(command, now))
+
+    def _by_person(self, acting: Callable[[], Answer]) -> Answer:
         if self._broken:
             self._mend()
         try:
-            return self.engine.act(command, now)
+            return acting()
         except HealthmonError:
             raise
         except Exception:  # boundary: engine; it may have been left half changed

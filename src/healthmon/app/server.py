@@ -37,6 +37,7 @@ from healthmon.ingest.pipeline import POLLER, Admitted, Pipeline
 from healthmon.model.errors import JournalDown, MalformedBatch
 from healthmon.model.incident import Command, Incident, LedgerRow, Notice, Why
 from healthmon.model.journal import Changes, Restored
+from healthmon.model.mute import MuteCommand, MuteSettings, Standing
 from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock, Notifier
 from healthmon.model.sample import Family
@@ -372,6 +373,7 @@ class Server:
             self.counters
             | self.quarantine.counters
             | {k: float(v) for k, v in self.pipeline.counts().items()}
+            | {f"pages_suppressed_total.{cause}": n for cause, n in self.room.engine.suppressed().items()}
             | {f"engine_{name}": value for name, value in self.room.engine.counts().items()}
             | store
             | {key: value for count in self.probers.values() for key, value in count().items()}
@@ -405,6 +407,14 @@ class Server:
         self._bump()
         return incident
 
+    async def mute(self, command: MuteCommand) -> Standing:
+        """A person makes, extends, ends or reviews a silence or a change; the answer comes after the commit."""
+        try:
+            return self.room.mute(command, self.clock.now())
+        finally:  # what was refused is in the audit as well
+            await self.step()
+            self._bump()
+
     @property
     def stop_file(self) -> Path:
         """Where the stop button lies: pollers and agents on this machine look at it before each probe."""
@@ -412,7 +422,7 @@ class Server:
 
     def ack_link(self, notice: Notice) -> str | None:
         """Where the reader of a page says "I have it" without a login; None for messages that need no answer."""
-        if notice.why in (Why.MITIGATED, Why.RESOLVED) or notice.incident.startswith(lastresort.PREFIX):
+        if notice.why in (Why.MITIGATED, Why.RESOLVED, Why.MUTE) or notice.incident.startswith(lastresort.PREFIX):
             return None
         expires_at = notice.due + DEFAULT_LIFE_S
         to = {"incident": notice.incident, "channel": notice.channel, "to": notice.to}
@@ -440,6 +450,17 @@ def _engine_settings(site: SiteConfig) -> EngineSettings:
         rule_modes=alerting.rule_modes,
         waking=site.waking,
         text=site.text,
+        mutes=mute_settings(site),
+    )
+
+
+def mute_settings(site: SiteConfig) -> MuteSettings:
+    """Who hears of mutes: the site manager's channels, or every channel while none is named."""
+    return MuteSettings(
+        changes=site.changes,
+        site_manager=site.site_manager or tuple(site.channels),
+        reminders=site.reminders,
+        timezone=site.estate.organisation.timezone,
     )
 
 

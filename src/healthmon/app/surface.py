@@ -9,7 +9,8 @@ from functools import partial
 from healthmon.alerting.oncall.tokens import Refusal, Token, TokenRefused, verify_token
 from healthmon.app.server import Server
 from healthmon.model.errors import NotFound
-from healthmon.model.incident import Command, Incident, LedgerRow, Notice
+from healthmon.model.incident import Command, Incident, LedgerFilter, LedgerRow, Notice
+from healthmon.model.mute import Mute, MuteCommand, MuteEvent, Preview, Standing
 from healthmon.model.sample import Query, Series
 from healthmon.model.view import View
 
@@ -35,8 +36,19 @@ class Surface:
     async def notices(self, incident: str) -> Sequence[Notice]:
         return await asyncio.to_thread(self._server.journal.notices, incident)
 
-    async def ledger(self, limit: int, before: float | None = None) -> Sequence[LedgerRow]:
-        return await asyncio.to_thread(self._server.journal.ledger, limit, before)
+    async def ledger(
+        self, limit: int, before: float | None = None, wanted: LedgerFilter | None = None
+    ) -> Sequence[LedgerRow]:
+        return await asyncio.to_thread(self._server.journal.ledger, limit, before, wanted)
+
+    async def preview(self, mute: Mute) -> Preview:
+        return self._server.room.engine.preview(mute)
+
+    async def mute_events(self, mute: str) -> Sequence[MuteEvent]:
+        return await asyncio.to_thread(lambda: list(self._server.journal.mute_events(mute)))
+
+    async def mute(self, command: MuteCommand) -> Standing:
+        return await self._server.mute(command)
 
     async def act(self, command: Command) -> Incident:
         return await self._server.act(command)

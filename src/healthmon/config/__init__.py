@@ -9,7 +9,6 @@ from healthmon.config.single import job_for
 from healthmon.config.site import (
     AlertingConfig,
     ChannelConfig,
-    PlannedChange,
     SiteConfig,
     StoreConfig,
     WatchConfig,
@@ -19,7 +18,6 @@ from healthmon.config.site import (
 __all__ = [
     "AlertingConfig",
     "ChannelConfig",
-    "PlannedChange",
     "SiteConfig",
     "StoreConfig",
     "WatchConfig",

@@ -18,7 +18,6 @@ from healthmon.config.site import (
     AlertingConfig,
     ChannelConfig,
     Person,
-    PlannedChange,
     Rota,
     StoreConfig,
     User,
@@ -213,7 +212,7 @@ def watch_of(written: Written) -> WatchConfig | None:
     form = written.watch
     if form is None:
         return None
-    _channels_known(written, form.channels, ("notify", "watch", "channels"))
+    channels_known(written, form.channels, ("notify", "watch", "channels"))
     return WatchConfig(form.url, form.every, tuple(form.channels), form.name)
 
 
@@ -225,40 +224,20 @@ def rotas_of(written: Written) -> dict[str, Rota]:
         if form.id in rotas:
             written.validator.problem((*path, "id"), f"rota id '{form.id}' is used twice")
         for place, person in enumerate(form.people):
-            _channels_known(written, person.channels, (*path, "people", place, "channels"))
+            channels_known(written, person.channels, (*path, "people", place, "channels"))
         people = tuple(Person(p.id, p.name, p.email, p.phone, tuple(p.channels)) for p in form.people)
         rotas[form.id] = Rota(form.id, form.name or form.id, people)
     return rotas
 
 
-def _channels_known(written: Written, names: list[str], path: DataPath) -> None:
+def channels_known(written: Written, names: list[str], path: DataPath) -> None:
+    """Say of each name that no channel has."""
     for number, name in enumerate(names):
         if name not in written.channels:
             known = set(written.channels)
             written.validator.problem(
                 (*path, number), f"unknown channel '{name}'{did_you_mean(name, known)}{allowed(known)}"
             )
-
-
-def changes_of(written: Written) -> tuple[PlannedChange, ...]:
-    """Planned work; a window must end after it starts and name known targets."""
-    known = written.raw_ids("targets") | written.raw_ids("services")
-    changes: list[PlannedChange] = []
-    for number, placed in enumerate(written.changes):
-        form, path = placed.form, placed.path
-        if form.ends_at <= form.starts_at:
-            written.validator.problem((*path, "ends_at"), "must be after starts_at")
-        for place, name in enumerate(form.targets):
-            if name not in known:
-                message = f"unknown target or service '{name}'{did_you_mean(name, known)}"
-                written.validator.problem((*path, "targets", place), message)
-        change_id = form.id or f"change-{number + 1}"
-        changes.append(
-            PlannedChange(
-                change_id, form.title, tuple(form.targets), form.starts_at, form.ends_at, tuple(form.expected)
-            )
-        )
-    return tuple(changes)
 
 
 def holidays_of(written: Written, today: date | None) -> frozenset[date]:

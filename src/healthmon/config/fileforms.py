@@ -19,7 +19,19 @@ from healthmon.config.forms import (
     TargetForm,
     TeamForm,
 )
-from healthmon.config.scalars import Day, Duration, Id, Interval, MedicalInterval, Moment, Network, Rate, Retention, Url
+from healthmon.config.scalars import (
+    Day,
+    Duration,
+    Id,
+    Interval,
+    MedicalInterval,
+    Moment,
+    Network,
+    Rate,
+    Retention,
+    Timezone,
+    Url,
+)
 
 
 class BrokerForm(Form):
@@ -188,6 +200,10 @@ class OncallForm(Form):
 
     rotas: list[RotaForm] = Field(default=[])
     policies: list[PolicyForm] = Field(default=[])
+    site_manager: Names = Field(
+        default=[], description="Channels that hear when one person breaks the glass; none: every channel"
+    )
+    reminders: Names = Field(default=[], description="Channels that hear of silences that end soon or cover something")
 
 
 class ChannelForm(BaseModel):
@@ -222,7 +238,16 @@ class ChangeForm(Form):
     targets: list[str] = Field(min_length=1)
     starts_at: Moment
     ends_at: Moment
-    expected: Names = Field(default=[])
+    expected: Names = Field(
+        default=[], description="Rules, checks, reasons or effects (down, degraded, warning) that page nobody meanwhile"
+    )
+    owner: str = ""
+    reason: str = ""
+    repeat: str | None = Field(
+        default=None, description="RRULE (RFC 5545) in local time, for example FREQ=WEEKLY;BYDAY=TU"
+    )
+    timezone: Timezone | None = Field(default=None, description="Of the repetition; default: the organisation's")
+    except_on: Names = Field(default=[], description="Local starts that do not take place, 2027-01-31T22:00:00")
 
 
 class TlsForm(Form):

@@ -12,7 +12,6 @@ from healthmon.config.advice import advice
 from healthmon.config.blocks import (
     alerting_of,
     broker_of,
-    changes_of,
     channels_of,
     data_dir_of,
     holidays_of,
@@ -24,6 +23,7 @@ from healthmon.config.blocks import (
     watch_of,
     web_of,
 )
+from healthmon.config.changes import changes_of, reminders_of, site_manager_of
 from healthmon.config.document import Document, document_of_text, read_document
 from healthmon.config.inventory import Inventory
 from healthmon.config.packs import SITE_PACKS, Packs, stock_root
@@ -111,6 +111,8 @@ def _site(
         holidays=holidays_of(written, today),
         rotas=rotas_of(written),
         changes=changes_of(written),
+        site_manager=site_manager_of(written),
+        reminders=reminders_of(written),
         files=document.files,
         text=text_of(packs, problems),
         pack_roots=packs.roots,

@@ -12,6 +12,7 @@ from healthmon.alerting.oncall.waking import Waking
 from healthmon.impact.severity import SeverityTable
 from healthmon.model.alert import Rule
 from healthmon.model.incident import Policy
+from healthmon.model.mute import Change
 from healthmon.model.plan import Broker, Safety
 from healthmon.model.topology import Estate
 from healthmon.probes.snmp_client import Credentials
@@ -102,18 +103,6 @@ class Rota:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedChange:
-    """Planned work; times are Unix seconds, `expected` the signals that page nobody meanwhile."""
-
-    id: str
-    title: str
-    targets: tuple[str, ...]
-    starts_at: float
-    ends_at: float
-    expected: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class ProbeModule:
     """One way to look on demand; `limit_s` is None where only the asker's own patience counts."""
 
@@ -161,7 +150,9 @@ class SiteConfig:
     watch: WatchConfig | None = None
     holidays: frozenset[date] = frozenset()
     rotas: Mapping[str, Rota] = field(default_factory=dict)
-    changes: tuple[PlannedChange, ...] = ()
+    changes: tuple[Change, ...] = ()
+    site_manager: tuple[str, ...] = ()  # channels that hear when the clinical floor is lifted by one person
+    reminders: tuple[str, ...] = ()  # channels that hear of silences that end or cover something
     warnings: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     text: Mapping[str, str] = field(default_factory=dict)  # the words of incidents, by message name

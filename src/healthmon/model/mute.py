@@ -11,7 +11,7 @@ BREAK_GLASS_MOST_S = 3600.0
 
 
 class Floor(StrEnum):
-    """keep: the clinical floor stands; two_people: two named people lift it, at most 4 h; break_glass: one, at most 1 h."""
+    """keep: the clinical floor stands. Two named people lift it for at most 4 h, one who breaks the glass for 1 h."""
 
     KEEP = "keep"
     TWO_PEOPLE = "two_people"

@@ -24,6 +24,7 @@ from healthmon.model.alert import (
 )
 from healthmon.model.incident import Command, Incident, IncidentState, Notice, Policy, Step
 from healthmon.model.journal import Changes, Restored
+from healthmon.model.mute import MuteCommand, Standing
 from healthmon.model.sample import Outcome, Reading, Reason, Sample
 from healthmon.model.topology import (
     Acuity,
@@ -341,6 +342,9 @@ class Night:
     def view(self) -> View:
         return self.engine.view(self.now, HEALTH)
 
+    def mute(self, command: MuteCommand) -> Standing:
+        return self.engine.mute(command, self.now)
+
     def act(self, action: str, incident: str, **more: Any) -> Incident:
         return self.engine.act(Command(action, incident, "kim", **more), self.now)
 
@@ -367,6 +371,7 @@ class Journal:
             incidents={**old.incidents, **{i.id: i for i in changes.incidents}},
             notices={**old.notices, **{n.key: n for n in changes.notices}},
             presence={**old.presence, **changes.presence},
+            mutes=(*old.mutes, *changes.mutes),
             ledgered=old.ledgered | {row.key for row in changes.ledger},
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from healthmon.alerting.mutes import making, messages, windows
+from healthmon.alerting.mutes.floor import are_two
 from healthmon.alerting.mutes.matching import covers, related, scope_of
 from healthmon.alerting.oncall.case import Reader
 from healthmon.impact.graph import NeedGraph
@@ -45,6 +46,7 @@ class MuteDesk:
     turned: bool = False
     _revisions: dict[str, int] = field(default_factory=dict)
     _covered: set[tuple[str, str]] = field(default_factory=set)
+    _closing: bool = False
     _next_at: float = float("-inf")
     _scopes: dict[tuple[str, ...], tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
 
@@ -80,6 +82,7 @@ class MuteDesk:
         for mute in list(self.mutes.values()):
             self._pass(mute, now)
         self.turned = True
+        self._closing = bool(self.in_verification(now))
         self._next_at = min((at for mute in self.mutes.values() for at in self._turns(mute, now)), default=float("inf"))
 
     def next_due(self) -> float | None:
@@ -109,11 +112,13 @@ class MuteDesk:
     def in_verification(self, now: float) -> list[Change]:
         """Changes that closed a moment ago."""
         changes = [mute for mute in self.mutes.values() if isinstance(mute, Change)]
-        return [change for change in changes if (closed := _closed(change, now)) is not None and now < closed + VERIFY_S]
+        return [c for c in changes if (closed := _closed(c, now)) is not None and now < closed + VERIFY_S]
 
     def looks_due(self, now: float, before: float) -> frozenset[str]:
         """Targets to be asked now because a change of them has closed: at once, and twice more."""
         found: set[str] = set()
+        if not self._closing:
+            return frozenset()
         for change in self.in_verification(now):
             closed = _closed(change, now) or now
             times = [closed + n * _LOOK_EVERY_S for n in range(int(VERIFY_S // _LOOK_EVERY_S))]
@@ -129,6 +134,10 @@ class MuteDesk:
         opened = [c for c in self.mutes.values() if isinstance(c, Change) and _open_at(c, at)]
         wanted = frozenset(targets)
         return tuple(sorted(opened, key=lambda change: (not (self._scope(change)[1] & wanted), change.id)))
+
+    def behind(self, target: str) -> frozenset[str]:
+        """Whatever needs this target."""
+        return self.graph.descendants(target)
 
     def touches(self, change: Change, targets: Collection[str]) -> bool:
         """Whether the change works on these targets or on something they need."""
@@ -268,13 +277,13 @@ class MuteDesk:
         return self._scopes[mute.targets]
 
     def _site_manager(self) -> list[Reader]:
-        return [(channel.partition(":")[0], channel.partition(":")[2] or channel) for channel in self.settings.site_manager]
+        return _readers(self.settings.site_manager)
 
     def _reminded(self, silence: Silence) -> list[Reader]:
         """The owner's own channels when the owner is a team, else those that hear of reminders."""
         team = self.graph.estate.teams.get(silence.owner)
         channels = team.channels if team and team.channels else self.settings.reminders
-        return [(channel.partition(":")[0], channel.partition(":")[2] or channel) for channel in channels]
+        return _readers(channels)
 
 
 def held_words(mute: Mute) -> str:
@@ -285,7 +294,7 @@ def held_words(mute: Mute) -> str:
 def _reviewed(mute: Mute, command: MuteCommand, now: float) -> Mute:
     if not isinstance(mute, Silence) or mute.floor is not Floor.BREAK_GLASS or mute.reviewed_at is not None:
         raise Conflict(f"{mute.id}: there is nothing to review")
-    if not making.are_two(mute.created_by, command.by):
+    if not are_two(mute.created_by, command.by):
         raise NotAllowed(f"{mute.id}: another person than the one who broke the glass reviews it")
     return replace(mute, review_due=None, reviewed_at=now, reviewed_by=command.by)
 
@@ -296,6 +305,12 @@ def _remind_at(silence: Silence) -> float | None:
     if silence.when.repeat is not None or silence.reminded_at is not None or length_s < 2 * _REMIND_LEAST_S:
         return None
     return silence.when.ends_at - min(_REMIND_MOST_S, max(_REMIND_LEAST_S, _REMIND_RATIO * length_s))
+
+
+def _readers(channels: Iterable[str]) -> list[Reader]:
+    """`mail` is everyone behind that channel, `mail:ops@hospital.example` one address."""
+    pairs = (name.partition(":") for name in channels)
+    return [(channel, to or channel) for channel, _, to in pairs]
 
 
 def _to_review(mute: Mute) -> bool:
@@ -314,4 +329,3 @@ def _open_at(change: Change, at: float) -> bool:
     if change.ending is not None and at >= change.ending.at:
         return False
     return windows.window_at(change.when, at) is not None
-

@@ -1,17 +1,21 @@
-"""Whether an incident's pages are held back now, and the ledger line for each that is. Pure but for what it is given."""
+"""Whether an incident's pages are held back now, and the ledger line for each that is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from healthmon.alerting.mutes import windows
 from healthmon.alerting.mutes.desk import MuteDesk, held_words
 from healthmon.alerting.mutes.floor import Line, lifted, lifts, speaking
 from healthmon.alerting.mutes.messages import local, of_change
-from healthmon.alerting.oncall.case import BAD_NEWS, evidence_of, notice_key
-from healthmon.model.incident import Entry, Incident, LedgerRow, Notice
+from healthmon.alerting.oncall.case import BAD_NEWS, OVER, evidence_of, notice_key
+from healthmon.model.incident import Entry, Incident, LedgerRow, Member, Notice
 from healthmon.model.mute import Change, HeldBy, Mute, Silence
 from healthmon.model.topology import Estate
+
+#: So long what needs a muted thing that came back is looked at again before it counts as failing by itself.
+FREED_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +41,26 @@ def decide(
     lifting = {mute.id for mute in desk.mutes.values() if lifts(mute)}
     found: dict[str, tuple[Mute, float]] = {}
     for member in members:
-        one = desk.covering(member, now, lifting=lifting)
+        one = desk.covering(member, now, lifting=lifting) or _freed(member, incident, desk, now)
         if one is None:
             return None
         found[one[0].id] = one
     mutes = tuple(mute for mute, _ in found.values())
-    in_window = all(mute.ending is None for mute in mutes)
+    in_window = all(mute.ending is None and windows.window_at(mute.when, now) for mute in mutes)
     lines = () if in_window and lifted(mutes) else floor(incident)
     return Decision(mutes, tuple(_held_by(mute, until) for mute, until in found.values()), lines)
+
+
+def _freed(member: Member, incident: Incident, desk: MuteDesk, now: float) -> tuple[Mute, float] | None:
+    """What stood behind a muted thing that has just come back is asked again before it may page."""
+    for other in incident.members:
+        since = other.cleared_at
+        if since is None or now - since >= FREED_S or member.key.target not in desk.behind(other.key.target):
+            continue
+        one = desk.covering(other, now)
+        if one is not None:
+            return one[0], since + FREED_S
+    return None
 
 
 def split(
@@ -69,8 +85,11 @@ def marked(incident: Incident, decision: Decision | None, now: float, estate: Es
         Entry(now, "silenced", f"Pages held back until {local(one.until, zone)}: {one.kind} {one.id} of {one.owner}, "
               f"{one.reason}") for one in held if one.id not in known
     ]  # fmt: skip
-    if incident.silenced and not held:
-        why = "the clinical floor stands above it" if decision is not None and decision.floor else "no mute covers it"
+    if incident.silenced and not held and incident.state not in OVER:
+        why = "no mute covers all of it any more"
+        if decision is not None and decision.floor:
+            places = ", ".join(f"{service} of {area}" for area, service in decision.floor[:3])
+            why = f"no mute hides the last way to {places}"
         lines.append(Entry(now, "unsilenced", f"Pages go out again: {why}"))
     return replace(after, timeline=(*after.timeline, *lines))
 
@@ -119,9 +138,3 @@ def _timezone(incident: Incident, estate: Estate) -> str:
     area = next((estate.areas[line.area] for line in incident.impact if line.area in estate.areas), None)
     site = estate.sites.get(area.site) if area else None
     return site.timezone if site else estate.organisation.timezone
-
-
-def floor_row(incident: Incident, decision: Decision, lines: Sequence[Line]) -> str:
-    """Why a mute does not hold, for the timeline."""
-    places = ", ".join(f"{service} of {area}" for area, service in lines[:3])
-    return f"{decision.held[0].kind} {decision.held[0].id} does not hold this back: last way to {places}"

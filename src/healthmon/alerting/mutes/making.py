@@ -129,4 +129,4 @@ def _check_glass(mute: Mute, known: Iterable[Mute], now: float, length_s: float)
         if recent and isinstance(other, Silence) and now - other.created_at < GLASS_REST_S:
             same = other.match == mute.match or not are_two(other.created_by, mute.created_by)
             if same and other.reviewed_at is None:
-                raise NotAllowed(f"floor: the glass was broken already ({other.id}) and is not reviewed; take two people")
+                raise NotAllowed(f"floor: the glass of {other.id} is broken and not reviewed; take two people")

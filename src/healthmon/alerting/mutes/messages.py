@@ -43,7 +43,8 @@ def glass_broken(silence: Silence, now: float, readers: Iterable[Reader]) -> Ite
 
 def review_due(silence: Silence, now: float, readers: Iterable[Reader]) -> Iterator[Notice]:
     subject = f"To review: {silence.created_by} broke the glass for {silence.match.words()}"
-    text = f"{subject}\nReason given: {silence.reason}. Say that it was looked at: healthmon silences review {silence.id}"
+    text = f"{subject}\nReason given: {silence.reason}."
+    text += f"\nSay that it was looked at: healthmon silences review {silence.id}"
     yield from _notices(silence, now, readers, "review", subject, text)
 
 

@@ -118,7 +118,8 @@ def _between(when: When, since: float, until: float, zone: ZoneInfo) -> list[Win
 def _window(start: datetime, length: timedelta, zone: ZoneInfo) -> Window:
     """Both ends by the wall clock: a night that loses an hour is shorter.
 
-    A start that the clock skips takes the offset before the change, one that comes twice is the first (RFC 5545, 3.3.5).
+    A start that the clock skips takes the offset before the change, of one that comes twice the first is meant
+    (RFC 5545, 3.3.5).
     """
     begins, ends = _stamp(start, zone), _stamp(start + length, zone)
     return (begins, ends) if ends > begins else (begins, begins + length.total_seconds())

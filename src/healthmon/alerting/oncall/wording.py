@@ -22,6 +22,7 @@ _LEAD = {
     Why.ESCALATED: "NOBODY HAS TAKEN THIS YET: ",
     Why.MITIGATED: "REACHABLE AGAIN: ",
     Why.RESOLVED: "CLOSED: ",
+    Why.MUTE: "",
 }
 #: Lines of impact in one message; the rest is counted, the board has them all.
 _MOST_LINES = 12
