@@ -135,9 +135,9 @@ class MuteDesk:
         wanted = frozenset(targets)
         return tuple(sorted(opened, key=lambda change: (not (self._scope(change)[1] & wanted), change.id)))
 
-    def behind(self, target: str) -> frozenset[str]:
-        """Whatever needs this target."""
-        return self.graph.descendants(target)
+    def needs(self, target: str, other: str) -> bool:
+        """Whether the target cannot work without the other, whatever else works."""
+        return target != other and target in self.graph and other in self.graph.strict(target)
 
     def touches(self, change: Change, targets: Collection[str]) -> bool:
         """Whether the change works on these targets or on something they need."""

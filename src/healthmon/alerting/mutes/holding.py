@@ -10,6 +10,7 @@ from healthmon.alerting.mutes.desk import MuteDesk, held_words
 from healthmon.alerting.mutes.floor import Line, lifted, lifts, speaking
 from healthmon.alerting.mutes.messages import local, of_change
 from healthmon.alerting.oncall.case import BAD_NEWS, OVER, evidence_of, notice_key
+from healthmon.model.alert import Effect
 from healthmon.model.incident import Entry, Incident, LedgerRow, Member, Notice
 from healthmon.model.mute import Change, HeldBy, Mute, Silence
 from healthmon.model.topology import Estate
@@ -52,14 +53,13 @@ def decide(
 
 
 def _freed(member: Member, incident: Incident, desk: MuteDesk, now: float) -> tuple[Mute, float] | None:
-    """What stood behind a muted thing that has just come back is asked again before it may page."""
+    """What cannot work without a muted thing that is down, or came back a moment ago, is no news of its own yet."""
     for other in incident.members:
-        since = other.cleared_at
-        if since is None or now - since >= FREED_S or member.key.target not in desk.behind(other.key.target):
-            continue
-        one = desk.covering(other, now)
-        if one is not None:
-            return one[0], since + FREED_S
+        back = now if other.cleared_at is None else other.cleared_at
+        if other.effect is Effect.DOWN and now - back < FREED_S and desk.needs(member.key.target, other.key.target):
+            one = desk.covering(other, now)
+            if one is not None:
+                return one[0], min(one[1], back + FREED_S)
     return None
 
 
