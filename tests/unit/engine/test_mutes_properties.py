@@ -60,11 +60,11 @@ def hospitals(draw: st.DrawFn) -> Estate:
 def drafts(estate: Estate) -> st.SearchStrategy[Silence | Change]:
     ids = sorted(id_ for id_ in estate.targets if id_ != "mon")
     matches = st.one_of(
-        st.builds(Match, target=st.sampled_from(["*", "sw-*", *ids])),
+        st.builds(Match, target=st.sampled_from(["*", "*", "sw-*", *ids])),
         st.builds(Match, area=st.sampled_from(["ed", "icu", "ward", "*"])),
         st.builds(Match, rule=st.sampled_from(["*", "check-failed"])),
     )
-    long = st.integers(1, 4).map(lambda n: n * 0.5)
+    long = st.sampled_from([0.5, 1.5, 5.0, 5.0])
     silences = st.builds(lambda match, minutes: silence(match, minutes=minutes), matches, long)
     works = st.builds(
         lambda on, expected, minutes: change(*sorted(on), expected=expected, minutes=minutes),
@@ -85,7 +85,9 @@ def nights(draw: st.DrawFn) -> tuple[Estate, list[Do]]:
         st.builds(Do, st.integers(10, 90).map(float), st.just("mute"), draft=drafts(estate)),
         st.builds(Do, st.integers(30, 110).map(float), st.just("unmute")),
     )
-    return estate, draw(st.lists(doing, min_size=2, max_size=9))
+    breaking = st.builds(Do, st.just(30.0), st.just("break"), st.sampled_from(["core", "web", "sw-ed-0", "db-0"]))
+    muting = st.builds(Do, st.just(12.0), st.just("mute"), draft=drafts(estate))
+    return estate, [draw(muting), draw(breaking), *draw(st.lists(doing, max_size=8))]
 
 
 def happen(night: Night, do: Do) -> None:
