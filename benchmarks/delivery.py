@@ -12,7 +12,6 @@ import asyncio
 import json
 import random
 import shutil
-import sqlite3
 import statistics
 import tempfile
 import time
@@ -29,6 +28,7 @@ from healthmon.model.plan import Broker
 from healthmon.model.ports import Bus
 from healthmon.model.sample import Batch, Outcome, Reading, Sample
 from healthmon.runtime.ranges import contains, merge
+from healthmon.store.looking import StoreFile
 from healthmon.transport import codec, mqtt, topics
 
 AGENTS = 20
@@ -213,7 +213,5 @@ def report(name: str, agents: list[Agent], phases: list[Phase], folder: Path) ->
 
 def stored(path: Path) -> int:
     """What the store holds of the agents' looks, read beside the server that still has it open."""
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-        marked = 'tags LIKE \'%"check": "cpu"%\''
-        query = f"SELECT count(*) FROM points WHERE series IN (SELECT id FROM series WHERE {marked})"
-        return int(db.execute(query).fetchone()[0])
+    with StoreFile(path) as file:
+        return sum(len(row.fields) for row in file.rows() if ("check", "cpu") in row.tags)

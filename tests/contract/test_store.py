@@ -19,6 +19,7 @@ from healthmon.model.sample import Query, Row, Value
 from healthmon.store.embedded import EmbeddedStore
 from healthmon.store.influx import InfluxStore
 from healthmon.store.lineproto import micros_of
+from healthmon.store.looking import StoreFile
 
 pytestmark = pytest.mark.wire
 
@@ -52,15 +53,12 @@ class EmbeddedSubject:
         self.store = EmbeddedStore(self.path)
 
     def points(self, family: str) -> set[Point]:
-        import json
-        import sqlite3
-
-        with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True) as other:
+        with StoreFile(self.path) as file:
             return {
-                (tuple(sorted(json.loads(tags).items())), name, at, bool(value) if type(value) is int else value)
-                for tags, name, at, value in other.execute(
-                    "SELECT tags, field, at, value FROM points JOIN series ON id = series WHERE family = ?", (family,)
-                )
+                (row.tags, name, micros_of(row.at), value)
+                for row in file.rows()
+                if row.family == family
+                for name, value in row.fields
             }
 
     async def reopen(self) -> None:

@@ -28,6 +28,8 @@ from daemons.paging import Answer, Receiver
 from daemons.process import Daemon, free_port
 from healthmon.app.roles import known_broker
 from healthmon.config import load, plan_for, plan_to_json
+from healthmon.model.sample import Query
+from healthmon.store.looking import StoreFile
 
 AGENT = "pc-1"
 CHECKS = 100
@@ -169,13 +171,10 @@ class Rig:
 
     def _embedded(self) -> Iterator[Key]:
         path = self.folder / "data" / "store.sqlite"
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-            series = "SELECT id, tags FROM series WHERE family='probe' AND field='duration_seconds'"
-            for number, tags in db.execute(series).fetchall():
-                names = dict(json.loads(tags))
-                if names["vantage"] == AGENT:
-                    for (at,) in db.execute("SELECT at FROM points WHERE series=?", (number,)):
-                        yield names["target"], names["check"], at
+        with StoreFile(path) as file:
+            for series in file.query(Query("probe", "duration_seconds", {"vantage": AGENT})):
+                for at, _ in series.points:
+                    yield series.tags["target"], series.tags["check"], micros(at)
 
     def _in_influx(self) -> Iterator[Key]:
         assert self.influx is not None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +20,8 @@ from daemons.victoria import Victoria
 from healthmon.model.sample import Query, Row
 from healthmon.runtime.clock import SystemClock
 from healthmon.store.influx import InfluxStore
+from healthmon.store.looking import StoreFile
+from healthmon.store.rescue import check
 from healthmon.store.writer import StoreWriter
 
 pytestmark = pytest.mark.wire
@@ -117,9 +119,9 @@ def test_the_embedded_store_killed_while_it_writes_keeps_whole_batches(tmp_path:
         writer.kill()
         said += writer.stdout.readlines()
     durable = {int(line) for line in said if line.endswith("\n")}
-    with sqlite3.connect(path) as db:
-        found = dict(db.execute("SELECT at / 1000000 - 1800000000, count(*) FROM points GROUP BY at").fetchall())
-        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with StoreFile(path) as file:
+        found = Counter(round(row.at) - 1_800_000_000 for row in file.rows())
+    assert check(path).ok
     assert durable <= found.keys()
     assert len(found) <= len(durable) + 1  # the one that was durable but not said yet
     assert set(found.values()) == {ROWS}

@@ -163,7 +163,10 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Series by metric and tags. Times are Unix seconds, half open [start, end); step 0 = raw points."""
+    """Series by metric and tags. Times are Unix seconds, half open [start, end); step 0 = raw points.
+
+    end 0 = no end; newest: only the last point of each series in that time, whatever step and aggregate say.
+    """
 
     family: str
     field: str
@@ -172,6 +175,7 @@ class Query:
     end: float = 0.0
     step_s: float = 0.0
     aggregate: str = "mean"  # mean, min, max, last, count
+    newest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,41 +2,88 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from healthmon.model.errors import FileFromNewerVersion
 
+#: An SQL script, or what does the same in Python; each runs in a transaction of its own.
+Migration = str | Callable[[sqlite3.Connection], None]
 
-def open_database(path: str | Path, migrations: Sequence[str], *, synchronous: str = "FULL") -> sqlite3.Connection:
+_BACKUP_PAGES = 2_000
+
+
+def open_database(
+    path: str | Path, migrations: Sequence[Migration], *, synchronous: str = "FULL", shrinks: bool = False
+) -> sqlite3.Connection:
     """Open or make a database at the newest schema version (= len(migrations), kept in `user_version`).
 
-    Each migration is an SQL script; an older file is copied beside itself first, a newer one refused.
-    The connection may be used from worker threads one at a time.
+    An older file is copied beside itself first, a newer one refused. shrinks: pages that fall free can be given back
+    (`PRAGMA incremental_vacuum`). The connection may be used from worker threads one at a time.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute(f"PRAGMA synchronous={synchronous}")
-    db.execute("PRAGMA busy_timeout=5000")
+    try:
+        if shrinks:
+            db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of effect in a new file only
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute(f"PRAGMA synchronous={synchronous}")
+        db.execute("PRAGMA busy_timeout=5000")
+        _migrate(db, path, migrations)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version > len(migrations):
-        db.close()
         raise FileFromNewerVersion(
             f"{path}: schema version {version} is newer than this program's {len(migrations)}; "
             "upgrade healthmon or restore a backup"
         )
     if 0 < version < len(migrations):
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        shutil.copy2(path, path.with_name(f"{path.name}.v{version}"))
+        backup_database(path, path.with_name(f"{path.name}.v{version}"))
     for number in range(version, len(migrations)):
-        db.executescript(f"BEGIN;\n{migrations[number]}\nPRAGMA user_version={number + 1};\nCOMMIT;")
-    return db
+        migration = migrations[number]
+        if isinstance(migration, str):
+            db.executescript(f"BEGIN;\n{migration}\nPRAGMA user_version={number + 1};\nCOMMIT;")
+            continue
+        db.execute("BEGIN IMMEDIATE")
+        migration(db)
+        db.execute(f"PRAGMA user_version={number + 1}")
+        db.execute("COMMIT")
 
 
 def check_database(db: sqlite3.Connection) -> str:
     """`ok`, or sqlite's own words on what is wrong."""
     return str(db.execute("PRAGMA quick_check").fetchone()[0])
+
+
+def backup_database(source: str | Path, target: str | Path) -> int:
+    """A consistent copy while others write, whole or not there at all; its size in bytes.
+
+    Raises sqlite3.Error, OSError.
+    """
+    target = Path(target)
+    part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)
+    with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as db, closing(sqlite3.connect(part)) as copy:
+        db.execute("PRAGMA busy_timeout=5000")
+        db.execute("BEGIN")  # one snapshot: a busy writer would otherwise have the copy begin again and again
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        db.backup(copy, pages=_BACKUP_PAGES, sleep=0.001)
+        copy.execute("PRAGMA journal_mode=DELETE")
+    _sync(part)
+    os.replace(part, target)
+    return target.stat().st_size
+
+
+def _sync(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())

@@ -1,198 +1,256 @@
-"""Time series in one sqlite file: rows ordered by time first, durable when `write` returns."""
+"""Time series in one sqlite file: durable when `write` returns, compressed soon after, kept as long as is said.
+
+New rows go into a journal in the file and stay in memory; when they are many they are sealed into blocks of columns
+by a thread of their own; when a day is over its blocks become few and its hours and minutes are summed up.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import math
+import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from healthmon.model.errors import StoreDown
-from healthmon.model.sample import Query, Row, Series, Value, Written
+from healthmon.model.sample import Query, Row, Series, Written
 from healthmon.runtime.sqlite import open_database
+from healthmon.store import upkeep
+from healthmon.store.catalog import Catalog
+from healthmon.store.columns import Damaged
+from healthmon.store.filing import DAY_US, HOUR, MIGRATIONS, MINUTE, RAW
+from healthmon.store.hot import Hot, Rows, pack_rows, unpack_rows
 from healthmon.store.lineproto import Unwritable, micros_of
+from healthmon.store.reading import Reader, Snapshot
+from healthmon.store.rescue import set_aside_and_salvage
+from healthmon.store.storable import storable
+from healthmon.store.upkeep import ENDPOINT, GENERAL, Retention, transaction
 
-_SCHEMA = """
-CREATE TABLE series (
-  id INTEGER PRIMARY KEY,
-  family TEXT NOT NULL,
-  field TEXT NOT NULL,
-  tags TEXT NOT NULL,
-  UNIQUE (family, field, tags)
-);
-CREATE TABLE points (
-  at INTEGER NOT NULL,
-  series INTEGER NOT NULL,
-  value,
-  PRIMARY KEY (at, series)
-) WITHOUT ROWID;
-"""
-_DAY_S = 86_400.0
-#: Points deleted in one transaction, so that expiry never holds the writer for long.
-_EXPIRE_CHUNK = 20_000
-#: The most points that one query may answer.
-MAX_POINTS = 500_000
-_AGGREGATES = {"mean": "avg(value)", "min": "min(value)", "max": "max(value)", "count": "count(value)", "last": "value"}
-_NUMBERS_ONLY = frozenset({"mean", "min", "max"})
+log = logging.getLogger(__name__)
 
-Tags = tuple[tuple[str, str], ...]
-Point = tuple[int, int, Value]
+#: Points in memory at which they are sealed; twice as many make a write wait.
+SEAL_POINTS = 250_000
+
 Answer = TypeVar("Answer")
 
 
 class EmbeddedStore:
-    """One writer connection and one reader connection; other processes may read while it writes."""
+    """One writer connection and one reader connection; other processes may read while it writes.
 
-    def __init__(self, path: str | Path, *, retention_days: float = 30.0) -> None:
-        self.retention_s = retention_days * _DAY_S
+    A file that cannot be read as a database is set aside, and what can be saved of it goes into a new one: a damaged
+    history must not keep the server from watching. `salvaged` says what happened then, else it is empty.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        retention: Retention | None = None,
+        retention_days: float | None = None,
+        seal_points: int = SEAL_POINTS,
+    ) -> None:
+        self.retention = retention or Retention(raw=30.0 if retention_days is None else retention_days)
+        self.salvaged = ""
         self._path = Path(path)
-        self._db = open_database(self._path, [_SCHEMA])
-        self._reader = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        self._reader.execute("PRAGMA query_only=1")
-        self._reader.execute("PRAGMA busy_timeout=5000")
+        self._seal_points = seal_points
         self._writing = threading.Lock()
         self._reading = threading.Lock()
-        self._series: dict[tuple[str, Tags], dict[str, int]] = {}
+        self._sealing = threading.Lock()
+        self._sealer: threading.Thread | None = None
         self._closed = False
+        try:
+            self._open()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):  # a lock, a full disk: nothing is wrong with the file
+                raise
+            self.salvaged = set_aside_and_salvage(self._path, str(error))
+            self._open()
 
     async def write(self, rows: Sequence[Row]) -> Written:
         """One transaction; the same row again changes nothing."""
-        return await asyncio.to_thread(self._guarded, self._writing, lambda: self._write(rows))
+        return await asyncio.to_thread(self._guarded, self._writing, self._write, rows)
 
     async def query(self, query: Query) -> list[Series]:
         """Series with their points in time order; raises ValueError when the answer would be too large."""
-        return await asyncio.to_thread(self._guarded, self._reading, lambda: self._query(query))
+        return await asyncio.to_thread(self._read, self._reader.query, query)
+
+    async def replay(self, start: float, end: float) -> AsyncIterator[list[Row]]:
+        """Raw rows of [start, end) (Unix seconds) in time order, so many at a time; what is written meanwhile too."""
+        low, high = micros_of(start), micros_of(end)
+        windows = await asyncio.to_thread(self._read, self._reader.windows, low, high)
+        for first, last in windows:
+            rows = await asyncio.to_thread(self._read, self._reader.rows, first, last)
+            if rows:
+                yield rows
 
     async def expire(self, now: float) -> int:
-        """Delete what is older than the retention, chunk by chunk; how many points went.
+        """Seal, roll up the days that are over, delete what is older than its retention; how many raw points went.
 
-        Age is counted from the newest point at the latest: a clock that jumps ahead must not empty the file.
+        Whole days (UTC) go. Age is counted from the newest point at the latest: a clock that jumps ahead must not
+        empty the file.
         """
-        gone = 0
-        while True:
-            chunk = await asyncio.to_thread(self._guarded, self._writing, lambda: self._expire(now))
-            gone += chunk
-            if chunk < _EXPIRE_CHUNK:
-                return gone
+        return await asyncio.to_thread(self._upkeep, now)
 
     async def close(self) -> None:
         """Finish the write in hand and close the file."""
         await asyncio.to_thread(self._close)
 
-    def _guarded(self, lock: threading.Lock, work: Callable[[], Answer]) -> Answer:
+    @property
+    def damaged(self) -> int:
+        """Blocks that could not be read so far."""
+        return self._reader.damaged
+
+    # --- inside -----------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._db = open_database(self._path, MIGRATIONS, shrinks=True)
+        self._reader = Reader()
+        try:
+            self._read_db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            self._read_db.execute("PRAGMA query_only=1")
+            self._read_db.execute("PRAGMA busy_timeout=5000")
+            self._catalog = Catalog.load(self._db)
+            self._hots: tuple[Hot, ...] = (load_journal(self._db, self._catalog),)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _snapshot(self) -> Snapshot:
+        """The hot rows first: what is sealed between here and the reading of the file is then in both, not in none."""
+        return Snapshot(self._read_db, self._catalog, self._hots)
+
+    def _read(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
+        return self._guarded(self._reading, lambda: work(self._snapshot(), *arguments))
+
+    def _guarded(self, lock: threading.Lock, work: Callable[..., Answer], *arguments: Any) -> Answer:
         with lock:
             if self._closed:
                 raise StoreDown(f"{self._path}: closed")
             try:
-                return work()
+                return work(*arguments)
             except sqlite3.Error as error:
-                raise StoreDown(f"{self._path}: {error}") from error
+                raise StoreDown(self._words(error)) from error
+
+    def _words(self, error: sqlite3.Error) -> str:
+        if type(error) is sqlite3.DatabaseError:
+            return f"{self._path} is damaged ({error}): stop the server and run `healthmon store salvage`"
+        return f"{self._path}: {error}"
 
     def _write(self, rows: Sequence[Row]) -> Written:
         rejected: list[tuple[Row, str]] = []
-        self._db.execute("BEGIN IMMEDIATE")
         try:
-            points: list[Point] = []
-            for row in rows:
-                try:
-                    points.extend(self._points(row))
-                except Unwritable as error:
-                    rejected.append((row, str(error)))
-            self._db.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?)", points)
-            self._db.execute("COMMIT")
+            with transaction(self._db) as db:
+                ready = self._prepare(rows, rejected)
+                upto = 0
+                if ready.times:
+                    body = pack_rows(ready)
+                    upto = int(db.execute("INSERT INTO journal (codec, body) VALUES (?, ?)", body).lastrowid or 0)
         except BaseException:
-            self._series.clear()  # ids interned in the transaction that is now undone
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            self._catalog.undone(self._db)
             raise
+        self._catalog.committed()
+        self._hots[-1].add(ready, upto)
+        if self._hots[-1].points >= self._seal_points:
+            self._seal_soon()
         return Written(len(rows) - len(rejected), tuple(rejected))
 
-    def _points(self, row: Row) -> list[Point]:
-        at = micros_of(row.at)
-        if not row.fields or not row.family:
-            raise Unwritable("no fields" if row.family else "no measurement name")
-        ids = self._series.setdefault((row.family, row.tags), {})
-        return [
-            (at, ids.get(name) or self._intern(row.family, name, row.tags, ids), _storable(name, value))
-            for name, value in row.fields
+    def _prepare(self, rows: Sequence[Row], rejected: list[tuple[Row, str]]) -> Rows:
+        ready = Rows()
+        shapes = self._catalog.shapes
+        moment, at = -1.0, 0
+        for row in rows:
+            try:
+                names, values = zip(*row.fields, strict=True) if row.fields else ((), ())
+                shape = shapes.get((row.family, row.tags, names))
+                if shape is None:
+                    shape = self._catalog.new_shape(self._db, (row.family, row.tags, names))
+                if row.at != moment:
+                    moment, at = -1.0, micros_of(row.at)
+                    moment = row.at
+                values = storable(names, values)
+            except Unwritable as error:
+                rejected.append((row, str(error)))
+                continue
+            ready.shapes.append(shape)
+            ready.times.append(at)
+            ready.values.append(values)
+        return ready
+
+    # --- sealing and upkeep, each in a thread ------------------------------------------------------------------
+
+    def _seal_soon(self) -> None:
+        """A thread seals what is there; when the last one is not through and rows pile up, the writer waits for it."""
+        if self._sealer is not None and self._sealer.is_alive():
+            if self._hots[-1].points < 2 * self._seal_points:
+                return
+            self._writing.release()
+            self._sealer.join()
+            self._writing.acquire()
+        self._sealer = threading.Thread(target=self._seal_quietly, name="store-seal", daemon=True)
+        self._sealer.start()
+
+    def _seal_quietly(self) -> None:
+        try:
+            self._seal()
+        except (sqlite3.Error, StoreDown) as error:  # the rows are in the journal and in memory; the next one tries
+            log.warning("store could not seal rows, they stay in the journal", extra={"error": str(error)})
+
+    def _seal(self) -> None:
+        """Rows out of memory into blocks. While it works they can be read where they were."""
+        with self._sealing:
+            with self._writing:
+                if self._closed or not any(hot.points for hot in self._hots):
+                    return
+                if len(self._hots) == 1:  # else an earlier attempt failed: the same rows again
+                    self._hots = (*self._hots, Hot())
+            old = self._hots[0]
+            packed, columns = upkeep.pack_hot(old, self._catalog, self.retention)
+            self._locked(upkeep.seal, old, packed)
+            self._reader.sealed(columns)
+            self._hots = self._hots[1:]
+
+    def _upkeep(self, now: float) -> int:
+        self._seal_guarded()
+        now_us = min(micros_of(now), self._locked(upkeep.newest_moment))
+        cutoff = upkeep.raw_cutoff(now_us, self.retention)
+        for day in self._locked(upkeep.days_to_roll):
+            if (day.day + 1) * DAY_US > cutoff:
+                rolled = self._guarded(self._reading, upkeep.roll_day, self._read_db, day)
+                self._locked(upkeep.file_rolled, rolled)
+        for day in self._locked(upkeep.days_without_minutes, cutoff):
+            self._locked(upkeep.roll_minutes, day)
+        gone = [
+            self._locked(upkeep.expire, now_us, tier, kept, self.retention)
+            for tier in (RAW, MINUTE, HOUR)
+            for kept in (GENERAL, ENDPOINT)
         ]
+        self._locked(upkeep.shrink)
+        return sum(gone[:2])
 
-    def _intern(self, family: str, name: str, tags: Tags, ids: dict[str, int]) -> int:
-        key = (family, name, json.dumps(dict(sorted(tags)), ensure_ascii=False))
-        self._db.execute("INSERT OR IGNORE INTO series (family, field, tags) VALUES (?, ?, ?)", key)
-        found = self._db.execute("SELECT id FROM series WHERE family=? AND field=? AND tags=?", key).fetchone()
-        ids[name] = int(found[0])
-        return ids[name]
+    def _locked(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
+        return self._guarded(self._writing, work, self._db, *arguments)
 
-    def _expire(self, now: float) -> int:
-        newest = self._db.execute("SELECT max(at) FROM points").fetchone()[0]
-        cutoff = min(micros_of(now), newest or 0) - micros_of(self.retention_s)
-        edge = self._db.execute(
-            "SELECT at FROM points WHERE at < ? ORDER BY at LIMIT 1 OFFSET ?", (cutoff, _EXPIRE_CHUNK)
-        ).fetchone()
-        until = cutoff if edge is None else int(edge[0]) + 1
-        return self._db.execute("DELETE FROM points WHERE at < ?", (until,)).rowcount
-
-    def _query(self, query: Query) -> list[Series]:
-        if query.aggregate not in _AGGREGATES:
-            raise ValueError(f"aggregate {query.aggregate!r} (allowed: {', '.join(_AGGREGATES)})")
-        found: dict[int, dict[str, str]] = {}
-        for id, text in self._reader.execute(
-            "SELECT id, tags FROM series WHERE family=? AND field=?", (query.family, query.field)
-        ):
-            tags = json.loads(text)
-            if all(tags.get(name) == value for name, value in query.match.items()):
-                found[id] = tags
-        points: dict[int, list[tuple[float, Value]]] = {id: [] for id in found}
-        for id, at, value in self._fetch(query, list(found)):
-            points[id].append((at / 1e6, _value(value, query)))
-        return [Series(tags, points[id]) for id, tags in found.items() if points[id]]
-
-    def _fetch(self, query: Query, ids: list[int]) -> Sequence[tuple[int, int, Value]]:
-        start, end = micros_of(max(0.0, query.start)), micros_of(query.end) if query.end > 0 else (1 << 63) - 1
-        wanted = f"at >= ? AND at < ? AND series IN ({','.join(map(str, ids))})"
-        step = micros_of(query.step_s) if query.step_s > 0 else 0
-        if step:
-            wanted += " AND typeof(value) = 'real'" if query.aggregate in _NUMBERS_ONLY else ""
-            newest = ", max(at)" if query.aggregate == "last" else ""
-            sql = (
-                f"SELECT series, at / {step} * {step} AS bucket, {_AGGREGATES[query.aggregate]}{newest} "
-                f"FROM points WHERE {wanted} GROUP BY series, bucket ORDER BY bucket LIMIT {MAX_POINTS + 1}"
-            )
-        else:
-            sql = f"SELECT series, at, value FROM points WHERE {wanted} ORDER BY at LIMIT {MAX_POINTS + 1}"
-        rows = self._reader.execute(sql, (start, end)).fetchall()
-        if len(rows) > MAX_POINTS:
-            raise ValueError(f"more than {MAX_POINTS} points: narrow the time or give a step")
-        return [row[:3] for row in rows]
+    def _seal_guarded(self) -> None:
+        try:
+            self._seal()
+        except sqlite3.Error as error:
+            raise StoreDown(self._words(error)) from error
 
     def _close(self) -> None:
-        with self._writing, self._reading:
+        with self._sealing, self._writing, self._reading:
             self._closed = True
-            self._reader.close()
+            self._read_db.close()
             self._db.close()
 
 
-def _value(value: Value, query: Query) -> Value:
-    """Whole numbers in the file are booleans, unless they count."""
-    if type(value) is not int:
-        return value
-    return float(value) if query.step_s > 0 and query.aggregate == "count" else bool(value)
-
-
-def _storable(name: str, value: Value) -> Value:
-    """Floats stay REAL, booleans become 0 and 1, text stays text."""
-    if type(value) is float:
-        if not math.isfinite(value):
-            raise Unwritable(f"field {name}: {value} is not a number")
-        return value
-    if isinstance(value, (str, bool)):
-        return value
-    try:
-        return _storable(name, float(value))
-    except OverflowError as error:
-        raise Unwritable(f"field {name}: number too large") from error
+def load_journal(db: sqlite3.Connection, catalog: Catalog) -> Hot:
+    """The rows that are in the journal and not in blocks yet."""
+    hot = Hot()
+    for id, codec, body in db.execute("SELECT id, codec, body FROM journal ORDER BY id"):
+        try:
+            hot.add(unpack_rows(codec, body, catalog), id)
+        except Damaged as error:
+            log.error("store: an entry of the journal is damaged", extra={"entry": id, "error": str(error)})
+    return hot

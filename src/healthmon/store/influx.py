@@ -16,8 +16,8 @@ from healthmon.model.sample import Query, Row, Series, Written
 from healthmon.store import influxql
 from healthmon.store.answers import Meaning, meaning, message_of
 from healthmon.store.dialects import Dialect
-from healthmon.store.embedded import MAX_POINTS
 from healthmon.store.lineproto import Encoder
+from healthmon.store.reading import MAX_POINTS
 
 if TYPE_CHECKING:
     import aiohttp

@@ -1,0 +1,122 @@
+"""Which series there are: their numbers, names and tags, and in which shapes rows of them come."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from healthmon.store.lineproto import Unwritable
+
+Tags = tuple[tuple[str, str], ...]
+
+#: A row of one family with these tags and these fields in this order.
+ShapeKey = tuple[str, Tags, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """`series` has the number of each field's series, in the order of the row; `stream` is one family with its tags."""
+
+    number: int
+    stream: int
+    series: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One series."""
+
+    number: int
+    stream: int
+    family: str
+    field: str
+    tags: Mapping[str, str]
+
+
+class Catalog:
+    """Everything in memory; what is new is written in the transaction of the rows that need it."""
+
+    def __init__(self) -> None:
+        self.shapes: dict[ShapeKey, Shape] = {}
+        self.by_number: dict[int, Shape] = {}
+        self.entries: dict[int, Entry] = {}
+        self._metrics: dict[tuple[str, str], list[Entry]] = {}
+        self._streams: dict[tuple[str, Tags], int] = {}
+        self._series: dict[tuple[int, str], int] = {}
+        self._new: list[tuple[ShapeKey, Shape]] = []
+        self._next_shape = 1
+
+    @classmethod
+    def load(cls, db: sqlite3.Connection) -> Catalog:
+        """What the file knows."""
+        catalog = cls()
+        for number, family, field, text in db.execute("SELECT id, family, field, tags FROM series ORDER BY id"):
+            catalog._enter(number, family, field, tuple(sorted(json.loads(text).items())))
+        for number, text in db.execute("SELECT id, series FROM shapes ORDER BY id"):
+            catalog._restore(number, tuple(json.loads(text)))
+        return catalog
+
+    def find(self, family: str, field: str, match: Mapping[str, str]) -> list[Entry]:
+        """The series of a metric that have all these tags."""
+        entries = self._metrics.get((family, field), ())
+        wanted = match.items()
+        return [entry for entry in list(entries) if wanted <= entry.tags.items()]
+
+    def new_shape(self, db: sqlite3.Connection, key: ShapeKey) -> Shape:
+        """A shape nobody has seen before, within the caller's transaction; raises Unwritable."""
+        family, tags, names = key
+        if not family or not names:
+            raise Unwritable("no measurement name" if names else "no fields")
+        stream = self._stream(family, tags)
+        series = tuple(self._intern(db, stream, family, name, tags) for name in names)
+        shape = Shape(self._next_shape, stream, series)
+        db.execute("INSERT INTO shapes VALUES (?, ?)", (shape.number, json.dumps(series)))
+        self._next_shape += 1
+        self.shapes[key] = self.by_number[shape.number] = shape
+        self._new.append((key, shape))
+        return shape
+
+    def committed(self) -> None:
+        """What was new is on disk."""
+        self._new.clear()
+
+    def undone(self, db: sqlite3.Connection) -> None:
+        """The transaction was rolled back: forget what it brought."""
+        if self._new:
+            self.__dict__.update(Catalog.load(db).__dict__)
+
+    def _stream(self, family: str, tags: Tags) -> int:
+        return self._streams.setdefault((family, tags), len(self._streams) + 1)
+
+    def _intern(self, db: sqlite3.Connection, stream: int, family: str, name: str, tags: Tags) -> int:
+        known = self._series.get((stream, name))
+        if known:
+            return known
+        text = json.dumps(dict(sorted(tags)), ensure_ascii=False)
+        number = db.execute(
+            "INSERT INTO series (family, field, tags) VALUES (?, ?, ?) RETURNING id", (family, name, text)
+        ).fetchone()[0]
+        self._enter(number, family, name, tags)
+        return int(number)
+
+    def _enter(self, number: int, family: str, field: str, tags: Tags) -> None:
+        stream = self._stream(family, tags)
+        entry = Entry(number, stream, family, field, dict(tags))
+        self.entries[number] = entry
+        self._metrics.setdefault((family, field), []).append(entry)
+        self._series[(stream, field)] = number
+
+    def _restore(self, number: int, series: tuple[int, ...]) -> None:
+        self._next_shape = max(self._next_shape, number + 1)
+        if not all(one in self.entries for one in series):  # lost in a salvage
+            return
+        first = self.entries[series[0]]
+        names = tuple(self.entries[one].field for one in series)
+        shape = Shape(number, first.stream, series)
+        self.by_number[number] = shape
+        self.shapes[(first.family, tuple(sorted(first.tags.items())), names)] = shape
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self.entries.values()))
