@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from healthmon.model.sample import Value
-from healthmon.store.columns import Damaged, pack_times, pack_values, unpack_times, unpack_values
+from healthmon.store.columns import Damaged, last_time, last_value, pack_times, pack_values, unpack_times, unpack_values
 
 ZLIB, ZSTD = 1, 2
 _LENGTH_BYTES = 4
@@ -110,13 +110,23 @@ class Block:
             raise Damaged(f"{len(times)} times and {len(values)} values")
         return Column(series, times, values)
 
+    def newest(self, series: int) -> tuple[int, Value]:
+        """Microseconds and value of the last point of a series that is here."""
+        at, start, end = self._places[series]
+        times = self._times[at]
+        return last_time(times) if isinstance(times, bytes) else times[-1], last_value(self._body[start:end])
+
 
 def _zlib_in(body: bytes) -> bytes:
     return zlib.compress(body, 6)
 
 
 def _zlib_out(body: bytes) -> bytes:
-    return zlib.decompressobj().decompress(body, _MOST_BYTES)
+    unpacking = zlib.decompressobj()
+    unpacked = unpacking.decompress(body, _MOST_BYTES)
+    if not unpacking.eof:
+        raise zlib.error("cut off")
+    return unpacked
 
 
 def _zstd() -> tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]] | None:

@@ -26,9 +26,10 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One series."""
+    """One series. `order` puts series with the same first tags (the area, the check) side by side."""
 
     number: int
+    order: str
     stream: int
     family: str
     field: str
@@ -53,7 +54,7 @@ class Catalog:
         """What the file knows."""
         catalog = cls()
         for number, family, field, text in db.execute("SELECT id, family, field, tags FROM series ORDER BY id"):
-            catalog._enter(number, family, field, tuple(sorted(json.loads(text).items())))
+            catalog._enter(number, family, field, tuple(sorted(json.loads(text).items())), text)
         for number, text in db.execute("SELECT id, series FROM shapes ORDER BY id"):
             catalog._restore(number, tuple(json.loads(text)))
         return catalog
@@ -98,12 +99,12 @@ class Catalog:
         number = db.execute(
             "INSERT INTO series (family, field, tags) VALUES (?, ?, ?) RETURNING id", (family, name, text)
         ).fetchone()[0]
-        self._enter(number, family, name, tags)
+        self._enter(number, family, name, tags, text)
         return int(number)
 
-    def _enter(self, number: int, family: str, field: str, tags: Tags) -> None:
+    def _enter(self, number: int, family: str, field: str, tags: Tags, text: str) -> None:
         stream = self._stream(family, tags)
-        entry = Entry(number, stream, family, field, dict(tags))
+        entry = Entry(number, text, stream, family, field, dict(tags))
         self.entries[number] = entry
         self._metrics.setdefault((family, field), []).append(entry)
         self._series[(stream, field)] = number

@@ -69,6 +69,22 @@ def unpack_times(body: bytes) -> Sequence[int]:
     return [at + off for at, off in zip(range(first, first + step * len(whole), step), whole, strict=True)]
 
 
+def last_time(body: bytes) -> int:
+    """The newest of the times, without the others."""
+    try:
+        if body[0] == _REGULAR:
+            _, first, step, count = _regular.unpack(body)
+            return int(first + step * (count - 1))
+        kind, first, step = _grid.unpack_from(body)
+        whole = body[_grid.size :]
+        if kind == _GAPS:
+            return int(first + sum(_unpack_whole(whole)))
+        count, last = _last_whole(whole)
+    except (struct.error, IndexError, KeyError, ValueError) as error:
+        raise Damaged(f"times: {error}") from None
+    return int(first + step * (count - 1) + last)
+
+
 def pack_values(values: Sequence[Value]) -> bytes:
     """Floats keep every bit (NaN and -0.0 too); truth and text are kept as runs."""
     if set(map(type, values)) != {float}:
@@ -93,6 +109,21 @@ def unpack_values(body: bytes) -> Sequence[Value]:
         return _from_decimals(body)
     except (struct.error, IndexError, KeyError, ValueError, OverflowError) as error:
         raise Damaged(f"values: {error}") from None
+
+
+def last_value(body: bytes) -> Value:
+    """The last of the values, without the others where that is quicker."""
+    try:
+        if body[0] == _CONST:
+            return float(_const.unpack_from(body)[1])
+        if body[0] == _DECIMAL:
+            return float(_last_whole(body[_decimal.size :])[1] / _SCALES[body[1]])
+        if body[0] == _DOUBLE:
+            count = (len(body) - 1) // 8
+            return float(_from_planes(body[count::count], 8, "d")[0])
+    except (struct.error, IndexError, KeyError, ValueError) as error:
+        raise Damaged(f"values: {error}") from None
+    return unpack_values(body)[-1]
 
 
 def _typed(value: Value) -> tuple[type, Value]:
@@ -163,6 +194,14 @@ def _unpack_whole(body: bytes) -> Sequence[int]:
     width, _, least = _head.unpack_from(body)
     above = _from_planes(body[_head.size :], width, _CODES[width])
     return [number + least for number in above] if least else above
+
+
+def _last_whole(body: bytes) -> tuple[int, int]:
+    """(how many, the last of them)."""
+    width, _, least = _head.unpack_from(body)
+    planes = body[_head.size :]
+    count = len(planes) // width
+    return count, least + int.from_bytes(planes[count - 1 :: count], "little")
 
 
 def _planes(numbers: array[Any], width: int) -> bytes:

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from healthmon.runtime.sqlite import open_database
 from healthmon.store import upkeep
 from healthmon.store.catalog import Catalog
 from healthmon.store.columns import Damaged
-from healthmon.store.filing import DAY_US, HOUR, MIGRATIONS, MINUTE, RAW
+from healthmon.store.filing import HOUR, MIGRATIONS, MINUTE, RAW
 from healthmon.store.hot import Hot, Rows, pack_rows, unpack_rows
 from healthmon.store.lineproto import Unwritable, micros_of
 from healthmon.store.reading import Reader, Snapshot
@@ -215,12 +216,10 @@ class EmbeddedStore:
         self._seal_guarded()
         now_us = min(micros_of(now), self._locked(upkeep.newest_moment))
         cutoff = upkeep.raw_cutoff(now_us, self.retention)
-        for day in self._locked(upkeep.days_to_roll):
-            if (day.day + 1) * DAY_US > cutoff:
-                rolled = self._guarded(self._reading, upkeep.roll_day, self._read_db, day)
-                self._locked(upkeep.file_rolled, rolled)
+        for day in self._locked(upkeep.days_to_roll, cutoff):
+            self._locked(upkeep.file_rolled, self._roll(day))
         for day in self._locked(upkeep.days_without_minutes, cutoff):
-            self._locked(upkeep.roll_minutes, day)
+            self._locked(upkeep.roll_minutes, self._catalog, day)
         gone = [
             self._locked(upkeep.expire, now_us, tier, kept, self.retention)
             for tier in (RAW, MINUTE, HOUR)
@@ -228,6 +227,11 @@ class EmbeddedStore:
         ]
         self._locked(upkeep.shrink)
         return sum(gone[:2])
+
+    def _roll(self, day: upkeep.Day) -> upkeep.Rolled:
+        """On a connection of its own: readers and the writer go on meanwhile."""
+        with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)) as db:
+            return upkeep.roll_day(db, self._catalog, day)
 
     def _locked(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
         return self._guarded(self._writing, work, self._db, *arguments)

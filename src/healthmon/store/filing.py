@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from healthmon.model.sample import Value
 from healthmon.store.blocks import Block, Column, expand, pack, squeeze
-from healthmon.store.catalog import Catalog
+from healthmon.store.catalog import Catalog, Entry
 
 _V1 = """
 CREATE TABLE series (
@@ -35,8 +35,8 @@ CREATE TABLE blocks (
   day INTEGER NOT NULL,
   family TEXT NOT NULL,
   rank INTEGER NOT NULL,
-  low INTEGER NOT NULL,
-  high INTEGER NOT NULL,
+  low TEXT NOT NULL,
+  high TEXT NOT NULL,
   start INTEGER NOT NULL,
   until INTEGER NOT NULL,
   points INTEGER NOT NULL,
@@ -56,8 +56,8 @@ CREATE TABLE rolled (
 DAY_US = 86_400_000_000
 RAW, MINUTE, HOUR = 0, 1, 2
 #: Columns of a block stop growing here; one block is decompressed for one answer.
-_BLOCK_POINTS = 65_536
-_BLOCK_COLUMNS = 4_096
+_BLOCK_POINTS = 32_768
+_BLOCK_COLUMNS = 2_048
 #: Points of a version 1 file that are moved at once.
 _MOVED_AT_ONCE = 500_000
 
@@ -119,30 +119,46 @@ def by_day(columns: Iterable[Column]) -> Iterator[tuple[int, Column]]:
 
 
 #: What is written into the table but for the id.
-Packed = tuple[int, int, int, str, int, int, int, int, int, int, int, bytes]
+Packed = tuple[int, int, int, str, int, str, str, int, int, int, int, bytes]
 
 
-def pack_blocks(place: Place, day: int, columns: Iterable[Column], *, per_series: int = 1) -> Iterator[Packed]:
-    """Columns as rows of the table. per_series: a rollup has several columns for a series, numbered in a row."""
-    part: list[Column] = []
-    points = 0
-    for column in sorted(columns, key=lambda column: column.series):
-        full = points >= _BLOCK_POINTS or len(part) >= _BLOCK_COLUMNS
-        if full and column.series // per_series != part[-1].series // per_series:
-            yield _packed(place, day, part, per_series)
-            part, points = [], 0
-        part.append(column)
-        points += len(column.times)
-    if part:
-        yield _packed(place, day, part, per_series)
+class Packer:
+    """Columns of one day and place, in the order of their series, as rows of the table, block by block."""
 
+    def __init__(self, catalog: Catalog, place: Place, day: int, *, per_series: int = 1) -> None:
+        self.packed: list[Packed] = []
+        self._catalog = catalog
+        self._place = place
+        self._day = day
+        self._per_series = per_series  # a rollup has several columns for a series, numbered in a row
+        self._columns: list[Column] = []
+        self._points = 0
 
-def _packed(place: Place, day: int, columns: list[Column], per_series: int) -> Packed:
-    codec, body = squeeze(pack(columns))
-    low, high = columns[0].series // per_series, columns[-1].series // per_series
-    start, until = min(column.times[0] for column in columns), max(column.times[-1] for column in columns)
-    points = sum(len(column.times) for column in columns)
-    return (place.tier, place.kept, day, place.family, place.rank, low, high, start, until, points, codec, body)
+    def add(self, column: Column) -> None:
+        """The next column; a block that is full ends before another stream begins."""
+        full = self._points >= _BLOCK_POINTS or len(self._columns) >= _BLOCK_COLUMNS
+        if full and self._entry(column).stream != self._entry(self._columns[-1]).stream:
+            self._end_block()
+        self._columns.append(column)
+        self._points += len(column.times)
+
+    def finish(self) -> list[Packed]:
+        """All rows."""
+        if self._columns:
+            self._end_block()
+        return self.packed
+
+    def _entry(self, column: Column) -> Entry:
+        return self._catalog.entries[column.series // self._per_series]
+
+    def _end_block(self) -> None:
+        columns, place = self._columns, self._place
+        codec, body = squeeze(pack(columns))
+        low, high = self._entry(columns[0]).order, self._entry(columns[-1]).order
+        start, until = min(column.times[0] for column in columns), max(column.times[-1] for column in columns)
+        where = (place.tier, place.kept, self._day, place.family, place.rank)
+        self.packed.append((*where, low, high, start, until, self._points, codec, body))
+        self._columns, self._points = [], 0
 
 
 def insert(db: sqlite3.Connection, packed: Iterable[Packed]) -> None:
@@ -165,12 +181,19 @@ ClassOf = Callable[[Mapping[str, str]], int]
 
 def pack_columns(catalog: Catalog, columns: Iterable[Column], *, rank: int, class_of: ClassOf) -> Iterator[Packed]:
     """Raw columns of any series and days as rows of the table."""
-    groups: dict[tuple[int, str, int], list[Column]] = {}
+    groups: dict[tuple[int, str, int], list[tuple[tuple[str, int], Column]]] = {}
     for day, column in by_day(columns):
         entry = catalog.entries[column.series]
-        groups.setdefault((day, entry.family, class_of(entry.tags)), []).append(column)
+        groups.setdefault((day, entry.family, class_of(entry.tags)), []).append(((entry.order, entry.number), column))
     for (day, family, kept), group in groups.items():
-        yield from pack_blocks(Place(RAW, kept, family, rank), day, group)
+        packer = Packer(catalog, Place(RAW, kept, family, rank), day)
+        for _, column in sorted(group, key=_order):
+            packer.add(column)
+        yield from packer.finish()
+
+
+def _order(pair: tuple[tuple[str, int], Column]) -> tuple[str, int]:
+    return pair[0]
 
 
 def from_version_1(db: sqlite3.Connection) -> None:

@@ -63,9 +63,12 @@ class Reader:
     def sealed(self, columns: Iterable[Column]) -> None:
         """These columns leave the hot rows; their newest points stay at hand."""
         for column in columns:
-            at, known = column.times[-1], self._newest.get(column.series)
-            if known is None or known[0] <= at:
-                self._newest[column.series] = at, column.values[-1]
+            self._note_newest(column.series, column.times[-1], column.values[-1])
+
+    def _note_newest(self, series: int, at: int, value: Value) -> None:
+        known = self._newest.get(series)
+        if known is None or known[0] <= at:
+            self._newest[series] = at, value
 
     def _newest_points(
         self, snapshot: Snapshot, family: str, entries: Sequence[Entry], start: int, end: int
@@ -101,12 +104,13 @@ class Reader:
         for (day,) in days.fetchall():
             if not missing:
                 break
-            found: list[Column] = []
+            met: set[int] = set()
             for filed in blocks(snapshot.db, "family = ? AND tier = ? AND day = ?", (family, RAW, day)):
                 block = self._open(filed)
-                found += [one for one in map(block.column, missing.intersection(block.series)) if one]
-            self.sealed(found)
-            missing -= {column.series for column in found}
+                for series in missing.intersection(block.series):
+                    met.add(series)
+                    self._note_newest(series, *block.newest(series))
+            missing -= met
         self._newest_of.add(family)
 
     # --- points as they were ----------------------------------------------------------------------------------
@@ -125,7 +129,7 @@ class Reader:
     ) -> Iterator[tuple[Entry, Column]]:
         if not entries:
             return
-        low, high = min(entry.number for entry in entries), max(entry.number for entry in entries)
+        low, high = min(entry.order for entry in entries), max(entry.order for entry in entries)
         opened = [
             self._open(filed)
             for filed in blocks(
@@ -169,6 +173,8 @@ class Reader:
     def _stepped(
         self, snapshot: Snapshot, query: Query, entries: Sequence[Entry], start: int, end: int
     ) -> Iterator[tuple[Entry, list[tuple[float, Value]]]]:
+        if not entries:
+            return
         step = micros_of(query.step_s)
         total = 0
         plan = self._plan(snapshot, query.family, entries, start, end, step)
@@ -190,14 +196,16 @@ class Reader:
         snapshot: Snapshot,
         query: Query,
         entries: Sequence[Entry],
-        span: tuple[int, int, int],
+        days: tuple[int, int, int],
         step: int,
         parts: dict[int, list[Part]],
     ) -> list[Entry]:
         """Adds what the rollup of these whole days has; the series that it has not."""
-        tier, first, last = span
-        days = (query.family, tier, first // DAY_US, (last - 1) // DAY_US)
-        filed = sorted(blocks(snapshot.db, "family = ? AND tier = ? AND day BETWEEN ? AND ?", days), key=_day)
+        tier, first, last = days
+        low, high = min(entry.order for entry in entries), max(entry.order for entry in entries)
+        span = (query.family, tier, first // DAY_US, (last - 1) // DAY_US, low, high)
+        where = "family = ? AND tier = ? AND day BETWEEN ? AND ? AND high >= ? AND low <= ?"
+        filed = sorted(blocks(snapshot.db, where, span), key=_day)
         opened = list(map(self._open, filed))
         missing: list[Entry] = []
         for entry in entries:

@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
 
 from healthmon.store.blocks import Block, Column
 from healthmon.store.catalog import Catalog
@@ -18,10 +17,10 @@ from healthmon.store.filing import (
     RAW,
     Filed,
     Packed,
+    Packer,
     Place,
     blocks,
     insert,
-    pack_blocks,
     pack_columns,
     remove,
 )
@@ -102,13 +101,17 @@ def newest_moment(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT max(until) FROM blocks").fetchone()[0] or 0)
 
 
-def days_to_roll(db: sqlite3.Connection) -> list[Day]:
-    """Days that are over, with raw blocks newer than their rollup."""
+def days_to_roll(db: sqlite3.Connection, cutoff: int) -> list[Day]:
+    """Days that are over, with raw blocks newer than their rollup.
+
+    A day before the cutoff (microseconds) whose rollup stands is left alone: of its raw points only late ones are here.
+    """
     over = (newest_moment(db) - _GRACE_US) // DAY_US
     found = db.execute(
         "SELECT family, class, day FROM blocks LEFT JOIN rolled USING (family, class, day) WHERE tier = ? AND day < ? "
+        "AND (day >= ? OR rolled.rank IS NULL) "
         "GROUP BY family, class, day HAVING max(blocks.rank) > coalesce(rolled.rank, -1) ORDER BY day",
-        (RAW, over),
+        (RAW, over, cutoff // DAY_US),
     )
     return [Day(*row) for row in found.fetchall()]
 
@@ -123,16 +126,19 @@ class Rolled:
     packed: list[Packed]
 
 
-def roll_day(db: sqlite3.Connection, day: Day) -> Rolled:
+def roll_day(db: sqlite3.Connection, catalog: Catalog, day: Day) -> Rolled:
     """The raw blocks of a day as few large ones, without doubles, and its hours; minutes of what comes often."""
     filed = _raw_of(db, day)
     opened, unreadable = _open_all(filed)
     rank = max(one.rank for one in filed)
-    columns = list(_merged(opened))
-    dense = [column for column in columns if len(column.times) > _DENSE]
-    packed = [*pack_blocks(Place(RAW, day.kept, day.family, rank), day.day, columns)]
-    packed += _rollup(columns, day, rank, HOUR)
-    packed += _rollup(dense, day, rank, MINUTE)
+    raw = Packer(catalog, Place(RAW, day.kept, day.family, rank), day.day)
+    hours, minutes = _roller(catalog, day, rank, HOUR), _roller(catalog, day, rank, MINUTE)
+    for column in _merged(opened, catalog):
+        raw.add(column)
+        _roll_into(hours, column, HOUR_US)
+        if len(column.times) > _DENSE:
+            _roll_into(minutes, column, MINUTE_US)
+    packed = [*raw.finish(), *hours.finish(), *minutes.finish()]
     return Rolled(day, rank, tuple(one.id for one in filed if one.id not in unreadable), packed)
 
 
@@ -146,12 +152,15 @@ def file_rolled(db: sqlite3.Connection, rolled: Rolled) -> None:
         db.execute("INSERT OR REPLACE INTO rolled VALUES (?, ?, ?, ?, 0)", (day.family, day.kept, day.day, rolled.rank))
 
 
-def roll_minutes(db: sqlite3.Connection, day: Day) -> None:
+def roll_minutes(db: sqlite3.Connection, catalog: Catalog, day: Day) -> None:
     """The minutes of every series of a day whose raw points are about to go."""
     filed = _raw_of(db, day)
     opened, _ = _open_all(filed)
     rank = max(one.rank for one in filed)
-    packed = list(_rollup(_merged(opened), day, rank, MINUTE))
+    minutes = _roller(catalog, day, rank, MINUTE)
+    for column in _merged(opened, catalog):
+        _roll_into(minutes, column, MINUTE_US)
+    packed = minutes.finish()
     with transaction(db):
         _drop_rollups(db, day, (MINUTE,))
         insert(db, packed)
@@ -194,6 +203,7 @@ def raw_cutoff(now_us: int, retention: Retention) -> int:
 def shrink(db: sqlite3.Connection) -> None:
     """Give free pages back to the disk, so many at a time."""
     db.execute(f"PRAGMA incremental_vacuum({_SHRINK_PAGES})").fetchall()
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _cutoff(now_us: int, days: float) -> int:
@@ -217,19 +227,27 @@ def _open_all(filed: Iterable[Filed]) -> tuple[list[Block], frozenset[int]]:
     return opened, frozenset(bad)
 
 
-def _merged(opened: Sequence[Block]) -> Iterator[Column]:
-    places = sorted((series, place) for place, block in enumerate(opened) for series in block.series)
-    for series, group in groupby(places, key=lambda pair: pair[0]):
-        parts = [opened[place].column(series) for _, place in group]
+def _merged(opened: Sequence[Block], catalog: Catalog) -> Iterator[Column]:
+    entries = catalog.entries
+    places: dict[int, list[Block]] = {}
+    for block in opened:
+        for series in block.series:
+            if series in entries:
+                places.setdefault(series, []).append(block)
+    for series in sorted(places, key=lambda series: (entries[series].order, series)):
+        parts = [block.column(series) for block in places[series]]
         column = merged(series, [part for part in parts if part])
         if column:
             yield column
 
 
-def _rollup(columns: Iterable[Column], day: Day, rank: int, tier: int) -> Iterator[Packed]:
-    width = HOUR_US if tier == HOUR else MINUTE_US
-    rolled = [one for column in columns for one in roll(column, width)]
-    return pack_blocks(Place(tier, day.kept, day.family, rank), day.day, rolled, per_series=PER_SERIES)
+def _roller(catalog: Catalog, day: Day, rank: int, tier: int) -> Packer:
+    return Packer(catalog, Place(tier, day.kept, day.family, rank), day.day, per_series=PER_SERIES)
+
+
+def _roll_into(packer: Packer, column: Column, width: int) -> None:
+    for one in roll(column, width):
+        packer.add(one)
 
 
 def _drop_rollups(db: sqlite3.Connection, day: Day, tiers: Sequence[int]) -> None:

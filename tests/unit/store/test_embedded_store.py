@@ -10,8 +10,9 @@ import pytest
 
 from healthmon.model.errors import FileFromNewerVersion, StoreDown
 from healthmon.model.sample import Query, Row
-from healthmon.store import embedded
+from healthmon.store import reading, upkeep
 from healthmon.store.embedded import EmbeddedStore
+from healthmon.store.looking import StoreFile
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -27,17 +28,17 @@ async def values(store: EmbeddedStore) -> list[float]:
 
 async def test_old_points_go_and_young_ones_stay(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path / "s.sqlite", retention_days=2)
-    await store.write([row(NOW - age * DAY) for age in (0, 1, 1.9, 2.1, 3, 30)])
-    assert await store.expire(NOW) == 3
-    assert len(await values(store)) == 3
+    await store.write([row(NOW - age * DAY) for age in (0, 1, 1.9, 2.1, 2.4, 3, 30)])
+    assert await store.expire(NOW) == 3, "whole days go: 2.1 days ago was on the day that still has younger points"
+    assert len(await values(store)) == 4
     assert await store.expire(NOW) == 0
     await store.close()
 
 
 async def test_expiry_goes_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "_EXPIRE_CHUNK", 7)
+    monkeypatch.setattr(upkeep, "_EXPIRE_BLOCKS", 7)
     store = EmbeddedStore(tmp_path / "s.sqlite", retention_days=1)
-    await store.write([row(NOW - 3 * DAY + i) for i in range(30)] + [row(NOW)])
+    await store.write([row(NOW - (3 + i) * DAY) for i in range(30)] + [row(NOW)])
     assert await store.expire(NOW) == 30
     assert await values(store) == [NOW]
     await store.close()
@@ -59,14 +60,17 @@ async def test_expiring_an_empty_file(tmp_path: Path) -> None:
 
 async def test_another_reader_sees_whole_writes_while_it_writes(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path / "s.sqlite")
-    other = sqlite3.connect(f"file:{tmp_path}/s.sqlite?mode=ro", uri=True)
     counts = []
+
+    def count() -> int:
+        with StoreFile(tmp_path / "s.sqlite") as other:
+            return sum(1 for _ in other.rows())
+
     for batch in range(10):
         writing = asyncio.ensure_future(store.write([row(NOW + batch + i / 1000) for i in range(200)]))
         while not writing.done():
-            counts.append(other.execute("SELECT count(*) FROM points").fetchone()[0])
-            await asyncio.sleep(0)
-    counts.append(other.execute("SELECT count(*) FROM points").fetchone()[0])
+            counts.append(await asyncio.to_thread(count))
+    counts.append(count())
     assert counts[-1] == 2000
     assert {count % 200 for count in counts} == {0}
     await store.close()
@@ -74,7 +78,7 @@ async def test_another_reader_sees_whole_writes_while_it_writes(tmp_path: Path) 
 
 async def test_a_failed_write_leaves_nothing_and_may_be_made_again(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path / "s.sqlite")
-    store._db.execute("PRAGMA max_page_count = 12")
+    store._db.execute("PRAGMA max_page_count = 20")
     rows = [row(NOW + i, target=f"target-{i}", rtt=1.0, loss=0.0) for i in range(5000)]
     with pytest.raises(StoreDown, match="full"):
         await store.write(rows)
@@ -86,7 +90,7 @@ async def test_a_failed_write_leaves_nothing_and_may_be_made_again(tmp_path: Pat
 
 
 async def test_a_query_that_would_answer_too_much_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "MAX_POINTS", 10)
+    monkeypatch.setattr(reading, "MAX_POINTS", 10)
     store = EmbeddedStore(tmp_path / "s.sqlite")
     await store.write([row(NOW + i) for i in range(11)])
     with pytest.raises(ValueError, match="narrow the time"):
