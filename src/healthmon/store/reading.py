@@ -13,7 +13,7 @@ from healthmon.model.sample import Query, Row, Series, Value
 from healthmon.store.blocks import Block, Column
 from healthmon.store.catalog import Catalog, Entry
 from healthmon.store.columns import Damaged
-from healthmon.store.filing import DAY_US, HOUR, RAW, Filed, blocks
+from healthmon.store.filing import DAY_US, HOUR, MINUTE, RAW, Filed, blocks
 from healthmon.store.hot import Hot, merged
 from healthmon.store.lineproto import micros_of
 from healthmon.store.rollup import HOUR_US, MINUTE_US, Part, finished, join, parts_of, rolled_parts
@@ -320,10 +320,10 @@ def _refuse_too_many(points: int) -> None:
 
 
 def _joined(spans: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Neighbours of one tier as one."""
+    """Neighbours of one tier as one; not the minutes, which a day may have of some series only."""
     joined: list[tuple[int, int, int]] = []
     for tier, first, last in spans:
-        if joined and joined[-1][0] == tier and joined[-1][2] == first:
+        if tier != MINUTE and joined and joined[-1][0] == tier and joined[-1][2] == first:
             joined[-1] = (tier, joined[-1][1], last)
         else:
             joined.append((tier, first, last))
