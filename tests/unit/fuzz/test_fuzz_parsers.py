@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
+from fuzz_listeners import MORE
 from fuzz_mutations import FUZZ, damaged
 from fuzz_parsers import PARSERS, Parser
 from hypothesis import given
@@ -14,14 +15,14 @@ from hypothesis import strategies as st
 MOST_TIMES, FLOOR_BYTES = 80, 4 * 1024 * 1024
 
 
-@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
+@pytest.mark.parametrize("parser", [*PARSERS, *MORE], ids=lambda parser: parser.name)
 def test_the_good_messages_are_good(parser: Parser) -> None:
     """Otherwise the changes below would only scratch the surface: at least one seed must be understood."""
     failures = [error for seed in parser.seeds if (error := _error(parser, seed)) is not None]
     assert len(failures) < len(parser.seeds) or parser.name == "database answer", failures
 
 
-@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
+@pytest.mark.parametrize("parser", [*PARSERS, *MORE], ids=lambda parser: parser.name)
 def test_damaged_messages_raise_what_is_declared(parser: Parser) -> None:
     @FUZZ
     @given(data=damaged(parser.seeds))
@@ -31,7 +32,7 @@ def test_damaged_messages_raise_what_is_declared(parser: Parser) -> None:
     run()
 
 
-@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
+@pytest.mark.parametrize("parser", [*PARSERS, *MORE], ids=lambda parser: parser.name)
 def test_memory_is_bounded_by_what_came(parser: Parser) -> None:
     seed = parser.seeds[0]
     big = [
