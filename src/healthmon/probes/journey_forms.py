@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
@@ -26,7 +27,7 @@ class Form:
 def forms_of(page: str) -> list[Form]:
     """Every form of a page, bounded."""
     reader = _Reader()
-    reader.feed(page)
+    reader.read(page)
     return reader.forms
 
 
@@ -39,7 +40,7 @@ def form_for(page: str, names: Collection[str]) -> Form | None:
 def field_of(page: str, name: str) -> str | None:
     """The value of the first input of this name, in a form or outside."""
     reader = _Reader()
-    reader.feed(page)
+    reader.read(page)
     return next((form.fields[name] for form in (*reader.forms, reader.loose) if name in form.fields), None)
 
 
@@ -49,6 +50,11 @@ class _Reader(HTMLParser):
         self.forms: list[Form] = []
         self.loose = Form()
         self._open: Form | None = None
+
+    def read(self, page: str) -> None:
+        """Feed a page. A marked section that HTML does not know (`<![x`) ends the library; what came before counts."""
+        with suppress(AssertionError):
+            self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         known = {name: value or "" for name, value in attrs}

@@ -115,5 +115,9 @@ MORE = (
     Parser("trap v3", _signed, (OPEN, SEALED), (Malformed,)),
     Parser("mqtt", reading(_mqtt), (b"\x20\2\0\0\x90\3\0\1\1" + _PUBLISH, packet(0x30, bytes(300)), b"\xd0\0")),
     Parser("mqtt, dripping", reading(_mqtt, drip=True), (b"\x20\2\0\0" + _PUBLISH,)),
-    Parser("journey page", _journey, (_FORM, b'token=abc {"entry":[{"id":"1"}]}', b'{"entry":[{"id":"1"}]}')),
+    Parser(
+        "journey page",
+        _journey,
+        (_FORM, b'token=abc {"entry":[{"id":"1"}]}', b"<![if IE]><form><![x[", b'{"entry":[{"id":"1"}]}'),
+    ),
 )
