@@ -119,6 +119,7 @@ class Engine:
         for reading in readings:
             if not live or now - reading.started - reading.took > self._settings.late_after_s:
                 self.counters["readings_late"] += 1
+                self._desk.learn_late(reading)
             elif reading.started > now + _FUTURE_S:
                 self.counters["readings_from_the_future"] += 1
             elif not self._evidence.admit(reading):
@@ -167,7 +168,12 @@ class Engine:
     def counts(self) -> dict[str, float]:
         """What was set aside and why; every figure only ever grows."""
         rules = {f"rule_errors.{rule}": float(count) for rule, count in self._desk.errors.items()}
-        return {name: float(count) for name, count in self.counters.items()} | rules
+        counters = self.counters + self._desk.counters + self._desk.recall.counters
+        return {name: float(count) for name, count in counters.items()} | rules
+
+    def learning(self) -> dict[str, tuple[int, int]]:
+        """Baselines by metric: (series that can be judged, series that are still learning)."""
+        return self._desk.recall.learning()
 
     def suppressed(self) -> dict[str, float]:
         """Pages not sent since the start, by cause."""
@@ -261,6 +267,8 @@ class Engine:
         self._desk.touched.update({alert.key: alert for alert in kept.ended})
         for incident in kept.incidents:
             self._keep(incident)
+        self._desk.remember(restored.memory)
+        self._desk.count_again(self._evidence.latest.values())
         for reading in self._evidence.latest.values():
             self._desk.watch_series(reading)
         is_blind = any(a.key.rule == BLIND_RULE and a.phase is Phase.FIRING for a in self._desk.alerts.values())
@@ -437,6 +445,7 @@ class Engine:
             ledger=self._telling.unwritten(self._ledger),
             presence=dict(self._changed_presence),
             mutes=self._mute_events,
+            memory=self._desk.recall.written(),
         )
         self._changed_readings.clear()
         self._changed_incidents.clear()

@@ -177,8 +177,8 @@ def alerting_of(written: Written) -> AlertingConfig:
                 written.validator.problem(path, f"unknown {key[:-1]}{did_you_mean(name, known)}", key=True)
     return AlertingConfig(
         mode=form.mode,
-        site_modes={name: place.mode for name, place in form.overrides.sites.items()},
-        area_modes={name: place.mode for name, place in form.overrides.areas.items()},
+        site_modes={name: place.mode for name, place in form.overrides.sites.items() if place.mode},
+        area_modes={name: place.mode for name, place in form.overrides.areas.items() if place.mode},
         rule_modes={name: rule.mode for name, rule in form.overrides.rules.items() if rule.mode},
     )
 

@@ -120,15 +120,6 @@ def _mode_of_name(value: Any) -> Any:
     return {"mode": value} if isinstance(value, str) else value
 
 
-class PlaceOverrideForm(Form):
-    """How one site or area differs."""
-
-    mode: Mode
-
-
-PlaceOverride = Annotated[PlaceOverrideForm, BeforeValidator(_mode_of_name)]
-
-
 class RuleOverrideForm(Form):
     """How one rule differs here from its pack."""
 
@@ -139,10 +130,20 @@ class RuleOverrideForm(Form):
     stale: Duration | None = None
     confirm: int | None = Field(default=None, ge=1)
     clear_confirm: int | None = Field(default=None, ge=1)
-    value: float | None = Field(default=None, description="The threshold of a rule with one `above` or `below`")
+    value: float | None = Field(default=None, description="The limit of a rule that has one")
 
 
 RuleOverride = Annotated[RuleOverrideForm, BeforeValidator(_mode_of_name)]
+
+
+class PlaceOverrideForm(Form):
+    """How one site or area differs."""
+
+    mode: Mode | None = None
+    rules: dict[str, RuleOverride] = Field(default={}, description="How single rules differ here")
+
+
+PlaceOverride = Annotated[PlaceOverrideForm, BeforeValidator(_mode_of_name)]
 
 
 class OverridesForm(Form):

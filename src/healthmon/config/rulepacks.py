@@ -2,82 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from healthmon.config.conditions import ConditionForm, condition_of
 from healthmon.config.fileforms import PolicyForm
 from healthmon.config.forms import CheckForm, Form, Names
 from healthmon.config.scalars import Duration, Id
-from healthmon.config.yamlnodes import DataPath
-from healthmon.model.alert import (
-    Above,
-    Absent,
-    AllOf,
-    AnyOf,
-    Below,
-    Condition,
-    Effect,
-    NoData,
-    Not,
-    OutcomeIs,
-    Outside,
-    Rule,
-    Selector,
-)
+from healthmon.model.alert import Effect, Flap, NoData, Rule, Selector
 from healthmon.model.incident import Policy, Step
-from healthmon.model.sample import Outcome, Reason
-
-_KINDS = ("outcome", "above", "below", "outside", "absent", "all", "any", "not")
-
-Metric = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]
-
-
-def _one_or_more(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-class ThresholdForm(Form):
-    """A metric `family.field` against a value."""
-
-    metric: Metric
-    value: float
-
-
-class OutsideForm(Form):
-    """A metric outside a range."""
-
-    metric: Metric
-    low: float
-    high: float
-
-
-class ConditionForm(Form):
-    """Exactly one kind of question; `reason` goes with `outcome`."""
-
-    outcome: Annotated[list[Outcome], BeforeValidator(_one_or_more)] | None = None
-    reason: Annotated[list[Reason], BeforeValidator(_one_or_more)] | None = None
-    above: ThresholdForm | None = None
-    below: ThresholdForm | None = None
-    outside: OutsideForm | None = None
-    absent: Duration | None = None
-    all_of: list[ConditionForm] | None = Field(default=None, alias="all")
-    any_of: list[ConditionForm] | None = Field(default=None, alias="any")
-    negated: ConditionForm | None = Field(default=None, alias="not")
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> ConditionForm:
-        given = [name for name in _KINDS if getattr(self, _ATTRIBUTES.get(name, name)) is not None]
-        if len(given) != 1:
-            raise ValueError(f"a condition has exactly one kind (allowed: {', '.join(_KINDS)})")
-        if self.reason is not None and self.outcome is None:
-            raise ValueError("`reason` needs `outcome` beside it")
-        return self
-
-
-_ATTRIBUTES = {"all": "all_of", "any": "any_of", "not": "negated"}
-ConditionForm.model_rebuild()
+from healthmon.model.topology import Acuity, AreaKind
 
 
 class OnForm(Form):
@@ -90,6 +25,28 @@ class OnForm(Form):
     areas: Names = Field(default=[])
     labels: dict[str, str] = Field(default={})
     agents: bool = False
+    sites: Names = Field(default=[])
+    area_kinds: list[AreaKind] = Field(default=[], description="Of the target's area: ward, ed, icu ...")
+    acuity: list[Acuity] = Field(default=[], description="Of the target's area")
+    tiers: list[Annotated[int, Field(ge=0, le=3)]] = Field(default=[], description="Of a service that needs the target")
+    roles: Names = Field(default=[], description="Of an agent on the target")
+
+
+class FlapForm(Form):
+    """Weighted share of state changes in the last 20 judgements: above `high` it flaps until below `low`."""
+
+    high: float = Field(default=0.30, gt=0, lt=1)
+    low: float = Field(default=0.25, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _apart(self) -> FlapForm:
+        if self.low > self.high:
+            raise ValueError("`low` must not be more than `high`")
+        return self
+
+
+def _flap_of_word(value: Any) -> Any:
+    return {} if value is True else None if value is False else value
 
 
 class RuleForm(Form):
@@ -110,6 +67,9 @@ class RuleForm(Form):
     certainty: Literal["symptom", "threshold", "deterministic"] = "symptom"
     runbook: str = ""
     mode: Literal["live", "shadow"] | None = None
+    flap: Annotated[FlapForm | None, BeforeValidator(_flap_of_word)] = Field(
+        default=None, description="`true`, or the marks: while its state flaps, an alert is not cleared"
+    )
 
 
 class RulePackForm(Form):
@@ -137,38 +97,6 @@ class RolePackForm(Form):
     collect: list[Annotated[CheckForm, BeforeValidator(_check_of_name), WithJsonSchema({"type": "object"})]]
 
 
-def metrics_of(form: ConditionForm, path: DataPath) -> Iterator[tuple[DataPath, str]]:
-    """Every metric that a condition names, with its place."""
-    for key, threshold in (("above", form.above), ("below", form.below), ("outside", form.outside)):
-        if threshold is not None:
-            yield (*path, key, "metric"), threshold.metric
-    for key, parts in (("all", form.all_of), ("any", form.any_of)):
-        for number, part in enumerate(parts or ()):
-            yield from metrics_of(part, (*path, key, number))
-    if form.negated is not None:
-        yield from metrics_of(form.negated, (*path, "not"))
-
-
-def condition_of(form: ConditionForm) -> Condition:
-    """The model's condition."""
-    if form.outcome is not None:
-        return OutcomeIs(tuple(form.outcome), tuple(form.reason or ()))
-    if form.above is not None:
-        return Above(form.above.metric, form.above.value)
-    if form.below is not None:
-        return Below(form.below.metric, form.below.value)
-    if form.outside is not None:
-        return Outside(form.outside.metric, form.outside.low, form.outside.high)
-    if form.absent is not None:
-        return Absent(form.absent)
-    if form.all_of is not None:
-        return AllOf(tuple(condition_of(part) for part in form.all_of))
-    if form.any_of is not None:
-        return AnyOf(tuple(condition_of(part) for part in form.any_of))
-    assert form.negated is not None
-    return Not(condition_of(form.negated))
-
-
 def rule_of(form: RuleForm) -> Rule:
     """The model's rule."""
     return Rule(
@@ -181,6 +109,11 @@ def rule_of(form: RuleForm) -> Rule:
             areas=tuple(form.on.areas),
             labels=form.on.labels,
             agents=form.on.agents,
+            sites=tuple(form.on.sites),
+            area_kinds=tuple(kind.value for kind in form.on.area_kinds),
+            acuities=tuple(acuity.value for acuity in form.on.acuity),
+            tiers=tuple(form.on.tiers),
+            roles=tuple(form.on.roles),
         ),
         condition=condition_of(form.condition),
         effect=form.effect,
@@ -195,6 +128,7 @@ def rule_of(form: RuleForm) -> Rule:
         certainty=form.certainty,
         runbook=form.runbook,
         mode=form.mode,
+        flap=Flap(form.flap.high, form.flap.low) if form.flap else None,
     )
 
 

@@ -6,20 +6,32 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from healthmon.config.fileforms import RuleOverrideForm
-from healthmon.config.kinds import check_names
 from healthmon.config.packs import Packs
 from healthmon.config.problems import allowed, did_you_mean
-from healthmon.config.rulepacks import PolicyPackForm, RuleForm, RulePackForm, metrics_of, policy_of, rule_of
+from healthmon.config.rulelint import lint_rule, references_known
+from healthmon.config.rulepacks import PolicyPackForm, RuleForm, RulePackForm, policy_of, rule_of
 from healthmon.config.validation import Placed, Validator
 from healthmon.config.written import Written
 from healthmon.config.yamlnodes import DataPath
-from healthmon.model.alert import Above, Below, Rule
+from healthmon.model.alert import EVERYWHERE_ELSE, Rule
+from healthmon.model.condition import (
+    Above,
+    Below,
+    Condition,
+    Delta,
+    Forecast,
+    Limit,
+    OfLast,
+    Rate,
+    Ratio,
+    Slope,
+    Window,
+)
 from healthmon.model.incident import Policy
 
 _RULES = "alerting/rules"
 _POLICIES = "alerting/policies"
 STOCK = "stock"
-_OWN_FAMILIES = {"agent"}  # what an agent says of itself is declared by the role that says it, above this package
 
 
 def rules_of(written: Written, packs: Packs) -> tuple[Rule, ...]:
@@ -32,9 +44,31 @@ def rules_of(written: Written, packs: Packs) -> tuple[Rule, ...]:
         if rule_id not in known:
             path = ("alerting", "overrides", "rules", rule_id)
             written.validator.problem(path, f"unknown rule{did_you_mean(rule_id, known)}{allowed(known)}", key=True)
-    made = ((rule_of(placed.form), overrides.get(rule_id)) for rule_id, (placed, _) in known.items())
-    kept = (_overridden(rule, override, written) for rule, override in made)
+    places = _places(written, known)
+    where: DataPath = ("alerting", "overrides", "rules")
+    kept = (
+        _at_home(rule_of(placed.form), overrides.get(rule_id), (*where, rule_id), places, written)
+        for rule_id, (placed, _) in known.items()
+    )
     return tuple(rule for rule in kept if rule is not None)
+
+
+OverridePlace = tuple[DataPath, Mapping[str, RuleOverrideForm]]
+
+
+def _places(written: Written, known: Mapping[str, object]) -> dict[str, OverridePlace]:
+    """Overrides of rules by `area:ID` and `site:ID`."""
+    found: dict[str, OverridePlace] = {}
+    overrides = written.alerting.overrides
+    for word, key, forms in (("area", "areas", overrides.areas), ("site", "sites", overrides.sites)):
+        for name, form in forms.items():
+            path: DataPath = ("alerting", "overrides", key, name)
+            found[f"{word}:{name}"] = (path, form.rules)
+            for rule_id in form.rules:
+                if rule_id not in known:
+                    message = f"unknown rule{did_you_mean(rule_id, known)}{allowed(known)}"
+                    written.validator.problem((*path, "rules", rule_id), message, key=True)
+    return found
 
 
 def _chosen(written: Written, packs: Packs) -> list[str]:
@@ -67,41 +101,31 @@ def _read_rules(
             validator.problem((*placed.path, "id"), f"rule id '{rule_id}' is already used at {spot}")
             continue
         known[rule_id] = (placed, validator)
-        _selector_known(placed, validator, written)
-        _metrics_known(placed, validator, packs)
+        references_known(placed, validator, written, packs)
+        lint_rule(placed, validator)
 
 
-def _selector_known(placed: Placed[RuleForm], validator: Validator, written: Written) -> None:
-    places = (
-        ("probes", placed.form.on.probes, check_names(), True),
-        ("targets", placed.form.on.targets, written.raw_ids("targets"), False),
-        ("areas", placed.form.on.areas, written.raw_ids("areas"), False),
-    )
-    for key, names, known, listed in places:
-        for number, name in enumerate(names):
-            if name not in known:
-                hint = did_you_mean(name, known) + (allowed(known) if listed else "")
-                validator.problem((*placed.path, "on", key, number), f"unknown name '{name}'{hint}")
+def _at_home(
+    rule: Rule, own: RuleOverrideForm | None, path: DataPath, places: Mapping[str, OverridePlace], written: Written
+) -> Rule | None:
+    """The rule as this site wants it, with how it differs in single places; None when it is off everywhere."""
+    made = overridden(rule, own, path, written)
+    variants: dict[str, Rule | None] = {}
+    for place, (where, forms) in places.items():
+        form = forms.get(rule.id)
+        if form is not None:
+            variants[place] = overridden(made or rule, form, (*where, "rules", rule.id), written)
+    if made is None and any(variants.values()):
+        made, variants = rule, {**variants, EVERYWHERE_ELSE: None}
+    return replace(made, places=variants) if made and variants else made
 
 
-def _metrics_known(placed: Placed[RuleForm], validator: Validator, packs: Packs) -> None:
-    """A threshold on a metric that nothing emits would never fire, and nobody would know."""
-    for key, form in (("condition", placed.form.condition), ("clear", placed.form.clear)):
-        for path, metric in metrics_of(form, (*placed.path, key)) if form else ():
-            known = packs.metrics()
-            if metric not in known and metric.partition(".")[0] not in _OWN_FAMILIES:
-                near = {name for name in known if name.startswith(metric.partition(".")[0] + ".")}
-                hint = allowed(near) if near else did_you_mean(metric, known)
-                validator.problem(path, f"nothing emits '{metric}'{hint}")
-
-
-def _overridden(rule: Rule, override: RuleOverrideForm | None, written: Written) -> Rule | None:
-    """The rule as this site wants it; None when it is switched off."""
+def overridden(rule: Rule, override: RuleOverrideForm | None, path: DataPath, written: Written) -> Rule | None:
+    """The rule with what the override changes; None when it is switched off."""
     if override is None:
         return rule
     if not override.enabled:
         return None
-    path: DataPath = ("alerting", "overrides", "rules", rule.id)
     changes = {
         "mode": override.mode,
         "hold_s": override.hold,
@@ -111,12 +135,37 @@ def _overridden(rule: Rule, override: RuleOverrideForm | None, written: Written)
         "clear_confirm": override.clear_confirm,
     }
     if override.value is not None:
-        if isinstance(rule.condition, (Above, Below)):
-            changes["condition"] = replace(rule.condition, value=override.value)  # type: ignore[assignment]
-        else:
+        condition = with_value(rule.condition, override.value)
+        if condition is None:
             message = "only a rule with one `above` or `below` has a value to override"
             written.validator.problem((*path, "value"), message)
+        else:
+            changes["condition"] = condition  # type: ignore[assignment]
     return replace(rule, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]
+
+
+def with_value(condition: Condition, value: float) -> Condition | None:
+    """The condition with its one limit moved; None when it has none, or several."""
+    match condition:
+        case Above() | Below():
+            return replace(condition, value=value)
+        case (
+            Window(limit=limit)
+            | Rate(limit=limit)
+            | Slope(limit=limit)
+            | Delta(limit=limit)
+            | Ratio(limit=limit)
+            | Forecast(limit=limit)
+        ):
+            high = limit.high is not None
+            if high and limit.low is not None:
+                return None
+            return replace(condition, limit=Limit(None if high else value, value if high else None, limit.label))
+        case OfLast(condition=part):
+            inner = with_value(part, value)
+            return None if inner is None else replace(condition, condition=inner)
+        case _:
+            return None
 
 
 def policies_of(written: Written, packs: Packs) -> tuple[Policy, ...]:

@@ -20,6 +20,7 @@ from healthmon.model.condition import (
 from healthmon.model.sample import Reason
 
 __all__ = [
+    "EVERYWHERE_ELSE",
     "Above",
     "Absent",
     "Alert",
@@ -39,6 +40,9 @@ __all__ = [
     "Selector",
     "Verdict",
 ]
+
+#: The place of a rule that is on in some places only.
+EVERYWHERE_ELSE = "*"
 
 
 class Effect(StrEnum):
@@ -116,7 +120,7 @@ class Rule:
     runbook: str = ""
     mode: str | None = None  # live or shadow; None: as the site says
     flap: Flap | None = None  # while it flaps it is not cleared
-    #: How it differs in one place (`area:ID`, `site:ID`); None: it is switched off there.
+    #: How it differs in one place (`area:ID`, `site:ID`, else EVERYWHERE_ELSE); None: it is switched off there.
     places: Mapping[str, Rule | None] = field(default_factory=dict)
 
 

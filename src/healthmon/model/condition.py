@@ -178,10 +178,13 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """On its present course the metric reaches `reaches` within `within_s`, even on the slow side of the confidence."""
+    """On its course over the last `over_s` the metric passes the limit within `within_s`.
+
+    It must do so even on the slow side of the interval of this confidence; `least`: so many points at least.
+    """
 
     metric: str
-    reaches: float
+    limit: Limit
     within_s: float
     over_s: float
     confidence: float = 0.9

@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from healthmon.config.loading import load_text
 from healthmon.config.site import SiteConfig
-from healthmon.model.alert import Above, Absent, AllOf, AnyOf, Below, Effect, NoData, Not, OutcomeIs, Outside, Rule
+from healthmon.model.alert import (
+    EVERYWHERE_ELSE,
+    Above,
+    Absent,
+    AllOf,
+    AnyOf,
+    Below,
+    Effect,
+    Flap,
+    NoData,
+    Not,
+    OutcomeIs,
+    Outside,
+    Rule,
+)
+from healthmon.model.condition import (
+    Baseline,
+    Changed,
+    Delta,
+    Forecast,
+    Group,
+    Limit,
+    OfLast,
+    Rate,
+    Ratio,
+    Slope,
+    Take,
+    Unit,
+    Window,
+)
 from healthmon.model.errors import ConfigError
 from healthmon.model.incident import Policy, Step
 from healthmon.model.sample import Outcome, Reason
@@ -46,10 +76,52 @@ def only(site: SiteConfig, rule_id: str = "ours-1") -> Rule:
             OutcomeIs((Outcome.FAILED, Outcome.UNKNOWN), (Reason.TIMEOUT, Reason.REFUSED)),
         ),
         ("{above: {metric: icmp.loss_ratio, value: 0.2}}", Above("icmp.loss_ratio", 0.2)),
-        ("{below: {metric: icmp.loss_ratio, value: 0}}", Below("icmp.loss_ratio", 0.0)),
+        ("{below: {metric: icmp.loss_ratio, value: 0.1}}", Below("icmp.loss_ratio", 0.1)),
         ("{outside: {metric: icmp.loss_ratio, low: 0, high: 1}}", Outside("icmp.loss_ratio", 0.0, 1.0)),
         ("{absent: 30s}", Absent(30.0)),
         ("{all: [{outcome: failed}, {absent: 1m}]}", AllOf((OutcomeIs((Outcome.FAILED,)), Absent(60.0)))),
+        ("{above: {metric: icmp.loss_ratio, value: 0.2, label: loss}}", Above("icmp.loss_ratio", 0.2, "loss")),
+        (
+            "{window: {metric: icmp.loss_ratio, over: 5m, take: p95, above: 0.1}}",
+            Window("icmp.loss_ratio", 300.0, Take.PERCENTILE, Limit(high=0.1), 0.95),
+        ),
+        (
+            "{window: {metric: icmp.loss_ratio, over: 1h, take: avg, outside: [0.1, 0.2], least: 5}}",
+            Window("icmp.loss_ratio", 3600.0, Take.AVG, Limit(0.1, 0.2), least=5),
+        ),
+        (
+            "{rate: {metric: snmp_if.in_bytes_total, over: 5m, above: 10, bits: 64}}",
+            Rate("snmp_if.in_bytes_total", 300.0, Limit(high=10.0), bits=64),
+        ),
+        (
+            "{slope: {metric: snmp_sensor.inlet_celsius, over: 30m, above: 5}}",
+            Slope("snmp_sensor.inlet_celsius", 1800.0, Limit(high=5.0), 3600.0),
+        ),
+        (
+            "{delta: {metric: snmp_sensor.inlet_celsius, over: 30m, below: -3}}",
+            Delta("snmp_sensor.inlet_celsius", 1800.0, Limit(low=-3.0)),
+        ),
+        (
+            "{ratio: {metric: snmp_if.in_errors_total, of: snmp_if.in_bytes_total, over: 5m, above: 0.1, least: 9}}",
+            Ratio("snmp_if.in_errors_total", "snmp_if.in_bytes_total", Limit(high=0.1), 300.0, 9.0),
+        ),
+        ("{changed: {metric: tls.version, over: 10m}}", Changed("tls.version", 600.0)),
+        (
+            "{of_last: {n: 3, of: 5, condition: {outcome: failed}}}",
+            OfLast(3, 5, OutcomeIs((Outcome.FAILED,))),
+        ),
+        (
+            "{baseline: {metric: http.duration_seconds, factor: 3, mads: 5, floor: 0.5, side: both}}",
+            Baseline("http.duration_seconds", 3.0, 5.0, 0.5, above=True, below=True),
+        ),
+        (
+            "{forecast: {metric: host_disk.used_ratio, above: 0.98, within: 24h, over: 3h}}",
+            Forecast("host_disk.used_ratio", Limit(high=0.98), 86_400.0, 10_800.0),
+        ),
+        (
+            "{group: {where: {outcome: failed}, count: areas, by: site, share: 0.05, at_least: 3, out_of: 20}}",
+            Group(OutcomeIs((Outcome.FAILED,)), Unit.AREAS, 0.05, 3, 20, "site"),
+        ),
         ("{any: [{outcome: failed}, {not: {outcome: ok}}]}",
          AnyOf((OutcomeIs((Outcome.FAILED,)), Not(OutcomeIs((Outcome.OK,)))))),
     ],
@@ -60,7 +132,8 @@ def test_conditions(tmp_path: Path, written: str, expected: object) -> None:
 
 def test_every_field_of_a_rule(tmp_path: Path) -> None:
     written = (
-        "{id: ours-1, on: {kinds: [switch], probes: [icmp], checks: [up], labels: {mount: /}, agents: true}, "
+        "{id: ours-1, on: {kinds: [switch], probes: [icmp], checks: [up], labels: {mount: /}, "
+        "sites: [x], area_kinds: [ed], acuity: [critical], tiers: [0, 1], roles: [server]}, flap: true, "
         "condition: {outcome: failed}, clear: {outcome: ok}, effect: degraded, no_data: alert, summary: slow, "
         "hold: 1m, confirm: 3, clear_confirm: 2, keep: 5m, stale: 90s, certainty: threshold, "
         "runbook: runbooks/slow.md, mode: shadow}"
@@ -76,7 +149,9 @@ def test_every_field_of_a_rule(tmp_path: Path) -> None:
     assert made.on.probes == ("icmp",)
     assert made.on.checks == ("up",)
     assert made.on.labels == {"mount": "/"}
-    assert made.on.agents
+    assert (made.on.sites, made.on.area_kinds, made.on.acuities) == (("x",), ("ed",), ("critical",))
+    assert (made.on.tiers, made.on.roles) == ((0, 1), ("server",))
+    assert made.flap == Flap(0.30, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +162,43 @@ def test_every_field_of_a_rule(tmp_path: Path) -> None:
         (rule("{absent: 3s, reason: timeout}"), "`reason` needs `outcome` beside it"),
         (rule("{outcome: faild}"), "'faild' is not known, did you mean 'failed'? (allowed: failed, ok, unknown)"),
         (rule("{above: {metric: icmp, value: 1}}"), "'icmp' does not have the form"),
-        (rule("{above: {metric: icmp.los_ratio, value: 1}}"), "nothing emits 'icmp.los_ratio' (allowed: icmp."),
-        (rule("{not: {above: {metric: ipcm.loss_ratio, value: 1}}}"), "did you mean 'icmp.loss_ratio'?"),
+        (rule("{above: {metric: icmp.los_ratio, value: 0.5}}"), "nothing emits 'icmp.los_ratio' (allowed: icmp."),
+        (rule("{not: {above: {metric: ipcm.loss_ratio, value: 0.5}}}"), "did you mean 'icmp.loss_ratio'?"),
+        (
+            rule("{above: {metric: icmp.loss_ratio, value: 1.2}}"),
+            "can never hold: 'icmp.loss_ratio' is between 0 and 1",
+        ),
+        (
+            rule("{window: {metric: icmp.loss_ratio, over: 5m, take: max, below: 0}}"),
+            "condition.window: can never hold: 'icmp.loss_ratio' is between 0 and 1",
+        ),
+        (
+            rule("{outcome: failed}").replace(
+                "effect",
+                "clear: {all: [{above: {metric: icmp.loss_ratio, value: 0.5}}, "
+                "{below: {metric: icmp.loss_ratio, value: 0.4}}]}, effect",
+            ),
+            "clear.all[1]: can never hold beside the other parts: no 'icmp.loss_ratio' is both",
+        ),
+        (rule("{window: {metric: icmp.loss_ratio, over: 5m, take: median, above: 0.1}}"), "does not have the form"),
+        (rule("{window: {metric: icmp.loss_ratio, over: 0s, take: max, above: 0.1}}"), "must be more than 0"),
+        (
+            rule("{rate: {metric: snmp_if.in_bytes_total, over: 5m}}"),
+            "needs exactly one limit (allowed: above,",
+        ),
+        (rule("{of_last: {n: 6, of: 5, condition: {outcome: failed}}}"), "6 of 5 can never be"),
+        (rule("{of_last: {n: 1, of: 5, condition: {absent: 3s}}}"), "silence is no reading"),
+        (rule("{baseline: {metric: http.duration_seconds, factor: 3}}"), "key 'floor' is missing"),
+        (rule("{baseline: {metric: http.duration_seconds, floor: 3}}"), "needs `factor` or `mads` beside `floor`"),
+        (rule("{group: {where: {outcome: failed}}}"), "needs `share` or `at_least`"),
+        (rule("{not: {group: {where: {outcome: failed}, at_least: 2}}}"), "a group stands alone"),
+        (
+            rule("{group: {where: {outcome: failed}, at_least: 2}}").replace("effect", "confirm: 3, effect"),
+            "confirm: a group is judged when a count moves: use `hold` and `keep`",
+        ),
+        (rule("{outcome: failed}", on="{agents: true}"), "of agents only their silence can be asked"),
+        (rule("{outcome: failed}", on="{sites: [y]}"), "unknown name 'y'"),
+        (rule("{outcome: failed}", on="{area_kinds: [wards]}"), "'wards' is not known, did you mean 'ward'?"),
         (rule("{outcome: failed}", on="{probes: icpm}"), "unknown name 'icpm', did you mean 'icmp'?"),
         (rule("{outcome: failed}", on="{targets: [sw-9]}"), "unknown name 'sw-9'"),
         (rule("{outcome: failed}", on="{areas: [ward-9]}"), "unknown name 'ward-9'"),
@@ -156,6 +266,52 @@ def test_overrides_change_a_rule(tmp_path: Path) -> None:
     assert site.alerting.rule_modes == {"ours-1": "live"}
 
 
+@pytest.mark.parametrize(
+    ("condition", "moved"),
+    [
+        (
+            "{window: {metric: icmp.loss_ratio, over: 5m, take: avg, below: 0.1}}",
+            Window("icmp.loss_ratio", 300.0, Take.AVG, Limit(low=0.5)),
+        ),
+        (
+            "{of_last: {n: 1, of: 2, condition: {above: {metric: icmp.loss_ratio, value: 0.2}}}}",
+            OfLast(1, 2, Above("icmp.loss_ratio", 0.5)),
+        ),
+    ],
+)
+def test_the_one_limit_of_a_rule_is_its_value(tmp_path: Path, condition: str, moved: object) -> None:
+    folder = write_rules(tmp_path, rule(condition))
+    site = site_with(folder, "alerting: {overrides: {rules: {ours-1: {value: 0.5}}}}")
+
+    assert only(site).condition == moved
+
+
+def test_a_rule_differs_in_one_place(tmp_path: Path) -> None:
+    folder = write_rules(tmp_path, rule("{above: {metric: icmp.loss_ratio, value: 0.2}}"))
+    site = site_with(
+        folder,
+        "areas: [{id: ed, name: ED, kind: ed}]\nalerting: {overrides: {rules: {ours-1: {hold: 1m}}, "
+        "areas: {ed: {rules: {ours-1: {value: 0.1}}}}, sites: {x: {rules: {ours-1: {enabled: false}}}}}}",
+    )
+    made = only(site)
+
+    assert made.places["site:x"] is None
+    assert made.places["area:ed"] is not None
+    assert (made.places["area:ed"].condition, made.places["area:ed"].hold_s) == (Above("icmp.loss_ratio", 0.1), 60.0)
+    assert (made.hold_s, site.alerting.area_modes) == (60.0, {})
+
+
+def test_a_rule_that_is_off_may_be_on_in_one_place(tmp_path: Path) -> None:
+    folder = write_rules(tmp_path, rule("{outcome: failed}"))
+    site = site_with(
+        folder,
+        "areas: [{id: ed, name: ED, kind: ed}]\nalerting: {overrides: {rules: {ours-1: {enabled: false}}, "
+        "areas: {ed: {rules: {ours-1: {}}}}}}",
+    )
+
+    assert only(site).places == {"area:ed": replace(only(site), places={}), EVERYWHERE_ELSE: None}
+
+
 def test_a_rule_can_be_switched_off(tmp_path: Path) -> None:
     folder = write_rules(tmp_path, rule("{outcome: failed}"))
     site = site_with(folder, "alerting: {overrides: {rules: {ours-1: {enabled: false}}}}")
@@ -168,6 +324,7 @@ def test_a_rule_can_be_switched_off(tmp_path: Path) -> None:
     [
         ("ours-2: live", "unknown rule, did you mean 'ours-1'?"),
         ("ours-1: {value: 3}", "only a rule with one `above` or `below` has a value to override"),
+        ("ours-1: {value: 3, hold: 1}", "is not a duration"),
         ("ours-1: loud", "'loud' is not known (allowed: live, shadow)"),
     ],
 )

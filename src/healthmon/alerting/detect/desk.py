@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from healthmon.alerting.detect.conditions import absent_after, evaluate
+from healthmon.alerting.detect.conditions import Facts, Labels, absent_after, cleared, verdict_of
+from healthmon.alerting.detect.groups import Groups
 from healthmon.alerting.detect.index import Bound, RuleIndex
-from healthmon.alerting.detect.state import advance, due_at, expire
+from healthmon.alerting.detect.recall import Recall
+from healthmon.alerting.detect.sight import learn_late, look, look_back
+from healthmon.alerting.detect.state import advance, damped, due_at, expire
+from healthmon.impact.hours import Calendar
 from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Verdict
+from healthmon.model.condition import Absent, Group
 from healthmon.model.incident import LedgerRow
 from healthmon.model.sample import Reading, Reason
 from healthmon.model.topology import Agent, Estate
@@ -51,10 +56,19 @@ class AlertDesk:
     ledger: list[LedgerRow] = field(default_factory=list)
     awake_at: float = float("-inf")
     blind: bool = False  # the server's own looker is cut off: its silence proves nothing
+    recall: Recall = field(init=False)
+    groups: Groups = field(init=False)
+    counters: Counter[str] = field(default_factory=Counter)
     _due: list[tuple[float, int, str, AlertKey | Series | str]] = field(default_factory=list)
     _order: int = 0
     _by_series: dict[Series, set[AlertKey]] = field(default_factory=dict)
     _watched: set[Series | str] = field(default_factory=set)
+    _agent_groups: list[tuple[Rule, list[Agent]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        targets = self.estate.targets
+        self.recall = Recall(lambda id_: targets[id_].site if id_ in targets else "", Calendar(self.estate).local)
+        self.groups = Groups(self.estate, self._push)
 
     def restore(self, alerts: Mapping[AlertKey, Alert], now: float) -> None:
         """Take up the alerts of the last run; those of rules or targets that are gone are forgotten."""
@@ -68,6 +82,9 @@ class AlertDesk:
         for agent in self.estate.agents.values():
             if self.index.for_agent(agent):
                 self._watch_agent(agent, now)
+        self._agent_groups = self.index.groups_of_agents()
+        for rule, _ in self._agent_groups:
+            self._push(_next_count(rule, now), "lost", rule.id)
 
     def read(self, reading: Reading, now: float) -> None:
         """Ask every rule about this series."""
@@ -76,6 +93,27 @@ class AlertDesk:
         for bound in self.index.bound(reading.target, reading.check):
             self._judge(bound, reading, series, now)
         self.watch_series(reading)
+
+    def learn_late(self, reading: Reading) -> None:
+        """A reading that is too late to be judged may still teach what is usual."""
+        for bound in self.index.bound(reading.target, reading.check):
+            if bound.feeds:
+                learn_late(self.recall, bound.feeds, reading, bound.metrics)
+
+    def remember(self, memory: Mapping[str, bytes]) -> None:
+        """What rules remembered at the last commit, as far as there still are such rules and targets."""
+        known = self.estate.targets.keys() | self.estate.agents.keys()
+        wanted = self.index.wanted()
+        self.recall.restore(memory, wanted, known.__contains__)
+
+    def count_again(self, readings: Iterable[Reading]) -> None:
+        """After a restart: what the newest readings say of their groups, from memory."""
+        for reading in sorted(readings, key=lambda one: one.started):
+            for bound in self.index.bound(reading.target, reading.check):
+                if bound.group is not None:
+                    facts = Facts.of(reading, bound.metrics)
+                    look_back(self.recall, reading, facts)
+                    self.groups.note(bound, bound.group, reading, facts)
 
     def watch_series(self, reading: Reading) -> None:
         """Notice when this series falls silent."""
@@ -106,6 +144,11 @@ class AlertDesk:
                 self._series_due(what, now)
             elif kind == "agent" and isinstance(what, str):
                 self._agent_due(what, now, before)
+            elif kind == "group" and isinstance(what, AlertKey):
+                self._group_due(what, now)
+            elif kind == "lost" and isinstance(what, str):
+                self._lost_due(what, now)
+        self.recall.sweep(now)
 
     def next_due(self) -> float | None:
         return self._due[0][0] if self._due else None
@@ -125,15 +168,76 @@ class AlertDesk:
 
     def _judge(self, bound: Bound, reading: Reading, series: Series, now: float) -> None:
         try:
-            verdicts = evaluate(bound.rule, reading, bound.metrics)
+            facts = Facts.of(reading, bound.metrics)
+            if bound.feeds:
+                look(self.recall, bound.feeds, reading, facts)
+            if bound.group is not None:
+                self.groups.note(bound, bound.group, reading, facts)
+                return
+            verdicts = [(verdict_of(bound.rule, reading, facts, labels), labels) for labels in facts.dimensions()]
         except Exception as error:  # boundary: one rule on one reading; counted, kept aside, the others go on
             self.errors[bound.rule.id] = self.errors.get(bound.rule.id, 0) + 1
             self.set_aside.append(SetAside(bound.rule.id, series, repr(error)))
             return
-        for verdict in verdicts:
+        for verdict, labels in verdicts:
             known = self.alerts.get(verdict.key)
             if known is not None or verdict.bad:
-                self._move(verdict.key, advance(known, verdict, bound.rule, now), now)
+                self._judged(verdict, bound.rule, facts, labels, now)
+            elif bound.rule.flap is not None and verdict.bad is False:
+                self.recall.flapped(verdict.key, bound.rule.flap, verdict.at, bad=False)
+
+    def _judged(self, verdict: Verdict, rule: Rule, facts: Facts, labels: Labels, now: float) -> None:
+        """One verdict on a key that is bad, or that has an alert."""
+        known = self.alerts.get(verdict.key)
+        open_ = known is not None and verdict.bad is None and not verdict.good
+        if known is not None and open_ and cleared(rule, facts, labels, known.because):
+            verdict = replace(verdict, bad=False, good=True)
+        after = advance(known, verdict, rule, now)
+        if rule.flap is not None and verdict.bad is not None:
+            after = self._damped(known, after, verdict, rule, now)
+        self._move(verdict.key, after, now)
+
+    def _damped(
+        self, known: Alert | None, after: Alert | None, verdict: Verdict, rule: Rule, now: float
+    ) -> Alert | None:
+        """While an alert flaps it is not cleared; it says since when."""
+        assert rule.flap is not None
+        flapping = self.recall.flapped(verdict.key, rule.flap, verdict.at, bad=verdict.bad is True)
+        after = damped(known, after, flapping=flapping, streak=rule.clear_confirm, now=now)
+        was, is_ = known and known.flapping_since, after and after.flapping_since
+        self.counters["flapping_started"] += was is None and is_ is not None
+        self.counters["flapping_ended"] += was is not None and is_ is None
+        return after
+
+    def _group_due(self, key: AlertKey, now: float) -> None:
+        """Judge a group whose members moved, or are not heard any more."""
+        judged = self.groups.judge(key, now)
+        if judged is not None:
+            self._move_group(judged[1], judged[0], now)
+
+    def _move_group(self, verdict: Verdict, rule: Rule, now: float) -> None:
+        """A group is judged whenever a count moves: a longer streak means nothing."""
+        known = self.alerts.get(verdict.key)
+        if known is not None and known.phase is Phase.FIRING and verdict.bad:
+            self._move(verdict.key, replace(known, value=verdict.value, detail=verdict.detail), now)
+        elif known is not None or verdict.bad:
+            self._move(verdict.key, advance(known, verdict, rule, now), now)
+
+    def _lost_due(self, rule_id: str, now: float) -> None:
+        """Judge a rule about the silence of many agents."""
+        for rule, agents in self._agent_groups:
+            if rule.id == rule_id:
+                heard = [self._counted_since(agent, now) for agent in agents]
+                for verdict in self.groups.silence(rule, agents, heard, self.alerts, now):
+                    self._move_group(verdict, rule, now)
+                self._push(_next_count(rule, now), "lost", rule_id)
+
+    def _counted_since(self, agent: Agent, now: float) -> float | None:
+        """When an agent was heard last; None when its silence means nothing (stopped, out of hours, we are blind)."""
+        state, at = self.presence.get(agent.id, ("never", now))
+        if self.blind or self._meant(agent, state, now):
+            return None
+        return max(at, self.awake_at)
 
     def _move(self, key: AlertKey, after: Alert | None, now: float) -> None:
         before = self.alerts.get(key)
@@ -153,7 +257,7 @@ class AlertDesk:
             self.moved = True
 
     def _schedule(self, alert: Alert, now: float) -> None:
-        rule = self.index.rules.get(alert.key.rule)
+        rule = self.index.rule_of(alert.key)
         at = due_at(alert, rule) if rule is not None else None
         if at is not None:
             self._push(max(at, now), "alert", alert.key)
@@ -163,7 +267,7 @@ class AlertDesk:
         heapq.heappush(self._due, (at, self._order, kind, what))
 
     def _expire(self, key: AlertKey, now: float) -> None:
-        alert, rule = self.alerts.get(key), self.index.rules.get(key.rule)
+        alert, rule = self.alerts.get(key), self.index.rule_of(key)
         if alert is not None and rule is not None:
             at = due_at(alert, rule)
             if at is not None and at > now:
@@ -266,30 +370,33 @@ class AlertDesk:
     def _absent(self, rule: Rule, agent: Agent, state: str, due: float, now: float, before: float) -> None:
         """Fire, unless the machine was shut down cleanly or nobody is there at this hour."""
         key = _agent_key(rule, agent)
-        target = self.estate.targets.get(agent.target) if agent.target else None
-        home = any(role in _SWITCHED_OFF for role in agent.roles) and target is not None and target.area is not None
-        cause = ""
-        if state == "stopped":
-            cause, because = "clean_stop", "it was shut down cleanly"
-        elif home and target is not None and target.area and not self.staffed(target.area, due):
-            cause, because = "out_of_hours", f"nobody is in {target.area} at this hour"
+        cause, because = self._meant(agent, state, due) or ("", "")
         if not cause:
             self._silent(key, rule, due, now)
         elif due > before:
             row_key = f"{key}#{due:.3f}"
             self.ledger.append(LedgerRow(now, "", row_key, "nobody", cause, f"{agent.id} is silent: {because}"))
 
+    def _meant(self, agent: Agent, state: str, at: float) -> tuple[str, str] | None:
+        """Why this silence is as it should be, if it is: (cause, words)."""
+        target = self.estate.targets.get(agent.target) if agent.target else None
+        home = any(role in _SWITCHED_OFF for role in agent.roles)
+        if state == "stopped":
+            return "clean_stop", "it was shut down cleanly"
+        if home and target is not None and target.area and not self.staffed(target.area, at):
+            return "out_of_hours", f"nobody is in {target.area} at this hour"
+        return None
+
+
+def _next_count(rule: Rule, now: float) -> float:
+    """When many agents are counted next: ten times within the silence that is asked about, every 1 to 30 s.
+
+    On round moments, so that a restart does not move them.
+    """
+    where = rule.condition.where if isinstance(rule.condition, Group) else rule.condition
+    every_s = min(30.0, max(1.0, where.for_s / 10)) if isinstance(where, Absent) else 30.0
+    return (now // every_s + 1) * every_s
+
 
 def _agent_key(rule: Rule, agent: Agent) -> AlertKey:
     return AlertKey(rule.id, agent.target or agent.id, AGENT_CHECK, agent.id)
-
-
-def known_alerts(alerts: Iterable[Alert], index: RuleIndex, estate: Estate, *, own_rule: str) -> dict[AlertKey, Alert]:
-    """Alerts whose rule and target still exist; the rest belongs to a configuration that is gone."""
-    return {
-        alert.key: alert
-        for alert in alerts
-        if alert.phase is not Phase.CLEAR
-        and (alert.key.rule == own_rule or alert.key.rule in index.rules)
-        and (alert.key.rule == own_rule or alert.key.target in estate.targets or alert.key.target in estate.agents)
-    }

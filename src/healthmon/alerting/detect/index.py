@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from healthmon.alerting.detect.conditions import absent_after, metrics_of
-from healthmon.model.alert import NoData, Rule, Selector
+from healthmon.alerting.detect.feeds import Feed, feeds_of
+from healthmon.alerting.detect.places import Places, localised
+from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Selector
+from healthmon.model.condition import Group
 from healthmon.model.sample import Reading
 from healthmon.model.topology import Agent, Check, Estate, Target
 
 #: Interval assumed for a check that the estate does not declare (an agent's own collectors).
 UNDECLARED_EVERY_S = 60.0
 _LEAST_STALE_S = 10.0
+#: The check and the vantage point of an alert that is about a group.
+GROUP_CHECK, EVERYBODY = "group", "*"
 _STALE_INTERVALS = 3.0
 #: A looker that backs off rests at most so long; no word of an agent can hide its silence for longer.
 _MOST_REST_S = 60.0
+#: Targets, areas, kinds, probes and checks by which rules are found, the narrowest first.
+_NARROWEST = ("targets", "areas", "kinds", "checks", "probes")
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A rule bound to one series, with what need not be worked out again."""
+    """A rule bound to one series, with what need not be worked out again.
+
+    wants_silence: the end of data itself changes the alert; feeds: what it remembers; group: it judges many series.
+    """
 
     rule: Rule
     metrics: frozenset[str]
     stale_s: float
+    wants_silence: bool
+    feeds: tuple[Feed, ...] = ()
+    group: Group | None = None
 
-    @property
-    def wants_silence(self) -> bool:
-        """Whether the end of data itself changes the alert."""
-        return self.rule.no_data is not NoData.HOLD or absent_after(self.rule) is not None
+    @classmethod
+    def of(cls, rule: Rule, default_stale_s: float) -> Bound:
+        """What the rule needs to know of a series whose data is stale after so long."""
+        group = rule.condition if isinstance(rule.condition, Group) else None
+        silence = group is None and (rule.no_data is not NoData.HOLD or absent_after(rule) is not None)
+        return cls(rule, metrics_of(rule), rule.stale_s or default_stale_s, silence, feeds_of(rule), group)
 
 
 class RuleIndex:
@@ -38,9 +53,11 @@ class RuleIndex:
     def __init__(self, estate: Estate, rules: Iterable[Rule]) -> None:
         self._estate = estate
         self.rules = {rule.id: rule for rule in rules}
-        self._on_checks = [rule for rule in self.rules.values() if not rule.on.agents]
+        self.places = Places(estate)
+        self._finder = _Finder(rule for rule in self.rules.values() if not rule.on.agents)
         self._on_agents = [rule for rule in self.rules.values() if rule.on.agents]
         self._bound: dict[tuple[str, str], tuple[Bound, ...]] = {}
+        self._shared: dict[tuple[int, float], Bound] = {}
         self._checks = {(t.id, c.id): c for t in estate.targets.values() for c in t.checks}
 
     def bound(self, target: str, check: str) -> tuple[Bound, ...]:
@@ -49,6 +66,11 @@ class RuleIndex:
         if known is None:
             known = self._bound[(target, check)] = self._bind(target, check)
         return known
+
+    def rule_of(self, key: AlertKey) -> Rule | None:
+        """The rule of an alert as it is meant where the alert's target stands."""
+        rule = self.rules.get(key.rule)
+        return rule if rule is None or not rule.places else self.places.rule_at(rule, key.target) or rule
 
     def check(self, target: str, check: str) -> Check | None:
         return self._checks.get((target, check))
@@ -65,39 +87,103 @@ class RuleIndex:
 
     def for_agent(self, agent: Agent) -> list[Rule]:
         """The rules that ask whether this agent is silent."""
+        return [rule for rule in self._about(agent) if not isinstance(rule.condition, Group)]
+
+    def groups_of_agents(self) -> list[tuple[Rule, list[Agent]]]:
+        """Rules about many agents at once, with those agents."""
+        grouped = [rule for rule in self._on_agents if isinstance(rule.condition, Group)]
+        agents = self._estate.agents.values()
+        return [(rule, [agent for agent in agents if rule in self._about(agent)]) for rule in grouped]
+
+    def wanted(self) -> set[tuple[str, str]]:
+        """Kind and detail of every cell that some rule keeps."""
+        variants = (one for rule in self.rules.values() for one in (rule, *filter(None, rule.places.values())))
+        fed = {(feed.kind, feed.detail) for rule in variants for feed in feeds_of(rule)}
+        return fed | {("f", rule.id) for rule in self.rules.values() if rule.flap}
+
+    def _about(self, agent: Agent) -> Iterator[Rule]:
         target = self._estate.targets.get(agent.target) if agent.target else None
-        return [rule for rule in self._on_agents if _about_agent(rule.on, agent, target)]
+        for rule in self._on_agents:
+            if _about_agent(rule.on, agent) and self.places.fits(rule.on, target, agent):
+                here = self.places.rule_at(rule, target.id) if target else rule
+                if here is not None:
+                    yield here
 
     def _bind(self, target_id: str, check_id: str) -> tuple[Bound, ...]:
         target = self._estate.targets.get(target_id)
         declared = self._checks.get((target_id, check_id))
         kind = declared.kind if declared else check_id
-        default = self.stale_s(target_id, check_id)
-        return tuple(
-            Bound(rule, metrics_of(rule), rule.stale_s or default)
-            for rule in self._on_checks
-            if _about_check(rule.on, target, target_id, check_id, kind)
-        )
+        found: list[Bound] = []
+        for rule in self._finder.near(target, target_id, check_id, kind):
+            if _about_check(rule.on, target_id, check_id, kind) and self.places.fits(rule.on, target):
+                here = self.places.rule_at(rule, target_id)
+                if here is not None:
+                    found.append(self._bound_of(localised(here, target), self.stale_s(target_id, check_id)))
+        return tuple(found)
+
+    def _bound_of(self, rule: Rule, stale_s: float) -> Bound:
+        """One object for all series of a rule that needs no more."""
+        key = (id(rule), stale_s)
+        known = self._shared.get(key)
+        if known is None or known.rule is not rule:
+            known = self._shared[key] = Bound.of(rule, stale_s)
+        return known
 
 
-def _about_check(on: Selector, target: Target | None, target_id: str, check_id: str, kind: str) -> bool:
+class _Finder:
+    """Rules by the narrowest word of their selectors, so that binding a series does not ask thousands of them."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._by: dict[tuple[str, str], list[tuple[int, Rule]]] = {}
+        for number, rule in enumerate(rules):
+            for place in self._places(rule.on):
+                self._by.setdefault(place, []).append((number, rule))
+
+    def near(self, target: Target | None, target_id: str, check_id: str, kind: str) -> list[Rule]:
+        """Rules that may be about this check, in the order in which they were given."""
+        places = [("", ""), ("targets", target_id), ("checks", check_id), ("probes", kind)]
+        if target is not None:
+            places += [("areas", target.area or ""), ("kinds", target.kind)]
+            places += [(f"label {name}", value) for name, value in target.labels.items()]
+        found = [one for place in places for one in self._by.get(place, ())]
+        return [rule for _, rule in sorted(found, key=lambda one: one[0])]
+
+    @staticmethod
+    def _places(on: Selector) -> list[tuple[str, str]]:
+        for name in _NARROWEST[:2]:
+            if getattr(on, name):
+                return [(name, word) for word in dict.fromkeys(getattr(on, name))]
+        for label, value in on.labels.items():
+            return [(f"label {label}", value)]
+        for name in _NARROWEST[2:]:
+            if getattr(on, name):
+                return [(name, word) for word in dict.fromkeys(getattr(on, name))]
+        return [("", "")]
+
+
+def _about_check(on: Selector, target_id: str, check_id: str, kind: str) -> bool:
     return (
         (not on.probes or kind in on.probes)
         and (not on.checks or check_id in on.checks)
         and (not on.targets or target_id in on.targets)
-        and _about_target(on, target)
     )
 
 
-def _about_agent(on: Selector, agent: Agent, target: Target | None) -> bool:
-    return (not on.targets or agent.target in on.targets or agent.id in on.targets) and _about_target(on, target)
+def _about_agent(on: Selector, agent: Agent) -> bool:
+    return not on.targets or agent.target in on.targets or agent.id in on.targets
 
 
-def _about_target(on: Selector, target: Target | None) -> bool:
-    if target is None:
-        return not (on.kinds or on.areas or on.labels)
-    return (
-        (not on.kinds or target.kind in on.kinds)
-        and (not on.areas or target.area in on.areas)
-        and all(target.labels.get(name) == value for name, value in on.labels.items())
-    )
+def known_alerts(alerts: Iterable[Alert], index: RuleIndex, estate: Estate, *, own_rule: str) -> dict[AlertKey, Alert]:
+    """Alerts whose rule and target still exist; the rest belongs to a configuration that is gone."""
+    return {
+        alert.key: alert
+        for alert in alerts
+        if alert.phase is not Phase.CLEAR
+        and (alert.key.rule == own_rule or alert.key.rule in index.rules)
+        and (
+            alert.key.rule == own_rule
+            or alert.key.check == GROUP_CHECK
+            or alert.key.target in estate.targets
+            or alert.key.target in estate.agents
+        )
+    }

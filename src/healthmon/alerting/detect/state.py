@@ -42,16 +42,30 @@ def expire(alert: Alert, rule: Rule, now: float) -> Alert | None:
     """The alert when a hold or keep time may have run out, with no new reading."""
     if alert.phase is Phase.PENDING:
         return _fired(alert, rule, now, now)
-    if alert.phase is Phase.CLEARING:
+    if alert.phase is Phase.CLEARING and alert.flapping_since is None:
         return _cleared(alert, rule, now)
     return alert
+
+
+def damped(known: Alert | None, after: Alert | None, *, flapping: bool, streak: int, now: float) -> Alert | None:
+    """The alert after `advance` while its state flaps: it does not become clear, and says since when it flaps."""
+    if after is None and known is not None and known.active and flapping:
+        since = known.since if known.phase is Phase.CLEARING else now
+        after = replace(known, phase=Phase.CLEARING, since=since, streak=streak)
+    if after is None:
+        return None
+    since_when = None
+    if flapping and after.active:
+        since_when = now if known is None or known.flapping_since is None else known.flapping_since
+    return replace(after, flapping_since=since_when)
 
 
 def due_at(alert: Alert, rule: Rule) -> float | None:
     """When `expire` would change the alert without any new reading."""
     if alert.phase is Phase.PENDING and rule.hold_s > 0 and alert.streak >= rule.confirm:
         return alert.bad_since + rule.hold_s
-    if alert.phase is Phase.CLEARING and rule.keep_s > 0 and alert.streak >= rule.clear_confirm:
+    calm = alert.flapping_since is None
+    if alert.phase is Phase.CLEARING and calm and rule.keep_s > 0 and alert.streak >= rule.clear_confirm:
         return alert.since + rule.keep_s
     return None
 
@@ -67,11 +81,17 @@ def _fresh(verdict: Verdict, rule: Rule, now: float) -> Alert:
         value=verdict.value,
         reason=verdict.reason,
         detail=verdict.detail,
+        because=verdict.because,
     )
 
 
 def _seen(alert: Alert, verdict: Verdict, *, streak: int) -> Alert:
-    return replace(alert, streak=streak, value=verdict.value, reason=verdict.reason, detail=verdict.detail)
+    because = alert.because
+    if verdict.because and verdict.because != because:
+        because = tuple(dict.fromkeys((*because, *verdict.because)))
+    return replace(
+        alert, streak=streak, value=verdict.value, reason=verdict.reason, detail=verdict.detail, because=because
+    )
 
 
 def _fired(alert: Alert, rule: Rule, at: float, now: float) -> Alert:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from healthmon.alerting.detect.desk import known_alerts
-from healthmon.alerting.detect.index import RuleIndex
+from healthmon.alerting.detect.index import EVERYBODY, RuleIndex, known_alerts
 from healthmon.alerting.incidents.reconcile import noted
 from healthmon.alerting.incidents.text import Texts
 from healthmon.model.alert import Alert, AlertKey, Phase
+from healthmon.model.condition import Group
 from healthmon.model.incident import Entry, Incident, IncidentState
 from healthmon.model.sample import Reading
 from healthmon.model.topology import Check, Estate
@@ -43,9 +43,11 @@ class Scope:
         rule = self.index.rules.get(key.rule)
         if key.rule == self.own_rule or rule is None:
             return key.rule == self.own_rule
+        if key.vantage == EVERYBODY:
+            return isinstance(rule.condition, Group)
         if rule.on.agents:
             agent = self.estate.agents.get(key.vantage)
-            return agent is not None and rule in self.index.for_agent(agent)
+            return agent is not None and any(one.id == rule.id for one in self.index.for_agent(agent))
         if key.target not in self.estate.targets:
             return True  # not a series of one target; the desk knows it or has dropped it
         bound = self.index.bound(key.target, key.check)

@@ -1,0 +1,167 @@
+"""The memory of all rules: cells by series, what feeds them, and the answers of questions that need them."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+from healthmon.alerting.detect.cells import Cell, Flapping, Last, Mask, Slots
+from healthmon.alerting.detect.conditions import Labels
+from healthmon.alerting.detect.seasons import HourBook, LocalHours
+from healthmon.model.alert import AlertKey, Flap
+from healthmon.model.condition import (
+    Season,
+)
+
+#: No more cells than this; what comes later is not judged, and counted.
+CELLS_MOST = 500_000
+#: A window that was told nothing for so many of its lengths is dropped; so many cells are looked at in one go.
+_DROP_AFTER = 3.0
+_SWEEP = 300
+_SEPARATOR = "\x1f"
+
+#: (kind, detail, target, check, vantage, labels); w gauge, r counter, c changed, n of last, b baseline, f flapping.
+CellKey = tuple[str, str, str, str, str, Labels]
+
+
+def _made(kind: str, detail: str) -> Cell:
+    """An empty cell of this kind."""
+    match kind:
+        case "w" | "r":
+            return Slots(float(detail.split("@")[1]))
+        case "c":
+            return Last()
+        case "n":
+            return Mask()
+        case "b":
+            return HourBook(Season(detail.split("@")[1]))
+        case _:
+            return Flapping()
+
+
+class Recall:
+    """Cells by key. `written` gives what changed since the last call; `restore` takes up what was written."""
+
+    def __init__(self, site_of: Callable[[str], str], local: Callable[[str, float], datetime]) -> None:
+        self._cells: dict[CellKey, Cell] = {}
+        self._touched: dict[CellKey, Cell] = {}
+        self._gone: set[str] = set()
+        self._parts: dict[CellKey, set[int]] = {}  # on disk
+        self._site_of = site_of
+        self._hours = LocalHours(local)
+        self._to_sweep: list[CellKey] = []
+        self.counters: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def flapped(self, key: AlertKey, marks: Flap, at: float, *, bad: bool) -> bool:
+        """Whether this alert flaps, after one more judgement."""
+        cell_key = ("f", key.rule, key.target, key.check, key.vantage, key.labels)
+        cell = self._cells.get(cell_key)
+        if cell is None and not bad:
+            return False
+        cell = cell or self.cell(cell_key)
+        if not isinstance(cell, Flapping):
+            return False
+        flapping = cell.put(at, bad, high=marks.high, low=marks.low)
+        if cell.quiet():
+            self._drop(cell_key)
+        else:
+            self._touched[cell_key] = cell
+        return flapping
+
+    def learning(self) -> dict[str, tuple[int, int]]:
+        """Baselines by metric: (series that can be judged, series still learning)."""
+        found: dict[str, list[int]] = {}
+        for (kind, detail, *_), cell in self._cells.items():
+            if kind == "b" and isinstance(cell, HourBook):
+                ready = cell.known() >= 2
+                found.setdefault(detail.split("@")[0], [0, 0])[0 if ready else 1] += 1
+        return {metric: (ready, learning) for metric, (ready, learning) in sorted(found.items())}
+
+    def cell(self, key: CellKey) -> Cell | None:
+        """The cell of this key, made if there is room."""
+        cell = self._cells.get(key)
+        if cell is None:
+            if len(self._cells) >= CELLS_MOST:
+                self.counters["rule_memory_refused"] += 1
+                return None
+            cell = self._cells[key] = _made(key[0], key[1])
+        return cell
+
+    def known(self, key: CellKey) -> Cell | None:
+        return self._cells.get(key)
+
+    def touch(self, key: CellKey, cell: Cell) -> None:
+        """The cell has changed."""
+        self._touched[key] = cell
+
+    def hour(self, target: str, at: float) -> int:
+        """The local hour at the target's site."""
+        return self._hours.of(self._site_of(target), at)[0]
+
+    def written(self) -> dict[str, bytes]:
+        """Rows for the journal: parts that changed, and empty ones for what is gone."""
+        rows: dict[str, bytes] = dict.fromkeys(self._gone, b"")
+        self._gone.clear()
+        for key, cell in self._touched.items():
+            name = _name(key)
+            on_disk = self._parts.setdefault(key, set())
+            for part in sorted(cell.dirty):
+                rows[f"{name}{part}"] = cell.pack(part)
+            on_disk |= cell.dirty
+            cell.dirty.clear()
+        self._touched.clear()
+        return rows
+
+    def restore(
+        self, memory: Mapping[str, bytes], wanted: Iterable[tuple[str, str]], known: Callable[[str], bool]
+    ) -> None:
+        """Take up what a run before has written; what no rule wants, or no target bears, is forgotten."""
+        kinds = set(wanted)
+        for name, body in memory.items():
+            key, part = _key(name)
+            if (key[0], key[1]) in kinds and known(key[2]):
+                self._load(key, part, body, name)
+            else:
+                self._gone.add(name)
+
+    def sweep(self, now: float) -> None:
+        """Look at a few cells and drop the windows that nothing feeds any more."""
+        if not self._to_sweep:
+            self._to_sweep = list(self._cells)
+        for key in self._to_sweep[-_SWEEP:]:
+            cell = self._cells.get(key)
+            if isinstance(cell, Slots) and now - cell.at > _DROP_AFTER * cell.over_s:
+                self._drop(key)
+        del self._to_sweep[-_SWEEP:]
+
+    def _load(self, key: CellKey, part: int, body: bytes, name: str) -> None:
+        cell = self.cell(key)
+        try:
+            if cell is not None:
+                cell.load(part, body)
+                self._parts.setdefault(key, set()).add(part)
+        except (ValueError, IndexError, struct.error):
+            self.counters["rule_memory_unreadable"] += 1
+            self._gone.add(name)
+
+    def _drop(self, key: CellKey) -> None:
+        del self._cells[key]
+        self._touched.pop(key, None)
+        self._gone.update(f"{_name(key)}{part}" for part in self._parts.pop(key, ()))
+
+
+def _name(key: CellKey) -> str:
+    kind, detail, target, check, vantage, labels = key
+    flat = [text for pair in labels for text in pair]
+    return _SEPARATOR.join((kind, detail, target, check, vantage, *flat, ""))
+
+
+def _key(name: str) -> tuple[CellKey, int]:
+    kind, detail, target, check, vantage, *flat, part = name.split(_SEPARATOR)
+    labels = tuple(zip(flat[::2], flat[1::2], strict=True))
+    return (kind, detail, target, check, vantage, labels), int(part)
