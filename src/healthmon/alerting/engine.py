@@ -132,7 +132,8 @@ class Engine:
     def heard(self, agent: str, state: str, now: float) -> None:
         """An agent's batch has arrived (`up`), or its clean goodbye (`stopped`)."""
         now = self._moved_on(now)
-        self._evidence.presence[agent] = self._changed_presence[agent] = (state, now)
+        self._evidence.spoke(agent, state, now)
+        self._changed_presence[agent] = (state, now)
         self._desk.heard(agent, state, now)
         host = self._evidence.host(agent)
         self._showing.touch((host,) if host else ())

@@ -92,6 +92,9 @@ class _Case:
         self._view = view
         self._graph = graph
         self._members = incident.members
+        self._by_target: dict[str, list[Member]] = {}
+        for member in incident.members:
+            self._by_target.setdefault(member.key.target, []).append(member)
         self._live = incident.state not in _OVER
         self._readings: dict[str, list[Reading]] = {}
         wanted = {member.key.target for member in self._members}
@@ -177,10 +180,11 @@ class _Case:
         if len(broken) < 3 or len(peers) <= len(broken):
             return ()
         attributes = attributes_of(estate, self._graph, peers)
-        return FateTest(attributes).find(broken)
+        found = FateTest(attributes).find(broken)
+        return tuple(fate for fate in found if 2 * len(fate.broken) >= fate.of_broken)
 
     def _of(self, id_: str) -> list[Member]:
-        return [member for member in self._members if member.key.target == id_]
+        return self._by_target.get(id_, [])
 
     def _others(self, id_: str) -> tuple[str, ...]:
         return _unique(member.key.target for member in self._members if member.key.target != id_)

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from healthmon.impact.graph import NeedGraph
 from healthmon.model.topology import Estate, Target
@@ -44,8 +45,11 @@ class FateTest:
 
     def __init__(self, attributes: Mapping[str, Attributes]) -> None:
         self._attributes = attributes
-        self._having = Counter(pair for own in attributes.values() for pair in own.items())
-        self._ids = sorted(attributes)
+        self._ids: dict[tuple[str, str], list[str]] = {}
+        for id_ in sorted(attributes):
+            for pair in attributes[id_].items():
+                self._ids.setdefault(pair, []).append(id_)
+        self._having = {pair: len(ids) for pair, ids in self._ids.items()}
         whole = len(attributes)
         #: Every value that at least two share and not all: what cannot tell apart is not tried.
         self.tried = sum(1 for count in self._having.values() if 2 <= count < whole)
@@ -88,9 +92,7 @@ class FateTest:
         )
 
     def _healthy(self, pair: tuple[str, str], broken: frozenset[str]) -> tuple[str, ...]:
-        name, value = pair
-        having = (id_ for id_ in self._ids if self._attributes[id_].get(name) == value)
-        return tuple([id_ for id_ in having if id_ not in broken][:_COUNTER_EXAMPLES])
+        return tuple(islice((id_ for id_ in self._ids[pair] if id_ not in broken), _COUNTER_EXAMPLES))
 
 
 def at_least(count: int, *, drawn: int, marked: int, whole: int) -> float:

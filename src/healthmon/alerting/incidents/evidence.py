@@ -75,6 +75,9 @@ class Evidence:
         self.end_devices: frozenset[str] = frozenset()
         self.returned: dict[str, float] = {}  # when a vantage point was last heard again after it was cut off
         self._fate_tests: dict[frozenset[str], FateTest] = {}
+        self._news = 0
+        self._proofs: dict[tuple[str, str | None], float | None] = {}
+        self._proofs_of: tuple[float, int, frozenset[str]] | None = None
         self._by_target: dict[str, list[Series]] = {}
         self._by_vantage: dict[str, list[Series]] = {}
         self._provers: dict[str, list[Series]] = {}
@@ -88,9 +91,15 @@ class Evidence:
         if known is not None and known.started >= reading.started:
             return False
         self.latest[series] = reading
+        self._news += 1
         if known is None:
             self._index(series)
         return True
+
+    def spoke(self, agent: str, state: str, now: float) -> None:
+        """The agent is up or has said goodbye."""
+        self.presence[agent] = (state, now)
+        self._news += 1
 
     def arrived(self, reading: Reading, now: float) -> None:
         """A live reading is here: at once, or as the first word after an interruption."""
@@ -156,17 +165,30 @@ class Evidence:
 
         For what only passes traffic on, any answer from behind it will do, be it a refusal.
         """
+        proven_at = self._proven_at(id_, area, now)
+        return proven_at is not None and proven_at >= since
+
+    def _proven_at(self, id_: str, area: str | None, now: float) -> float | None:
+        """When something that cannot work without it was last seen working; found once while nothing is new."""
+        stamp = (now, self._news, frozenset(self.blind))
+        if self._proofs_of != stamp:
+            self._proofs_of, self._proofs = stamp, {}
+        if (id_, area) not in self._proofs:
+            self._proofs[(id_, area)] = max(self._proofs_at(id_, area, now), default=None)
+        return self._proofs[(id_, area)]
+
+    def _proofs_at(self, id_: str, area: str | None, now: float) -> Iterator[float]:
         speaks = reached if self.passing_kind(id_) else _ok
         for series in self._provers.get(id_, ()):
             reading = self.latest[series]
-            if reading.started < since or not speaks(reading) or not self.counts(reading, now):
+            if area is not None and self.estate.vantage_area(series[2]) != area:
                 continue
-            if area is None or self.estate.vantage_area(series[2]) == area:
-                return True
-        return any(
-            self.heard_since(agent, since) and (area is None or self.estate.vantage_area(agent) == area)
-            for agent in self._agents_behind.get(id_, ())
-        )
+            if speaks(reading) and self.counts(reading, now):
+                yield reading.started
+        for agent in self._agents_behind.get(id_, ()):
+            state, at = self.presence.get(agent, _NOBODY)
+            if state == "up" and (area is None or self.estate.vantage_area(agent) == area):
+                yield at - _IN_FLIGHT_S
 
     def passing_kind(self, id_: str) -> bool:
         """Whether it only passes traffic on."""

@@ -113,7 +113,8 @@ class Reconciler:
         latest = max(ends, default=float("-inf"))
         if self.now - latest >= RECOVERY_S or not ends:
             return False
-        new = any(alert.key not in {member.key for member in incident.members} for alert, _ in pairs)
+        known = {member.key for member in incident.members}
+        new = any(alert.key not in known for alert, _ in pairs)
         afresh = any(self.failing_since(alert, latest) for alert, _ in pairs)
         if not new and not afresh:
             self.done.deadlines.append(latest + RECOVERY_S)
