@@ -38,6 +38,7 @@ FAMILIES = (
 )
 
 #: A check reads. POST is there for servers that answer nothing else; nothing that changes or deletes by its name.
+_SPOKEN = frozenset({"1.0", "1.1"})
 _METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 _TLS = ("any", "required", "forbidden")
 
@@ -71,9 +72,16 @@ class Params(ClientParams):
         if self.body is not None and self.body_file is not None:
             raise ValueError("give body or body_file, not both")
         statuses_of(self.statuses)
+        if self.http_versions and not _SPOKEN.intersection(map(plain_version, self.http_versions)):
+            raise ValueError("http_versions: HTTP/1.1 is spoken, so one of 1.0 and 1.1 must be allowed (HTTP/2 is not)")
         patterns = {**self.header_regex, **self.header_not_regex}
         check_patterns(body_regex=self.body_regex, body_not_regex=self.body_not_regex, **patterns)
         check_json(self.json_path, self.json_compare)
+
+
+def plain_version(text: str) -> str:
+    """`1.1` of `HTTP/1.1`, as blackbox_exporter writes it."""
+    return text.removeprefix("HTTP/")
 
 
 class HttpProbe:
@@ -116,7 +124,7 @@ def _judge(params: Params, client: Client, head: Head, body: bytes) -> Fault | N
         if head.status == 401:
             client.forget_token()
         return Fault(Reason.AUTH_FAILED if known and head.status in (401, 407) else Reason.BAD_STATUS, str(head.status))
-    if params.http_versions and head.version.removeprefix("HTTP/") not in params.http_versions:
+    if params.http_versions and plain_version(head.version) not in map(plain_version, params.http_versions):
         return Fault(Reason.BAD_RESPONSE, f"the server speaks {head.version[:10]}")
     secured = client.url is not None and client.url.scheme == "https"
     if params.tls != "any" and secured != (params.tls == "required"):
