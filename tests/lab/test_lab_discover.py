@@ -130,8 +130,8 @@ def write_site(folder: Path) -> Path:
     return path
 
 
-async def discover(lab: Lab, folder: Path, *more: str) -> tuple[int, str, str]:
-    argv = lab.argv("mon", sys.executable, "-m", "healthmon", "discover", NETWORK, "-c", str(folder / "healthmon.yaml"))
+async def discover(lab: Lab, folder: Path, *more: str, network: str = NETWORK) -> tuple[int, str, str]:
+    argv = lab.argv("mon", sys.executable, "-m", "healthmon", "discover", network, "-c", str(folder / "healthmon.yaml"))
     given = ["--community-file", str(folder / "community"), "--rate", "100", *more]
     child = await asyncio.create_subprocess_exec(
         *argv, *given, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
@@ -195,3 +195,61 @@ async def test_the_stop_button_ends_a_sweep(lab: Lab, tmp_path: Path) -> None:
     assert code == 1
     assert not json.loads(out)["sweep"]["complete"]
     assert json.loads(out)["missing"] == []
+
+
+async def test_a_small_ipv6_network_is_swept_and_a_large_one_is_refused(lab: Lab, tmp_path: Path) -> None:
+    write_site(tmp_path)
+    for host, number in HOSTS.items():
+        lab.run(host, "ip", "-6", "addr", "replace", f"2001:db8:79::{number:x}/64", "dev", "sw", "nodad")
+
+    code, out, err = await discover(lab, tmp_path, "--json", "--quiet", network="2001:db8:79::/121")
+    large, _, said = await discover(lab, tmp_path, "--json", "--quiet", network="2001:db8:79::/64")
+
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["sweep"]["addresses"] == 127
+    assert not found["sweep"]["silent_tried_by_tcp"]
+    assert {one["target"]["address"] for one in found["new"]} == {f"2001:db8:79::{n:x}" for n in HOSTS.values()}
+    assert {one["found"]["answers"] for one in found["new"]} == {"icmp"}
+    assert large == 2
+    assert "at most /116" in said
+
+
+async def test_where_no_echo_comes_back_silent_ones_are_tried_by_tcp_under_the_same_guard(
+    lab: Lab, tmp_path: Path
+) -> None:
+    write_site(tmp_path)
+    everyone = ["sw", *HOSTS]
+    try:
+        for host in everyone:
+            lab.run(host, "sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all=1")
+        lab.run("med", "ip", "neigh", "flush", "all")
+        code, out, err = await discover(lab, tmp_path, "--json", "--quiet", network="10.79.0.24/29")
+        medical, closed, _ = await discover(lab, tmp_path, "--json", "--quiet", network="10.79.0.96/28")
+    finally:
+        for host in everyone:
+            lab.run(host, "sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all=0")
+
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["sweep"]["silent_tried_by_tcp"]
+    assert (found["sweep"]["answered"], found["sweep"]["silent"]) == (1, 5)
+    assert found["missing"] == []  # pc-1 answered, by refusing
+    assert medical == 3
+    assert json.loads(closed)["sweep"]["answered"] == 0
+    assert address("mon") not in heard_by(lab, "med")
+
+
+async def test_tcp_may_be_asked_for(lab: Lab, tmp_path: Path) -> None:
+    """One host answers echoes and another one does not: only --tcp finds the second."""
+    write_site(tmp_path)
+    try:
+        lab.run("srv", "sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all=1")
+        _, without, _ = await discover(lab, tmp_path, "--json", "--quiet", network="10.79.0.0/27")
+        _, with_tcp, _ = await discover(lab, tmp_path, "--json", "--quiet", "--tcp", network="10.79.0.0/27")
+    finally:
+        lab.run("srv", "sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all=0")
+
+    assert address("srv") not in {one["target"]["address"] for one in json.loads(without)["new"]}
+    answers = {one["target"]["address"]: one["found"]["answers"] for one in json.loads(with_tcp)["new"]}
+    assert answers[address("srv")] == "tcp 22"

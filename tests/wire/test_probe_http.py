@@ -240,6 +240,8 @@ async def test_a_redirect_to_another_scheme_is_a_bad_response(bed: Bed) -> None:
 
 
 OK = b"HTTP/1.1 200 OK\r\n"
+#: What a server that speaks HTTP/2 alone says first (RFC 9113 section 3.4).
+SETTINGS = bytes.fromhex("00000c04000000000000030000008000040000ffff")
 
 FAULTS: list[tuple[str, Behaviour, Reason]] = [
     ("reset", wire_faults.reset, Reason.RESET),
@@ -250,7 +252,7 @@ FAULTS: list[tuple[str, Behaviour, Reason]] = [
     ("close in chunk", says(OK + b"Transfer-Encoding: chunked\r\n\r\nff\r\nshort"), Reason.CLOSED),
     ("close between chunks", says(OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"), Reason.CLOSED),
     ("garbage, open", says(b"\x00\xff\x12 garbage", then="hang"), Reason.BAD_RESPONSE),
-    ("HTTP/2 alone", says(bytes.fromhex("00000c04000000000000030000008000040000ffff"), then="hang"), Reason.BAD_RESPONSE),
+    ("HTTP/2 alone", says(SETTINGS, then="hang"), Reason.BAD_RESPONSE),
     ("another protocol", says(b"SSH-2.0-OpenSSH_9.2\r\n", then="hang"), Reason.BAD_RESPONSE),
     ("no status", says(b"HTTP/1.1 OK\r\n\r\n"), Reason.BAD_RESPONSE),
     ("no colon", says(OK + b"nonsense\r\n\r\n"), Reason.BAD_RESPONSE),

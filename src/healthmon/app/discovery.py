@@ -35,10 +35,10 @@ from healthmon.probes.snmp import Params
 from healthmon.probes.snmp_client import Device, SnmpClient, SnmpSession, SnmpTrouble, SnmpValue, read_column
 from healthmon.runtime.supervise import spawn
 
-#: A /20: at the default rate it takes three and a half minutes.
+#: A /20, or an IPv6 /116: at the default rate it takes three and a half minutes.
 MOST_ADDRESSES = 4096
 RATE_HZ = 20.0
-#: Where ICMP needs a permission that we do not have: what most devices have open or refuse.
+#: Where ICMP needs a permission that we do not have, or is filtered: what most devices have open or refuse.
 TCP_PORTS = (22, 443, 80)
 #: Rows of one table; a forwarding table of a core switch is longer, and its ports are uplinks anyway.
 MOST_ROWS = 4000
@@ -56,7 +56,9 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(slots=True)
 class Swept:
-    """What came of a sweep. `not_looked_at` gives reasons by address; `stopped` says that it ended early."""
+    """What came of a sweep. `not_looked_at` gives reasons by address; `stopped`: it ended early; `tcp`: silent ones
+    were tried by TCP as well.
+    """
 
     network: str
     addresses: int = 0
@@ -64,6 +66,7 @@ class Swept:
     silent: set[str] = field(default_factory=set)
     not_looked_at: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
+    tcp: bool = False
     took_s: float = 0.0
 
     @property
@@ -103,7 +106,9 @@ class Sweep:
         rate_hz: float = RATE_HZ,
         progress: Progress | None = None,
         ports: tuple[int, ...] = TCP_PORTS,
+        tcp: bool = False,
     ) -> None:
+        """`tcp`: try every silent address by TCP; else only where no address at all answered an echo."""
         closed = replace(safety, medical=tuple(replace(network, allow=()) for network in safety.medical))
         self.guard = Guard(closed, clock, stop_file=stop_file)
         self._clock = clock
@@ -114,6 +119,7 @@ class Sweep:
         self._pace = Pace(rate_hz, burst=1.0)
         self._progress = progress or (lambda done, of, found: None)
         self._ports = ports
+        self._tcp = tcp
         self._no_icmp = False
 
     async def run(self, text: str) -> Swept:
@@ -122,16 +128,31 @@ class Sweep:
         addresses = [str(address) for address in network.hosts()]
         swept = Swept(str(network), len(addresses))
         began = self._clock.mono()
-        waiting = iter(addresses)
         try:
-            async with asyncio.TaskGroup() as group:
-                for number in range(min(_WORKERS, len(addresses))):
-                    spawn(group, f"sweep {number}", self._work(waiting, swept))
+            await self._each(addresses, swept)
+            if self._wants_tcp(swept):
+                await self._silent_by_tcp(swept)
         finally:
             if self._identify is not None:
                 await self._identify.close()
         swept.took_s = self._clock.mono() - began
         return swept
+
+    async def _each(self, addresses: list[str], swept: Swept) -> None:
+        waiting = iter(addresses)
+        async with asyncio.TaskGroup() as group:
+            for number in range(min(_WORKERS, len(addresses))):
+                spawn(group, f"sweep {number}", self._work(waiting, swept))
+
+    def _wants_tcp(self, swept: Swept) -> bool:
+        """Not one echo came back: a filter is likelier than an empty network."""
+        return bool(swept.silent) and not (swept.stopped or self._no_icmp) and (self._tcp or not swept.found)
+
+    async def _silent_by_tcp(self, swept: Swept) -> None:
+        again = sorted(swept.silent, key=lambda ip: int(ipaddress.ip_address(ip)))
+        swept.silent.clear()
+        swept.tcp = self._no_icmp = True
+        await self._each(again, swept)
 
     def _probe(self, kind: str) -> Probe:
         return self._identify if kind == "snmp" and self._identify is not None else load_probe(kind)

@@ -237,6 +237,7 @@ def discover(
     like: Annotated[str | None, typer.Option(help="use the SNMP credentials of this configured target")] = None,
     param: Annotated[list[str] | None, typer.Option("--param", "-p", help="of SNMP, k=v, e.g. version=3")] = None,
     rate: Annotated[float, typer.Option(help="looks a second", min=0.1, max=200.0)] = 20.0,
+    tcp: Annotated[bool, typer.Option("--tcp", help="try what is silent to an echo by TCP as well")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")] = False,
     config: ConfigOption = None,
     json_: JsonOption = False,
@@ -251,7 +252,7 @@ def discover(
     path = find_config(config)
     site = need_config(path) if path else None
     params = credentials(site, like=like, community=community, community_file=community_file, params=param or [])
-    text, code = asyncio.run(sweep(site, cidr, params=params, rate_hz=rate, quiet=quiet, as_json=json_))
+    text, code = asyncio.run(sweep(site, cidr, params=params, rate_hz=rate, quiet=quiet, as_json=json_, tcp=tcp))
     typer.echo(text)
     raise typer.Exit(code)
 

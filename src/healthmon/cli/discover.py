@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from healthmon.app.difference import Difference, NewTarget, difference
-from healthmon.app.discovery import Sweep, Swept, inventory_of, network_of
+from healthmon.app.discovery import TCP_PORTS, Sweep, Swept, inventory_of, network_of
 from healthmon.app.neighbours import Link, links_of
 from healthmon.model.errors import ConfigError
 from healthmon.model.plan import Safety
@@ -55,7 +55,14 @@ def _of_target(site: Any, like: str) -> dict[str, Any]:
 
 
 async def discover(
-    site: Any, cidr: str, *, params: Mapping[str, Any] | None, rate_hz: float, quiet: bool, as_json: bool
+    site: Any,
+    cidr: str,
+    *,
+    params: Mapping[str, Any] | None,
+    rate_hz: float,
+    quiet: bool,
+    as_json: bool,
+    tcp: bool = False,
 ) -> tuple[str, int]:
     """The difference as text, and the exit code."""
     clock = SystemClock()
@@ -66,6 +73,7 @@ async def discover(
         stop_file=site.data_dir / "stop-probing" if site else None,
         params=params,
         rate_hz=rate_hz,
+        tcp=tcp,
         progress=None if quiet else _Progress(str(network), clock.mono),
     )
     inventory = await inventory_of(site, sweep.guard, cidr)
@@ -88,6 +96,7 @@ def as_data(swept: Swept, found: Difference) -> dict[str, Any]:
             "silent": len(swept.silent),
             "not_looked_at": swept.reasons(),
             "complete": not swept.stopped,
+            "silent_tried_by_tcp": swept.tcp,
         },
         "new": [_new(one) for one in found.new],
         "missing": [{"target": one.id, "addresses": list(one.ips), "why": "no answer"} for one in found.missing],
@@ -144,6 +153,8 @@ def as_yaml(swept: Swept, report: dict[str, Any]) -> str:
         f"{len(swept.silent)} were silent, in {swept.took_s:.0f} s" + (f"; not looked at: {left}" if left else ""),
         "# Nothing was changed. Review it, and copy what is right into the inventory.",
     ]
+    if swept.tcp:
+        head.append(f"# What was silent to an echo was tried by TCP to {', '.join(map(str, TCP_PORTS))} as well.")
     if swept.stopped:
         head.append("# ENDED EARLY: probing was stopped. What is not below may still be there.")
     sections = {name: part for name, part in report.items() if part and name != "sweep"}
