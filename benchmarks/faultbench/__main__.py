@@ -1,83 +1,71 @@
-"""`python -m benchmarks.faultbench [--targets 300 --faults 200] [--hospital one|two] [--json FILE]`."""
+"""`python -m benchmarks.faultbench`: seeded faults in synthetic hospitals, through the real engine and the stock rules.
+
+Without arguments everything runs (hours on one core); with --targets or --faults one part; with --gate the short run
+that the tests compare with benchmarks/faultbench/scores.json (--write-scores keeps new figures there).
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
-from functools import cache, partial
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.faultbench.score import NOT_FROM_THE_FIELD, summary, table
-from benchmarks.faultbench.trial import Outcome, trial
-from healthmon.simulation.faults import KINDS, draw
-from healthmon.simulation.plant import Plant
-from healthmon.simulation.trust import Shape, trust
+from benchmarks.faultbench import gate
+from benchmarks.faultbench.score import NOT_FROM_THE_FIELD
+from benchmarks.faultbench.suite import FULL, GATE, Part, run
+from healthmon.simulation.faults import KINDS
 
 
-@cache
-def hospital(name: str, targets: int, seed: int) -> Plant:
-    """Generator one, which the engine may be tuned on, or two, which it may not."""
-    if name != "one":
-        raise ValueError(f"no hospital {name}")
-    return trust(Shape(targets, seed))
+def main(argv: Sequence[str] | None = None) -> int:
+    chosen = _arguments(argv)
+    parts = _parts(chosen)
+    print(NOT_FROM_THE_FIELD, flush=True)
+    finished = []
+    for part in parts:
+        finished.append(run(part, jobs=chosen.jobs))
+        print(finished[-1], flush=True)
+    if chosen.json:
+        data = {"note": NOT_FROM_THE_FIELD, "parts": [one.as_json() for one in finished]}
+        chosen.json.write_text(json.dumps(data, indent=1) + "\n")
+    if not chosen.gate:
+        return 0
+    if chosen.write_scores:
+        gate.write(gate.scores(finished), NOT_FROM_THE_FIELD)
+        return 0
+    fallen = gate.worse(gate.scores(finished), gate.committed())
+    print("\n".join(["worse than the committed figures:", *fallen] if fallen else ["as good as the committed figures"]))
+    return 1 if fallen else 0
 
 
-def one(number: int, *, name: str, targets: int, count: int, seed: int, kinds: tuple[str, ...] | None) -> Outcome:
-    """Fault `number` of the drawn list."""
-    plant = hospital(name, targets, seed)
-    fault = draw(plant, count, seed=seed, kinds=kinds)[number]
-    return replace(trial(plant, fault, seed=seed * 100_000 + number), number=number)
-
-
-def run(
-    name: str, targets: int, count: int, *, seed: int = 1, jobs: int = 1, kinds: tuple[str, ...] | None = None
-) -> list[Outcome]:
-    """All faults of one hospital, with a bar on stderr when somebody watches."""
-    task = partial(one, name=name, targets=targets, count=count, seed=seed, kinds=kinds)
-    if jobs <= 1:
-        return list(_watched(map(task, range(count)), count))
-    with ProcessPoolExecutor(jobs) as pool:
-        return list(_watched(pool.map(task, range(count)), count))
-
-
-def _watched(outcomes: Iterator[Outcome], count: int) -> Iterator[Outcome]:
-    for number, outcome in enumerate(outcomes, start=1):
-        if sys.stderr.isatty():
-            filled = 30 * number // count
-            print(f"\r[{'#' * filled}{'.' * (30 - filled)}] {number}/{count}", end="", file=sys.stderr, flush=True)
-        yield outcome
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faultbench", description=__doc__)
-    parser.add_argument("--hospital", choices=("one",), default="one", help="generator")
-    parser.add_argument("--targets", type=int, default=300)
-    parser.add_argument("--faults", type=int, default=200)
+    parser.add_argument("--hospital", choices=("one", "two"), default="one", help="two is never tuned on")
+    parser.add_argument("--targets", type=int, help="about so many")
+    parser.add_argument("--faults", type=int, help="how many")
+    parser.add_argument("--quiet", type=int, default=0, metavar="N", help="and so many quiet half hours")
+    parser.add_argument("--kinds", help=f"only these, with commas between: {', '.join(KINDS)}")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--kinds", help=f"only these, with commas between: {', '.join(KINDS)}")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="all figures as data; - for stdout")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="all figures as data")
+    parser.add_argument("--gate", action="store_true", help="the short run, against the committed figures")
+    parser.add_argument("--write-scores", action="store_true", help="with --gate: keep these figures")
     chosen = parser.parse_args(argv)
-    kinds = tuple(chosen.kinds.split(",")) if chosen.kinds else None
-    if unknown := sorted(set(kinds or ()) - KINDS.keys()):
+    if unknown := sorted(set((chosen.kinds or "").split(",")) - KINDS.keys() - {""}):
         parser.error(f"no kind {', '.join(unknown)} (allowed: {', '.join(KINDS)})")
-    outcomes = run(chosen.hospital, chosen.targets, chosen.faults, seed=chosen.seed, jobs=chosen.jobs, kinds=kinds)
-    data = {"note": NOT_FROM_THE_FIELD, "hospital": chosen.hospital, "targets": chosen.targets, "seed": chosen.seed}
-    text = json.dumps(data | summary(outcomes), indent=1)
-    if str(chosen.json) == "-":
-        print(text)
-        return
-    if chosen.json:
-        chosen.json.write_text(text + "\n")
-    print(NOT_FROM_THE_FIELD)
-    print(table(f"hospital {chosen.hospital}, {chosen.targets} targets, seed {chosen.seed}", outcomes))
+    return chosen
+
+
+def _parts(chosen: argparse.Namespace) -> Sequence[Part]:
+    if chosen.gate:
+        return GATE
+    if not (chosen.targets or chosen.faults or chosen.kinds or chosen.quiet):
+        return FULL
+    kinds = tuple(chosen.kinds.split(",")) if chosen.kinds else None
+    faults = 0 if chosen.quiet and chosen.faults is None else chosen.faults or 200
+    return (Part(chosen.hospital, chosen.targets or 300, faults, chosen.quiet, chosen.seed, kinds),)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

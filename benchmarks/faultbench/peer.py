@@ -43,6 +43,9 @@ class Found:
     first: frozenset[str]
 
 
+NOTHING = Found(0, 0, None, frozenset())
+
+
 @dataclass(slots=True)
 class _Group:
     firing: set[AlertKey] = field(default_factory=set)

@@ -106,7 +106,6 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 def table(title: str, outcomes: Sequence[Outcome]) -> str:
     """For people: the figures, the peer, each kind, and every miss by name."""
     data = summary(outcomes)
-    peer = data["peer"]
     lines = [f"-- {title}: {data['faults']} faults of {data['kinds']} kinds, {data['readings']:,} readings"]
     lines += [f"{name:36} {one}" for name, one in shares(outcomes).items()]
     lines += [
@@ -117,15 +116,21 @@ def table(title: str, outcomes: Sequence[Outcome]) -> str:
         f"{data['pages_per_paged_fault']:.2f}; incidents {data['incidents_per_fault']:.2f}; "
         f"pages about nothing {data['false_pages']})",
         f"{'engine':36} {data['engine_s']:.1f} s of CPU, slowest step {data['slowest_tick_s'] * 1000:.0f} ms",
+        *(_beside(data["peer"]) if any(o.peer_raised_s is not None for o in outcomes) else []),
+        "",
+        *_by_kind(outcomes),
+    ]
+    return "\n".join(lines)
+
+
+def _beside(peer: dict[str, Any]) -> list[str]:
+    return [
         "   beside it, Prometheus rules and Alertmanager grouping (an emulation, same readings):",
         f"{'   raised':36} {_share_words(peer['raised'])}",
         f"{'   names the root alone':36} {_share_words(peer['names the root alone'])}",
         f"{'   time to page':36} {_words(peer['time_to_page_s'])}",
         f"{'   pages per fault':36} {peer['pages_per_fault']:.2f}, {peer['targets_per_fault']:.1f} targets to read",
-        "",
-        *_by_kind(outcomes),
     ]
-    return "\n".join(lines)
 
 
 def _by_kind(outcomes: Sequence[Outcome]) -> list[str]:

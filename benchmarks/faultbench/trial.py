@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from benchmarks.faultbench.peer import Peer
+from benchmarks.faultbench.peer import NOTHING, Peer
 from healthmon.alerting.engine import Engine
 from healthmon.alerting.engine_settings import EngineSettings, EngineStep
 from healthmon.config import load
@@ -58,7 +58,7 @@ class Run:
     world: World
     stream: Stream
     engine: Engine
-    peer: Peer
+    peer: Peer | None
     now: float
     pages: list[Notice] = field(default_factory=list)
     busy_s: float = 0.0
@@ -67,16 +67,17 @@ class Run:
     _to_acknowledge: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, plant: Plant, *, start: float, seed: int) -> Run:
+    def of(cls, plant: Plant, *, start: float, seed: int, with_peer: bool = True) -> Run:
         world = World(plant)
         stream = Stream(world, seed=seed, start=start)
-        run = cls(plant, world, stream, engine_for(plant), Peer(plant.estate, stock().rules), start)
+        peer = Peer(plant.estate, stock().rules) if with_peer else None
+        run = cls(plant, world, stream, engine_for(plant), peer, start)
         run.take(stream.prime())
         run.tick()
         return run
 
-    def step(self, seconds: float = STEP_S) -> EngineStep:
-        self.now += seconds
+    def step(self, step_s: float) -> EngineStep:
+        self.now += step_s
         self.take(self.stream.advance(self.now))
         return self.tick()
 
@@ -89,7 +90,8 @@ class Run:
             if one.state is not None:
                 self.engine.heard(one.vantage, one.state, self.now)
             self.busy_s += time.process_time() - began
-            self.peer.observe(one.readings if one.live else (), self.now)
+            if self.peer is not None and one.live:
+                self.peer.observe(one.readings, self.now)
 
     def tick(self) -> EngineStep:
         began = time.process_time()
@@ -103,7 +105,8 @@ class Run:
         for notice in step.notices:
             self._to_acknowledge.setdefault(notice.incident, self.now + ACKNOWLEDGED_AFTER_S)
         self._acknowledge()
-        self.peer.tick(self.now)
+        if self.peer is not None:
+            self.peer.tick(self.now)
         return step
 
     def _acknowledge(self) -> None:
@@ -152,15 +155,15 @@ class Outcome:
         return {line for line, state in self.found.items() if state in _HARD}
 
 
-def trial(plant: Plant, fault: Fault, *, seed: int) -> Outcome:
+def trial(plant: Plant, fault: Fault, *, seed: int, with_peer: bool = True, step_s: float = STEP_S) -> Outcome:
     """Thirty quiet seconds, the fault, and the verdict when its time is up."""
-    run = Run.of(plant, start=fault.at - LEAD_IN_S, seed=seed)
+    run = Run.of(plant, start=fault.at - LEAD_IN_S, seed=seed, with_peer=with_peer)
     watch = _Watch(run, fault)
     before = run.now
     while run.now < fault.at + fault.watch_s:
         fault.apply(run.world, after=before, until=run.now)
         before = run.now
-        watch.look(run.step())
+        watch.look(run.step(step_s))
     return watch.judged()
 
 
@@ -185,7 +188,7 @@ class _Watch:
             self._version = run.world.version
             self.touched |= run.stream.symptomatic()
             if self.vital_at is None and self._judge().vital_lost:
-                self.vital_at = run.now - STEP_S
+                self.vital_at = run.world.changed_at
         if step.changes.incidents:
             self._note()
 
@@ -218,7 +221,7 @@ class _Watch:
         main = _main(mine) if mine else None
         named = _names(main)
         paged = [notice for notice in run.pages if notice.due >= fault.at]
-        own = run.peer.since(fault.at, self.touched)
+        own = run.peer.since(fault.at, self.touched) if run.peer is not None else NOTHING
         return Outcome(
             kind=fault.kind,
             at=fault.at,

@@ -55,7 +55,7 @@ class Fault:
             if after < when <= until:
                 world.put(change.target, change.mode, at=when, figure=change.figure)
         if self.blocked and after < self.at <= until:
-            world.block(self.blocked)
+            world.block(self.blocked, at=self.at)
 
 
 Draw = Callable[[Plant, random.Random, float], Fault | None]
@@ -93,6 +93,10 @@ def _core_all(plant: Plant, chance: random.Random, at: float) -> Fault | None:
     """A loop or a defect that takes both: the second within seconds."""
     core = _core(plant)
     changes = tuple(Change(2.0 * number, id_, Mode.OFF) for number, id_ in enumerate(core))
+    if set(plant.ways[plant.monitor][0]) <= set(
+        core
+    ):  # the monitor hangs on them: it cannot tell this from its own end
+        return Fault("core-all", at, frozenset({*core, plant.monitor, "poller"}), changes, blind=True)
     return Fault("core-all", at, frozenset(core), changes)
 
 
@@ -143,7 +147,8 @@ def _ups_rack(plant: Plant, chance: random.Random, at: float) -> Fault | None:
 
 def _dhcp(plant: Plant, chance: random.Random, at: float) -> Fault | None:
     """A scope is full: as leases end, the area's PCs lose the network one by one."""
-    scopes = sorted({s for t in plant.estate.targets.values() if (s := t.labels.get("scope"))})
+    open_ = [t for t in plant.estate.targets.values() if _never_closes(plant, t.id)]
+    scopes = sorted({scope for t in open_ if (scope := t.labels.get("scope"))})
     if not scopes:
         return None
     scope = chance.choice(scopes)
@@ -232,7 +237,10 @@ def _access_point(plant: Plant, chance: random.Random, at: float) -> Fault | Non
 
 
 def _end_device(plant: Plant, chance: random.Random, at: float) -> Fault | None:
-    one = chance.choice(plant.of_kind("ward-workstation", "label-printer"))
+    """Where somebody always works: one that is switched off for the night cannot be missed."""
+    one = chance.choice(
+        [id_ for id_ in plant.of_kind("ward-workstation", "label-printer") if _never_closes(plant, id_)]
+    )
     return Fault("end-device", at, frozenset({one}), (Change(0, one, Mode.OFF),))
 
 
@@ -255,7 +263,7 @@ def _firewall(plant: Plant, chance: random.Random, at: float) -> Fault | None:
     """A changed rule keeps some areas from one program; the poller's own way is open."""
     walls = plant.of_kind("firewall")
     looked_at = [t.id for t in plant.estate.targets.values() if any("agents" in c.vantages for c in t.checks)]
-    areas = sorted(plant.observers)
+    areas = sorted(area for area in plant.observers if plant.estate.areas[area].staffed is None)
     if not walls or not looked_at or len(areas) < 4:
         return None
     program = chance.choice(looked_at)
@@ -314,6 +322,11 @@ KINDS: dict[str, tuple[float, Draw]] = {
     "core-all": (1.0, _core_all),
     "monitor-blind": (2.0, _blind),
 }
+
+
+def _never_closes(plant: Plant, id_: str) -> bool:
+    area = plant.estate.targets[id_].area
+    return area is not None and plant.estate.areas[area].staffed is None
 
 
 def _core(plant: Plant) -> list[str]:

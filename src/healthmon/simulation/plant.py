@@ -132,6 +132,8 @@ class Blueprint:
         """`used_in` None: everywhere that care happens."""
         everywhere = used_in is None
         places = used_in if used_in is not None else [a.id for a in self.areas.values() if a.acuity is not Acuity.NONE]
+        if id_ in self.targets:
+            raise ValueError(f"{id_} is a target and cannot be a service")
         used = tuple(sorted(places))
         spare = Fallback(fallback, proven_by) if fallback else None
         name = id_.replace("-", " ").capitalize()

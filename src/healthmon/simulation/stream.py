@@ -43,7 +43,7 @@ class Noise:
     """Shares are of all readings, unless said otherwise."""
 
     failing: float = 2e-4  # fails once, for no reason
-    again: float = 0.25  # and fails at the next look as well
+    again: float = 0.01  # and fails at the next look as well
     slow: float = 1e-3
     missing: float = 1e-3
     clock_s: float = 0.4  # standard deviation of an agent's clock, what remains after correction

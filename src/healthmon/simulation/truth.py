@@ -89,17 +89,19 @@ def _devices(world: World, symptomatic: set[str], table: SeverityTable) -> dict[
 
 
 def _bedside(world: World, gone: dict[str, set[str]], calendar: Calendar, at: float) -> list[Harm]:
-    """Areas in which every device of a kind is gone, and there were two or more."""
-    targets = world.plant.estate.targets
+    """Areas that lost every device of a kind (of two or more), or half of them (three or more): partly working."""
     by_place: dict[tuple[str, str], set[str]] = {}
-    for target in targets.values():
+    for target in world.plant.estate.targets.values():
         if target.area in gone:
             by_place.setdefault((target.area, target.kind), set()).add(target.id)
-    return [
-        Harm(area, "", ServiceState.LOST, staffed=calendar.staffed(area, at))
-        for (area, _), peers in sorted(by_place.items())
-        if len(peers) >= 2 and peers <= gone[area]
-    ]
+    harms: list[Harm] = []
+    for (area, _), peers in sorted(by_place.items()):
+        lost = peers & gone[area]
+        whole = lost == peers
+        if len(lost) >= (2 if whole else 3) and 2 * len(lost) >= len(peers):
+            state = ServiceState.LOST if whole else ServiceState.DEGRADED
+            harms.append(Harm(area, "", state, staffed=calendar.staffed(area, at)))
+    return harms
 
 
 def _mapped(world: World, symptomatic: set[str]) -> bool:

@@ -63,12 +63,14 @@ class World:
         self.since: dict[str, float] = {}
         self.blocked: frozenset[tuple[str, str]] = frozenset()  # (area, target) that a firewall holds apart
         self.version = 0
+        self.changed_at = float("-inf")  # when a thing was last broken or mended
         self._levels: dict[str, int] = {}
         self._closures: dict[tuple[Need, ...], set[str]] = {}
         self._fragility: tuple[Fragility, Fragility] | None = None
 
     def put(self, target: str, mode: Mode | None, *, at: float, figure: float = 0.0) -> None:
         """Break a thing, or mend it with None."""
+        self.changed_at = at
         if mode is None:
             self.modes.pop(target, None)
         else:
@@ -77,7 +79,8 @@ class World:
             self.since[target] = at
         self.changed()
 
-    def block(self, pairs: Iterable[tuple[str, str]]) -> None:
+    def block(self, pairs: Iterable[tuple[str, str]], *, at: float) -> None:
+        self.changed_at = at
         self.blocked = frozenset(pairs)
         self.changed()
 

@@ -74,7 +74,7 @@ def test_a_slow_database_slows_what_rests_on_it_and_nothing_else(plant: Plant) -
 
 def test_a_firewall_keeps_some_areas_from_one_program(plant: Plant) -> None:
     world = World(plant)
-    world.block([("ed-1", "ehr-web")])
+    world.block([("ed-1", "ehr-web")], at=T0)
     assert world.lines()[("ed-1", "ehr")] is ServiceState.LOST
     assert world.lines()[("ed-1", "epma")] is ServiceState.LOST  # it needs the record
     assert all(area == "ed-1" for area, _ in world.lines())

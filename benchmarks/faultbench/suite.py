@@ -1,0 +1,121 @@
+"""Which hospitals, how many faults, how many quiet hours; run in order, in one or several processes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any, TypeVar
+
+from benchmarks.faultbench import quiet, score
+from benchmarks.faultbench.quiet import Quiet
+from benchmarks.faultbench.trial import STEP_S, Outcome, trial
+from healthmon.simulation.faults import KINDS, draw
+from healthmon.simulation.otherhospital import OtherShape, other_hospital
+from healthmon.simulation.plant import Plant
+from healthmon.simulation.trust import Shape, trust
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One hospital with so many faults, and so many quiet half hours. `hospital` two is never tuned on."""
+
+    hospital: str = "one"
+    targets: int = 300
+    faults: int = 200
+    windows: int = 0
+    seed: int = 1
+    kinds: tuple[str, ...] | None = None
+    peer: bool = True
+    step_s: float = STEP_S
+
+    @property
+    def title(self) -> str:
+        return f"hospital {self.hospital}, {self.targets:,} targets, seed {self.seed}"
+
+
+#: What `make bench-detection` runs. The quiet windows are a sample of six weeks: 42 half hours.
+FULL = (
+    Part("one", 300, 200),
+    Part("two", 300, 200),
+    Part("one", 3_000, 60, windows=42),
+    Part("two", 3_000, 30),
+    Part("one", 30_000, 12),
+)
+#: Each kind once in either hospital, but for the one that takes a quarter of an hour: what the regression gate runs.
+_QUICK = tuple(kind for kind in KINDS if kind != "interface-silent")
+GATE = (
+    Part("one", 150, 26, kinds=_QUICK, peer=False, step_s=1.0),
+    Part("two", 150, 25, kinds=_QUICK, peer=False, step_s=1.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    part: Part
+    outcomes: list[Outcome]
+    calm: Quiet | None
+
+    def as_json(self) -> dict[str, Any]:
+        """All figures of this part."""
+        data: dict[str, Any] = {"hospital": self.part.hospital, "targets": self.part.targets, "seed": self.part.seed}
+        data |= score.summary(self.outcomes)
+        if self.calm is not None:
+            rate, low, high = quiet.per_week(self.calm)
+            hours = self.calm.seconds / 3_600.0
+            data["quiet"] = {"hours": hours, "pages": self.calm.pages, "per_week": rate, "low": low, "high": high}
+        return data
+
+    def __str__(self) -> str:
+        tables = [score.table(self.part.title, self.outcomes)]
+        tables += [quiet.table(self.part.title, self.calm)] if self.calm is not None else []
+        return "\n".join(tables)
+
+
+@cache
+def hospital(name: str, targets: int, seed: int) -> Plant:
+    """Generator one, which the engine may be tuned on, or two, which it may not."""
+    return trust(Shape(targets, seed)) if name == "one" else other_hospital(OtherShape(targets, seed))
+
+
+def run(part: Part, *, jobs: int = 1) -> Finished:
+    """One part, with a bar on stderr when somebody watches."""
+    outcomes = _each(partial(_fault, part), part.faults, jobs, f"{part.title}: faults")
+    windows = _each(partial(_window, part), part.windows, jobs, f"{part.title}: quiet half hours")
+    return Finished(part, outcomes, quiet.together(windows) if windows else None)
+
+
+def _fault(part: Part, number: int) -> Outcome:
+    plant = hospital(part.hospital, part.targets, part.seed)
+    fault = draw(plant, part.faults, seed=part.seed, kinds=part.kinds)[number]
+    return replace(
+        trial(plant, fault, seed=part.seed * 100_000 + number, with_peer=part.peer, step_s=part.step_s), number=number
+    )
+
+
+def _window(part: Part, number: int) -> Quiet:
+    return quiet.window(hospital(part.hospital, part.targets, part.seed), number, seed=part.seed * 100_000)
+
+
+def _each(task: Callable[[int], Result], count: int, jobs: int, title: str) -> list[Result]:
+    if jobs <= 1 or count <= 1:
+        return list(_watched(map(task, range(count)), count, title))
+    with ProcessPoolExecutor(jobs) as pool:
+        return list(_watched(pool.map(task, range(count)), count, title))
+
+
+def _watched(results: Iterator[Result], count: int, title: str) -> Iterator[Result]:
+    show = sys.stderr.isatty()
+    for number, result in enumerate(results, start=1):
+        if show:
+            filled = 30 * number // count
+            print(
+                f"\r{title} [{'#' * filled}{'.' * (30 - filled)}] {number}/{count}", end="", file=sys.stderr, flush=True
+            )
+        yield result
+    if show and count:
+        print(file=sys.stderr)
