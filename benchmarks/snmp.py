@@ -30,7 +30,7 @@ DEVICES = {"get": 1_000, "walk": 100}
 LANES = 50
 TIMEOUT_S = 5.0
 REPETITIONS = 25
-_WHO = {"2c": {"community": COMMUNITY}, "3": {"user": USER, "auth_protocol": "SHA", "auth_password": AUTH,
+WHO = {"2c": {"community": COMMUNITY}, "3": {"user": USER, "auth_protocol": "SHA", "auth_password": AUTH,
                                               "priv_protocol": "AES", "priv_password": PRIV}}  # fmt: skip
 _BENCH_LINE = re.compile(r"^bench_\d+(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 
@@ -58,7 +58,7 @@ async def _all(peer: str | None) -> None:
 
 
 def _cases() -> list[tuple[str, str]]:
-    return [(what, version) for what in DEVICES for version in _WHO]
+    return [(what, version) for what in DEVICES for version in WHO]
 
 
 async def _contest(
@@ -67,7 +67,7 @@ async def _contest(
     count = DEVICES[what]
     devices = [f"{IPv4Address('127.2.0.1') + number}:{port}" for number in range(count)]
     title = f"snmp {what} v{version}"
-    params = {"pack": pack(what), "version": version, "max_repetitions": REPETITIONS, **_WHO[version]}
+    params = {"pack": pack(what), "version": version, "max_repetitions": REPETITIONS, **WHO[version]}
     jobs = [Job(device, "c", "snmp", device, 30.0, TIMEOUT_S, params) for device in devices]
     expected = sorted(value(column, row) for column, row in _cells(what))
     readings = lanes(jobs, LANES, lambda found: len(found.samples) == len(expected) + 1)
