@@ -20,7 +20,19 @@ WATCH_EVERY_S = 2.0
 #: Blocks that hold open files, sockets and connections: they change with a restart.
 FIXED = ("data_dir", "broker", "store", "web")
 _MAPPINGS = ("targets", "areas", "services", "teams", "agents")
-_WHOLE = ("alerting", "safety", "severity", "waking", "text", "rotas", "holidays", "probe_modules", "traps", "watch")
+_WHOLE = (
+    "alerting",
+    "safety",
+    "severity",
+    "waking",
+    "text",
+    "rotas",
+    "holidays",
+    "probe_modules",
+    "traps",
+    "watch",
+    "push_tokens",
+)
 _NAMES_MOST = 10
 
 #: Takes a configuration whole, or raises and leaves everything as it was.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from healthmon.app.pushing import Pushing
 from healthmon.app.server import Server
 from healthmon.model.errors import NotFound
+from healthmon.model.sample import Reading
 
 
 class Toolbox:
@@ -14,6 +16,13 @@ class Toolbox:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._pushing = Pushing(server)
+
+    def source_of(self, token: str) -> str | None:
+        return self._pushing.source_of(token)
+
+    async def push(self, source: str, readings: Sequence[Reading]) -> int:
+        return await self._pushing.push(source, readings)
 
     async def reload(self, by: str) -> Mapping[str, Any]:
         """Raises ConfigError, JournalDown; then the old configuration stays."""

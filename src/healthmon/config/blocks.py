@@ -30,6 +30,9 @@ from healthmon.config.yamlnodes import DataPath
 from healthmon.impact.severity import SeverityTable
 from healthmon.model.plan import Broker, MedicalAllow, MedicalNetwork, Rates, Safety
 
+#: A shorter secret is guessed.
+_TOKEN_LEAST = 16
+
 
 def data_dir_of(written: Written, env: Mapping[str, str]) -> Path:
     """As written, else $HEALTHMON_DATA_DIR, else /var/lib/healthmon for root and the user's state folder for others."""
@@ -96,6 +99,20 @@ def _influx(written: Written) -> StoreConfig:
         username=form.username,
         password=secret_of(written, form, "password", path),
     )
+
+
+def push_tokens_of(written: Written) -> dict[str, str]:
+    """The secret of each source that may push readings."""
+    tokens: dict[str, str] = {}
+    for name, placed in written.push.items():
+        token = secret_of(written, placed.form, "token", placed.path) or ""
+        if token.strip() in tokens.values():
+            written.validator.problem(placed.path, f"'{name}' has the token of another source")
+        if len(token.strip()) < _TOKEN_LEAST:
+            message = f"'{name}' needs `token` or `token_file` with at least {_TOKEN_LEAST} characters"
+            written.validator.problem(placed.path, message)
+        tokens[name] = token.strip()
+    return tokens
 
 
 def safety_of(written: Written) -> Safety:

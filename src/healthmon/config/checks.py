@@ -26,9 +26,12 @@ _STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)|\[(\d+)\]")
 
 
 class CheckReader:
-    """Makes model checks of written ones. `vantages` are the names that `from` may hold."""
+    """Makes model checks of written ones. `vantages` are the names that `from` may hold; `sources` push."""
 
-    def __init__(self, validator: Validator, packs: Packs, vantages: Iterable[str]) -> None:
+    def __init__(
+        self, validator: Validator, packs: Packs, vantages: Iterable[str], *, sources: Iterable[str] = ()
+    ) -> None:
+        self._sources = frozenset(sources)
         self._validator = validator
         self._packs = packs
         self._vantages = frozenset(vantages) | {"poller", "agents"}
@@ -61,6 +64,8 @@ class CheckReader:
             self._validator.problem((*path, "kind"), message)
             return None
         self._vantages_known(form, path)
+        if form.kind == "push" and not set(form.vantages) <= self._sources:
+            self._validator.problem((*path, "from"), f"a pushed check names its source{allowed(self._sources)}")
         timeout_s = form.timeout if form.timeout is not None else min(_DEFAULT_TIMEOUT_S, form.every)
         if timeout_s > form.every:
             self._validator.problem((*path, "timeout"), f"is longer than `every` (allowed: up to {form.every:g}s)")

@@ -291,6 +291,13 @@ class TrapsForm(Form):
     per_sender: Rate = Field(default=10.0, description="What is taken from one address in the long run; 50 at once")
 
 
+class PushForm(Form):
+    """A tool that may send readings for the checks of kind `push` that name it under `from`."""
+
+    token: str | None = None
+    token_file: str | None = Field(default=None, description="Its secret; at least 16 characters")
+
+
 class UserForm(Form):
     """A person who may sign in."""
 
@@ -350,3 +357,4 @@ class SiteFileForm(Form):
     web: WebForm = WebForm()
     probe_modules: ProbeModulesForm = ProbeModulesForm()
     traps: TrapsForm | None = None
+    push: dict[Id, PushForm] = Field(default={}, description="Sources of `POST /api/v1/readings`, by name")

@@ -19,6 +19,7 @@ from healthmon.config.validation import Placed, Validator
 from healthmon.config.written import Written
 from healthmon.config.yamlnodes import DataPath
 from healthmon.model.topology import (
+    PUSHES,
     Agent,
     Area,
     AreaKind,
@@ -49,10 +50,10 @@ class Inventory:
         self._validator = written.validator
         self._packs = packs
         self._warn = warn
-        self._agent_ids = written.raw_ids("agents")
+        self._agent_ids = written.raw_ids("agents") | written.raw_ids("push")
         self._target_ids = written.raw_ids("targets")
         self._known_needs = self._target_ids | written.raw_ids("services")
-        self._checks = CheckReader(self._validator, packs, self._agent_ids)
+        self._checks = CheckReader(self._validator, packs, self._agent_ids, sources=written.raw_ids("push"))
         self._roles: dict[str, tuple[Check, ...]] = {}
 
     def estate(self) -> Estate:
@@ -130,6 +131,10 @@ class Inventory:
                 self._validator.problem(path, "has roles but no target; name the host it runs on under `target`")
             agents[form.id] = Agent(form.id, target, tuple(form.roles), form.spool_max_bytes)
         agents.setdefault(POLLER, Agent(POLLER))
+        for source, pushing in self._written.push.items():
+            if source in agents or source in _RESERVED_AGENT_IDS:
+                self._validator.problem(pushing.path, f"'{source}' is an agent already; choose another name", key=True)
+            agents[source] = Agent(source, roles=(PUSHES,))
         return agents
 
     def _services(self, areas: Mapping[str, Area]) -> dict[str, Service]:
@@ -266,7 +271,7 @@ class Inventory:
         for agent in agents.values():
             if agent.target is not None:
                 residents.setdefault(agent.target, []).append(agent)
-            for role in agent.roles:
+            for role in agent.roles if agent.id not in self._written.push else ():
                 self._role(role, agent.id)
         return residents
 

@@ -15,6 +15,7 @@ from healthmon.config.blocks import (
     channels_of,
     data_dir_of,
     holidays_of,
+    push_tokens_of,
     rotas_of,
     safety_of,
     severity_of,
@@ -118,6 +119,7 @@ def _site(
         pack_roots=packs.roots,
         probe_modules=probe_modules_of(written, packs),
         traps=traps_of(written, packs),
+        push_tokens=push_tokens_of(written),
     )
     problems.raise_if_any()
     warn.extend(advice(written, estate))

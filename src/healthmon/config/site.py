@@ -159,3 +159,4 @@ class SiteConfig:
     pack_roots: tuple[Path, ...] = ()
     probe_modules: ProbeModules = ProbeModules()
     traps: TrapsConfig | None = None
+    push_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)  # by source

@@ -13,6 +13,7 @@ from healthmon.config.fileforms import (
     ChannelForm,
     OncallForm,
     ProbeModulesForm,
+    PushForm,
     SafetyForm,
     SiteFileForm,
     StoreForm,
@@ -60,6 +61,7 @@ class Written:
     web: WebForm
     probe_modules: ProbeModulesForm
     traps: TrapsForm | None = None
+    push: dict[str, Placed[PushForm]] = field(default_factory=dict)
     data_dir: str | None = None
     packs: list[str] = field(default_factory=list)
 
@@ -105,6 +107,7 @@ def read_written(document: Document, problems: Problems) -> Written:
         web=_block(validator, "web", WebForm()),
         probe_modules=_block(validator, "probe_modules", ProbeModulesForm()),
         traps=_block(validator, "traps", None),
+        push=_named(validator, PushForm, ("push",)),
         data_dir=_block(validator, "data_dir", None),
         packs=_block(validator, "packs", []),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from operator import is_
 
@@ -51,6 +51,19 @@ class PatientDataGuard:
         if untouched and detail == reading.detail:
             return reading
         return replace(reading, samples=kept, detail=detail)
+
+    def faults(self, reading: Reading) -> Iterator[tuple[str, str]]:
+        """(place, what is wrong) of everything that `admit` would drop; never the value itself."""
+        if len(reading.samples) > MAX_SAMPLES:
+            yield "samples", f"too many (allowed: {MAX_SAMPLES})"
+        for number, sample in enumerate(reading.samples):
+            wrong = self._undeclared(sample) or self._bad_labels(sample)
+            if wrong is None and self._sample(sample) is None:
+                wrong = "patient_data" if isinstance(sample.value, str) else "not_finite"
+            if wrong:
+                yield f"samples[{number}]", wrong
+        if reading.detail and self._clean_text(reading.detail) is None:
+            yield "detail", "patient_data"
 
     def _detail(self, reading: Reading) -> str:
         if not reading.detail:

@@ -63,7 +63,7 @@ class Pipeline:
         declared: Declared | None = None,
     ) -> None:
         self.counters: Counter[str] = Counter()
-        self._guard = PatientDataGuard(families)
+        self.guard = PatientDataGuard(families)
         self._tracks = {key: Track.restored(epoch) for key, epoch in epochs.items()}
         self._turns: dict[str, Turns] = {}
         self._declared = declared
@@ -71,7 +71,7 @@ class Pipeline:
 
     def adopt(self, estate: Estate, *, families: Mapping[str, Family], declared: Declared | None) -> None:
         """Take another configuration; nothing that was received is forgotten."""
-        self._guard.adopt(families)
+        self.guard.adopt(families)
         self._declared = declared
         self.reload(estate)
 
@@ -145,7 +145,7 @@ class Pipeline:
 
     def counts(self) -> dict[str, int]:
         """Every counter, the guard's included; all monotone."""
-        return dict(self.counters + self._guard.counts)
+        return dict(self.counters + self.guard.counts)
 
     def _refuse(self, batch: Batch, topic_agent: str, track: Track | None) -> Refused | None:
         if batch.agent != topic_agent:
@@ -194,7 +194,7 @@ class Pipeline:
             if reason:
                 self.counters[f"readings_refused_{reason}"] += 1
                 continue
-            guarded = self._guard.admit(reading)
+            guarded = self.guard.admit(reading)
             yield replace(guarded, started=guarded.started + skew_s) if skew_s else guarded
 
     def _refuse_reading(self, batch: Batch, reading: Reading, skew_s: float, received_at: float) -> str | None:

@@ -174,6 +174,10 @@ class Team:
     channels: tuple[str, ...] = ()
 
 
+#: The role of a vantage point that only ever pushes readings: nobody expects to hear of it otherwise.
+PUSHES = "push"
+
+
 @dataclass(frozen=True, slots=True)
 class Agent:
     """A vantage point: the agent's id and the target (host) it runs on. The poller is one too."""

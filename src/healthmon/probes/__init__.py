@@ -25,6 +25,7 @@ PROBES: Mapping[str, str] = {
     "mqtt": "healthmon.probes.mqtt_roundtrip:MqttProbe",
     "ntp": "healthmon.probes.ntp:NtpProbe",
     "openmetrics": "healthmon.probes.openmetrics:OpenmetricsProbe",
+    "push": "healthmon.probes.push:PushProbe",
     "radius": "healthmon.probes.radius:RadiusProbe",
     "smb": "healthmon.probes.smb:SmbProbe",
     "smtp": "healthmon.probes.smtp:SmtpProbe",

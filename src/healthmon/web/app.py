@@ -9,7 +9,7 @@ from aiohttp import web
 from healthmon.model.ports import Clock, Commands, Queries
 from healthmon.model.view import Health
 from healthmon.runtime.clock import SystemClock
-from healthmon.web import actions, api, board, events, signin, tooling
+from healthmon.web import actions, api, board, events, pushed, signin, tooling
 from healthmon.web.access import add_headers, admit
 from healthmon.web.blackbox import probe
 from healthmon.web.exporter import Exporter
@@ -69,6 +69,7 @@ def add_routes(app: web.Application, site: Web) -> None:
     app.router.add_get("/api/v1/events", events.events, allow_head=False)
     app.add_routes(actions.routes())
     app.add_routes(tooling.routes())
+    app.add_routes(pushed.routes())
     app.add_routes(board.routes())
     app.add_routes(signin.routes())
     app.router.add_get("/metrics", metrics)

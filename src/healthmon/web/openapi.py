@@ -427,6 +427,7 @@ PATHS: dict[str, dict[str, Json]] = {
         "get": read("What a message's link is about; changes nothing", ref("TokenIncident"), TOKEN, security=False),
         "post": act("Acknowledge by a message's link", "Acknowledge", "Incident", TOKEN, security=False),
     },
+    "readings": {"post": act("Readings of another tool, all or none; its own token", "Push", "Pushed")},
     "reload": {"post": act("Read the configuration again; a bad one is refused (422)", "Reload", "Reloaded")},
     "openapi.json": {"get": read("This document", {"type": "object"})},
 }

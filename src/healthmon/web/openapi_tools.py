@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
-from healthmon.web.openapi_forms import BOOL, NAME, TEXT, Json, arr, obj
+from healthmon.model.sample import Outcome, Reason
+from healthmon.web.openapi_forms import BOOL, INT, NAME, NUMBER, TEXT, Json, arr, enum, nullable, obj
 
+PUSHED: Json = obj(
+    "target",
+    "check",
+    "outcome",
+    target=TEXT,
+    check=TEXT,
+    outcome=enum(*Outcome),
+    reason=nullable(enum(*Reason)),
+    detail=TEXT,
+    started=nullable(NUMBER),
+    took=NUMBER,
+    vantage=nullable(TEXT),
+    samples=arr(
+        obj(
+            "family",
+            "field",
+            "value",
+            family=TEXT,
+            field=TEXT,
+            value={"description": "number, boolean or text"},
+            labels={"type": "object", "additionalProperties": TEXT},
+        )
+    ),
+)
 TOOL_SCHEMAS: dict[str, Json] = {
+    "Push": obj("readings", readings=arr(PUSHED)),
+    "Pushed": obj("accepted", accepted=INT),
     "Reload": obj(by=NAME),
     "Reloaded": obj(
         "reloaded",

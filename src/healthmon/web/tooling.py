@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
 
 from healthmon.model.errors import ConfigError
+from healthmon.model.sample import Reading
 from healthmon.web.actions import Name, acting_name, check_person, read_body
 from healthmon.web.problem import Problem
 from healthmon.web.settings import WEB
@@ -20,6 +21,10 @@ class Tools(Protocol):
     """What the tools ask of the server. Raises ConfigError, NotFound, Problem, JournalDown, StoreDown."""
 
     async def reload(self, by: str) -> Said: ...
+
+    def source_of(self, token: str) -> str | None: ...
+
+    async def push(self, source: str, readings: Sequence[Reading]) -> int: ...
 
 
 class Reload(msgspec.Struct, forbid_unknown_fields=True):

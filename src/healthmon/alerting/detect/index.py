@@ -11,7 +11,7 @@ from healthmon.alerting.detect.places import Places, localised
 from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Selector
 from healthmon.model.condition import Group
 from healthmon.model.sample import Reading
-from healthmon.model.topology import Agent, Check, Estate, Target
+from healthmon.model.topology import PUSHES, Agent, Check, Estate, Target
 
 #: Interval assumed for a check that the estate does not declare (an agent's own collectors).
 UNDECLARED_EVERY_S = 60.0
@@ -102,6 +102,8 @@ class RuleIndex:
         return fed | {("f", rule.id) for rule in self.rules.values() if rule.flap}
 
     def _about(self, agent: Agent) -> Iterator[Rule]:
+        if PUSHES in agent.roles:
+            return  # nobody expects to hear of it but by its readings
         target = self._estate.targets.get(agent.target) if agent.target else None
         for rule in self._on_agents:
             if _about_agent(rule.on, agent) and self.places.fits(rule.on, target, agent):
