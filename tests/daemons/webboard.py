@@ -10,6 +10,9 @@ from typing import Any
 
 from aiohttp import web
 
+from healthmon.alerting.mutes.desk import MuteDesk
+from healthmon.alerting.mutes.preview import preview
+from healthmon.impact.graph import NeedGraph
 from healthmon.model.alert import Alert, AlertKey, Effect, Phase
 from healthmon.model.errors import Conflict, NotFound
 from healthmon.model.incident import (
@@ -19,6 +22,7 @@ from healthmon.model.incident import (
     Incident,
     IncidentKind,
     IncidentState,
+    LedgerFilter,
     LedgerRow,
     Member,
     Notice,
@@ -28,6 +32,7 @@ from healthmon.model.incident import (
     ServiceState,
     Why,
 )
+from healthmon.model.mute import Mute, MuteCommand, MuteEvent, MuteSettings, Preview, Standing
 from healthmon.model.sample import Outcome, Query, Reading, Reason, Sample, Series
 from healthmon.model.topology import (
     Acuity,
@@ -348,6 +353,8 @@ class Hospital:
         self.commands: list[Command] = []
         self.asked: list[Query] = []
         self.tokens = {"tok-1": "i-20261122-0003"}
+        self.mutes = MuteDesk(NeedGraph(self._view.estate), MuteSettings())
+        self.wanted: LedgerFilter | None = None
         self.ledger_rows = [
             LedgerRow(NOW - n // 3, "i-20261122-0003", f"n{n}", "on-call", "shadow", f"row {n}") for n in range(25)
         ]
@@ -378,8 +385,22 @@ class Hospital:
         told = Notice("n1", incident, 1, "pager", "on-call applications", Why.OPENED, NOW - 470, "subject", "text")
         return [replace(told, result=NoticeResult.SENT, at=NOW - 469, attempts=1)]
 
-    async def ledger(self, limit: int, before: float | None = None) -> Sequence[LedgerRow]:
+    async def ledger(
+        self, limit: int, before: float | None = None, wanted: LedgerFilter | None = None
+    ) -> Sequence[LedgerRow]:
+        self.wanted = wanted
         return [row for row in self.ledger_rows if before is None or row.at < before][:limit]
+
+    async def preview(self, mute: Mute) -> Preview:
+        return preview(mute, self.mutes.graph, self._view.alerts, self._view.incidents)
+
+    async def mute_events(self, mute: str) -> Sequence[MuteEvent]:
+        return [event for event in self.mutes.events if event.id == mute]
+
+    async def mute(self, command: MuteCommand) -> Standing:
+        done = self.mutes.act(command, NOW)
+        self.show(mutes=self.mutes.standings(NOW))
+        return self.mutes.standing(done, NOW)
 
     async def act(self, command: Command) -> Incident:
         found = next((i for i in self._view.incidents if i.id == command.incident), None)

@@ -150,7 +150,16 @@ async def test_a_query_reaches_the_store_with_its_tags() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["nope", "incidents/nope", "targets/nope", "areas/nope", "services/nope", "silences", "ack/nope", "incidents/a/b"],
+    [
+        "nope",
+        "incidents/nope",
+        "targets/nope",
+        "areas/nope",
+        "services/nope",
+        "silences/nope",
+        "ack/nope",
+        "incidents/a/b",
+    ],
 )
 async def test_what_is_not_there_is_a_problem(path: str) -> None:
     async with client() as session, session.get(f"/api/v1/{path}") as answer:

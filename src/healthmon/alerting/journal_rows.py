@@ -132,9 +132,10 @@ class Writer:
         db.execute(_EVENT, (row.at, "ledger", row.incident, key, self._json.encode(row)))
 
     def _mute(self, db: sqlite3.Connection, event: MuteEvent) -> None:
-        """One line for each revision, never written again; attempts that were refused have no revision."""
-        key = f"{event.id}|{event.revision}" if event.revision else None
-        db.execute(_EVENT, (event.at, "mute", None, key, self._json.encode(event)))
+        """One line for each revision, never written again; an attempt that was refused changed nothing and has none."""
+        body = self._json.encode(event)
+        number = event.revision or f"refused-{hashlib.sha256(body).hexdigest()[:16]}"
+        db.execute(_EVENT, (event.at, "mute", None, f"{event.id}|{number}", body))
 
     def _real(self, db: sqlite3.Connection, incident: Incident, entry: Entry) -> None:
         """A person took it: whatever page of it was held back before was about something real."""

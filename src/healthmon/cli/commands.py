@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from healthmon import __version__
-from healthmon.cli import reloading, ruletests, whatif
+from healthmon.cli import mute_commands, reloading, ruletests, whatif
 from healthmon.cli.frame import (
     ConfigOption,
     JsonOption,
@@ -336,5 +336,5 @@ def incidents(
 
 
 #: Commands that live in modules of their own.
-for name, command in (*reloading.COMMANDS, *ruletests.COMMANDS, *whatif.COMMANDS):
+for name, command in (*mute_commands.COMMANDS, *reloading.COMMANDS, *ruletests.COMMANDS, *whatif.COMMANDS):
     app.command(name)(clear_errors(command))

@@ -12,7 +12,7 @@ from aiohttp import web
 from healthmon import __version__
 from healthmon.model.alert import Phase
 from healthmon.model.errors import NotFound
-from healthmon.model.incident import Incident, IncidentState, LedgerRow, ServiceState
+from healthmon.model.incident import Incident, IncidentState, LedgerFilter, LedgerRow, ServiceState
 from healthmon.model.render import incident_json, rfc3339
 from healthmon.model.sample import Outcome, Query
 from healthmon.model.view import ServiceStatus, View
@@ -193,15 +193,32 @@ async def agents(request: web.Request) -> web.Response:
 
 async def ledger(request: web.Request) -> web.Response:
     """Every page that was not sent, and why, newest first."""
-    params.only(request, "limit", "cursor")
+    params.only(request, "limit", "cursor", "cause", "incident", "who", "mute", "since", "until", "real")
     count = params.limit(request)
     before, skip = ledger_cursor(params.cursor(request))
-    rows = await request.app[WEB].queries.ledger(skip + count + 1, before)
+    rows = await request.app[WEB].queries.ledger(skip + count + 1, before, ledger_filter(request))
     shown = rows[skip : skip + count]
     following = None
     if len(rows) > skip + count:
         following = params.to_cursor(after_rows(rows, skip + count))
     return web.json_response({"items": [shapes.ledger_json(row) for row in shown], "next": following})
+
+
+def ledger_filter(request: web.Request) -> LedgerFilter:
+    """Read it from the query, strictly."""
+    real = request.query.get("real")
+    if real not in (None, "true", "false"):
+        raise bad_request("real", "must be true or false")
+    given = request.query.get
+    return LedgerFilter(
+        cause=given("cause"),
+        incident=given("incident"),
+        who=given("who"),
+        mute=given("mute"),
+        since=params.moment(request, "since"),
+        until=params.moment(request, "until"),
+        real=None if real is None else real == "true",
+    )
 
 
 def ledger_cursor(value: list[Any] | None) -> tuple[float | None, int]:

@@ -9,7 +9,7 @@ from aiohttp import web
 from healthmon.model.ports import Clock, Commands, Queries
 from healthmon.model.view import Health
 from healthmon.runtime.clock import SystemClock
-from healthmon.web import actions, api, board, events, pushed, signin, tooling
+from healthmon.web import actions, api, board, events, muteboard, mutes, pushed, signin, tooling
 from healthmon.web.access import add_headers, admit
 from healthmon.web.blackbox import probe
 from healthmon.web.exporter import Exporter
@@ -68,6 +68,8 @@ def add_routes(app: web.Application, site: Web) -> None:
     app.add_routes([web.get(f"/api/v1/{path}", handler) for path, handler in api.ROUTES])
     app.router.add_get("/api/v1/events", events.events, allow_head=False)
     app.add_routes(actions.routes())
+    app.add_routes(mutes.routes())
+    app.add_routes(muteboard.routes())
     app.add_routes(tooling.routes())
     app.add_routes(pushed.routes())
     app.add_routes(board.routes())

@@ -97,6 +97,7 @@ class IncidentCard:
     may_ack: bool
     may_resolve: bool
     team: str
+    silenced: tuple[str, ...] = ()  # who holds its pages back until when, and why
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +263,7 @@ def card(incident: Incident, estate: Estate, clock: LocalTime) -> IncidentCard:
         may_ack=state is IncidentState.OPEN,
         may_resolve=state is not IncidentState.RESOLVED,
         team=team.name if team else incident.team or "",
+        silenced=tuple(f"silenced by {h.owner} until {clock.short(h.until)}: {h.reason}" for h in incident.silenced),
     )
 
 

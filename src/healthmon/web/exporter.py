@@ -15,6 +15,7 @@ from prometheus_client.samples import Sample
 
 from healthmon import __version__
 from healthmon.model.incident import Incident, IncidentKind
+from healthmon.model.mute import Change, MuteState, Silence
 from healthmon.model.ports import Clock
 from healthmon.model.sample import Outcome, Reading
 from healthmon.model.view import Health, View
@@ -126,6 +127,7 @@ class Exporter:
         put_probes(families, view, fresh)
         put_services(families, view)
         put_incidents(families, view.incidents)
+        put_mutes(families, view)
         put_agents(families, view, fresh, now=now)
         families.found["healthmon_detection_seconds"] = self._detections.family()
         self._series, dropped = put_samples(families, view, fresh, cap=self._cap)
@@ -218,6 +220,12 @@ def put_incidents(families: Families, incidents: Iterable[Incident]) -> None:
             counts[key] = counts.get(key, 0) + 1
     for (severity, kind), count in counts.items():
         families.put("healthmon_incidents_open", (str(severity), kind.value), float(count))
+
+
+def put_mutes(families: Families, view: View) -> None:
+    active = [one.mute for one in view.mutes if one.state is MuteState.ACTIVE]
+    for kind, noun in (("silence", Silence), ("change", Change)):
+        families.put("healthmon_mutes_active", [kind], float(sum(isinstance(mute, noun) for mute in active)))
 
 
 def put_agents(families: Families, view: View, readings: Iterable[Reading], *, now: float) -> None:

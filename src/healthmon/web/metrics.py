@@ -49,6 +49,7 @@ CORE = (
         ("area", "service"),
     ),
     Metric("healthmon_incidents_open", "gauge", "Open incidents.", ("severity", "kind")),
+    Metric("healthmon_mutes_active", "gauge", "Silences and changes that are in force.", ("kind",)),
     Metric("healthmon_agent_up", "gauge", "1 if the agent is heard, 0 if it is silent or was stopped.", ("agent",)),
     Metric("healthmon_agent_last_seen_seconds", "gauge", "Age of the newest batch of an agent.", ("agent",)),
     Metric("healthmon_agent_gaps", "gauge", "Batches of an agent that never arrived, this epoch.", ("agent",)),
@@ -103,6 +104,7 @@ COUNTERS = (
     Metric(
         "healthmon_runs_rested_total", "counter", "Runs left out because the target timed out each time.", ("prober",)
     ),
+    Metric("healthmon_pages_suppressed_total", "counter", "Pages not sent since the start, by cause.", ("cause",)),
     Metric("healthmon_web_errors_total", "counter", "Requests that crashed."),
 )
 

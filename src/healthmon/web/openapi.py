@@ -5,6 +5,7 @@ from __future__ import annotations
 from healthmon import __version__
 from healthmon.model.alert import Phase
 from healthmon.model.incident import IncidentKind, IncidentState, ServiceState
+from healthmon.model.mute import MuteState
 from healthmon.model.sample import Outcome
 from healthmon.web.openapi_case import CASE, STAGES
 from healthmon.web.openapi_forms import (
@@ -22,6 +23,7 @@ from healthmon.web.openapi_forms import (
     obj,
     ref,
 )
+from healthmon.web.openapi_mutes import MUTE_SCHEMAS
 from healthmon.web.openapi_tools import TOOL_SCHEMAS
 
 PATHS_LEFT = obj("left", "of", "exact", left=INT, of=INT, exact=BOOL)
@@ -152,6 +154,7 @@ SCHEMAS: dict[str, Json] = {
         merged_into=nullable(TEXT),
         team=nullable(TEXT),
         changes_open=arr(TEXT),
+        silenced=arr(obj("id", "kind", "by", "until", id=TEXT, kind=TEXT, by=TEXT, reason=TEXT, until=TIME)),
         notices=arr(NOTICE),
         timeline=arr(obj(at=TIME, what=TEXT, text=TEXT, by=TEXT)),
         **CASE,
@@ -224,7 +227,22 @@ SCHEMAS: dict[str, Json] = {
         reason=nullable(TEXT),
         detail=TEXT,
     ),
-    "LedgerRow": obj("at", at=TIME, incident=TEXT, key=TEXT, who=TEXT, cause=TEXT, because=TEXT),
+    "LedgerRow": obj(
+        "at",
+        at=TIME,
+        incident=TEXT,
+        key=TEXT,
+        who=TEXT,
+        cause=TEXT,
+        because=TEXT,
+        what=TEXT,
+        evidence=TEXT,
+        expires_at=nullable(TIME),
+        mute=nullable(TEXT),
+        was_real=BOOL,
+        real_at=nullable(TIME),
+        real_how=nullable(TEXT),
+    ),
     "Series": obj(
         "tags",
         "points",
@@ -261,6 +279,7 @@ SCHEMAS: dict[str, Json] = {
     "Merge": obj("into", by=NAME, into=TEXT),
     "Split": obj("members", by=NAME, members={"type": "array", "minItems": 1, "items": {"anyOf": [TEXT, MEMBER]}}),
     **TOOL_SCHEMAS,
+    **MUTE_SCHEMAS,
     "By": obj(by=NAME),
     "Acknowledge": obj("by", by=NAME),
 }
@@ -336,6 +355,34 @@ def act(summary: str, body: str, result: str, *parameters: Json, security: bool 
     return found
 
 
+def made(summary: str, body: str, result: str) -> Json:
+    """One POST that makes a thing, or with `preview` only says what it would hide."""
+    found = act(summary, body, result, param("preview", BOOL, "true: make nothing, answer {preview}"))
+    found["responses"]["201"] = found["responses"].pop("200")
+    found["responses"]["200"] = answer(
+        obj("preview", preview=ref("MutePreview")), "the preview, where it was asked for"
+    )
+    return found
+
+
+MUTE_STATE = param("state", TEXT, f"any of {', '.join(MuteState)}, separated by commas")
+MUTE_PATHS: dict[str, dict[str, Json]] = {
+    "silences": {
+        "get": listing("Silences, those in force first", "Silence", MUTE_STATE),
+        "post": made("Hold back pages of what matches, until an end", "NewSilence", "Silence"),
+    },
+    "silences/{id}": {"get": read("One silence with what it hides now and its audit", ref("Silence"), ID)},
+    "silences/{id}/end": {"post": act("End it now, for good", "EndMute", "Silence", ID)},
+    "silences/{id}/extend": {"post": act("Move its end", "ExtendMute", "Silence", ID)},
+    "silences/{id}/review": {"post": act("A second person has looked at a broken glass", "EndMute", "Silence", ID)},
+    "changes": {
+        "get": listing("Planned changes, those that are open first", "Change", MUTE_STATE),
+        "post": made("Plan work: its expected signals page nobody meanwhile", "NewChange", "Change"),
+    },
+    "changes/{id}": {"get": read("One change with what it hides now and its audit", ref("Change"), ID)},
+    "changes/{id}/end": {"post": act("End it now, for good", "EndMute", "Change", ID)},
+    "changes/{id}/extend": {"post": act("Move its end", "ExtendMute", "Change", ID)},
+}
 STATES = "any of open, acknowledged, mitigated, resolved, separated by commas"
 EVENTS: Json = {
     "summary": "Changes as server-sent events; resumable, the id is the view's version",
@@ -404,7 +451,20 @@ PATHS: dict[str, dict[str, Json]] = {
     "incidents/{id}/reopen": {"post": act("Open it again", "Act", "Incident", ID)},
     "incidents/{id}/merge": {"post": act("Merge it into another", "Merge", "Incident", ID)},
     "incidents/{id}/split": {"post": act("Move members to a new incident", "Split", "Incident", ID)},
-    "ledger": {"get": listing("Every page that was not sent, and why, newest first", "LedgerRow")},
+    "ledger": {
+        "get": listing(
+            "Every page that was not sent, and why, newest first",
+            "LedgerRow",
+            param("cause", TEXT, "silenced, expected, shadow, behind_root, not_woken, ..."),
+            param("incident", TEXT),
+            param("who", TEXT, "who would have been told"),
+            param("mute", TEXT, "the silence or change that held it back"),
+            param("since", TIME),
+            param("until", TIME),
+            param("real", enum("true", "false"), "true: a person took the incident afterwards, or a ward reported it"),
+        )
+    },
+    **MUTE_PATHS,
     "query": {
         "get": listing(
             "Series by metric and tags",

@@ -213,6 +213,13 @@ def ledger_json(row: LedgerRow) -> dict[str, Any]:
         "who": row.who,
         "cause": row.cause,
         "because": row.because,
+        "what": row.what,
+        "evidence": row.evidence,
+        "expires_at": rfc3339(row.expires_at),
+        "mute": row.mute or None,
+        "was_real": row.real_at is not None,
+        "real_at": rfc3339(row.real_at),
+        "real_how": row.real_how or None,
     }
 
 

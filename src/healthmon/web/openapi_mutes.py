@@ -1,0 +1,70 @@
+"""The description of silences and changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from healthmon.model.mute import Floor, MuteState
+from healthmon.web.openapi_forms import BOOL, NAME, NOTE, TEXT, TIME, Json, arr, enum, nullable, obj, ref
+
+_MATCH = obj(target=TEXT, area=TEXT, rule=TEXT, check=TEXT, kind=TEXT, site=TEXT)
+_LINE = obj("area", "service", area=TEXT, service=TEXT)
+_WINDOW = nullable(obj(starts_at=nullable(TIME), ends_at=nullable(TIME)))
+_REPEAT: Json = {"type": "string", "description": "RRULE (RFC 5545) in local time, for example FREQ=WEEKLY;BYDAY=TU"}
+_FLOOR: Json = enum(*Floor)
+
+_COMMON: dict[str, Any] = {
+    "id": TEXT,
+    "state": enum(*MuteState),
+    "owner": TEXT,
+    "reason": TEXT,
+    "starts_at": TIME,
+    "ends_at": TIME,
+    "repeat": nullable(TEXT),
+    "timezone": TEXT,
+    "except_on": arr(TEXT),
+    "window": _WINDOW,
+    "floor": _FLOOR,
+    "approved_by": nullable(TEXT),
+    "created_at": nullable(TIME),
+    "created_by": TEXT,
+    "ended_at": nullable(TIME),
+    "ended_by": nullable(TEXT),
+    "preview": ref("MutePreview"),
+    "audit": arr(obj("at", "action", "by", at=TIME, action=TEXT, by=TEXT, note=TEXT)),
+}
+_REVIEW = nullable(obj(due_at=nullable(TIME), reviewed_at=nullable(TIME), reviewed_by=nullable(TEXT)))
+_WRITTEN: dict[str, Any] = {
+    "repeat": _REPEAT,
+    "timezone": TEXT,
+    "except_on": arr(TEXT),
+    "floor": _FLOOR,
+    "approved_by": NAME,
+    "by": NAME,
+}
+
+MUTE_SCHEMAS: dict[str, Json] = {
+    "MutePreview": obj(
+        "targets",
+        targets=arr(TEXT),
+        areas=arr(TEXT),
+        alerts=arr(TEXT),
+        incidents=arr(TEXT),
+        uncovered=arr(_LINE),
+        pages_all_the_same=arr(_LINE),
+        clinical_floor_lifted=BOOL,
+    ),
+    "Silence": obj("id", "state", match=_MATCH, reminded_at=nullable(TIME), review=_REVIEW, **_COMMON),
+    "Change": obj("id", "state", title=TEXT, targets=arr(TEXT), expected=arr(TEXT), source=TEXT, **_COMMON),
+    "NewSilence": obj(
+        "match", "owner", "reason", "ends_at",
+        match=_MATCH, owner=NAME, reason=NOTE, starts_at=TIME, ends_at=TIME, **_WRITTEN,
+    ),
+    "NewChange": obj(
+        "title", "targets", "starts_at", "ends_at",
+        id=TEXT, title=TEXT, targets=arr(TEXT), starts_at=TIME, ends_at=TIME, expected=arr(TEXT), owner=TEXT,
+        reason=TEXT, source=TEXT, **_WRITTEN,
+    ),
+    "EndMute": obj(by=NAME, note=NOTE),
+    "ExtendMute": obj("ends_at", ends_at=TIME, by=NAME),
+}  # fmt: skip
