@@ -111,6 +111,21 @@ class Lab:
             ip("-n", self.full(where), "addr", "add", address, "dev", device)
         self._keep_route(other, one, "default", "via", one_address.split("/")[0])
 
+    def own_address(self, name: str, address: str) -> None:
+        """An address that belongs to no link; routes over a link without carrier are not used."""
+        ip("-n", self.full(name), "addr", "add", f"{address}/32", "dev", "lo")
+        self.run(name, "sysctl", "-qw", "net.ipv4.conf.all.ignore_routes_with_linkdown=1")
+        self.run(name, "sysctl", "-qw", "net.ipv4.conf.default.ignore_routes_with_linkdown=1")
+
+    def uplink(self, name: str, core: str, *, net: str, own: str, far: str, metric: int) -> None:
+        """One of several links of `name` to a core: a default route by metric, and the core's own address over it."""
+        self._pair(core, name)
+        ip("-n", self.full(core), "addr", "add", f"{net}.1/30", "dev", name)
+        ip("-n", self.full(name), "addr", "add", f"{net}.2/30", "dev", core)
+        self._keep_route(name, core, "default", "via", f"{net}.1", "src", own, "metric", str(metric))
+        self._keep_route(name, core, f"{far}/32", "via", f"{net}.1", "src", own)
+        self._keep_route(core, name, f"{own}/32", "via", f"{net}.2", "src", far)
+
     def bridge(self, name: str, address: str) -> None:
         """A switch in a ward's router, with its address."""
         full = self.full(name)

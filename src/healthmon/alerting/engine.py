@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from healthmon.alerting.detect.desk import ASLEEP_S, AlertDesk
@@ -96,6 +96,7 @@ class Engine:
         self._losses = Losses(self._evidence, self._picture.troubles, self._cache, 0.0)
         self._showing = Showing(self._evidence, self._desk.alerts, self._cache, self._index)
         self._asked: dict[Series, float] = {}
+        self._spent: deque[float] = deque()  # when the last asks went out
         self._changed_incidents: dict[str, Incident] = {}
         self._changed_readings: dict[Series, Reading] = {}
         self._changed_presence: dict[str, tuple[str, float]] = {}
@@ -327,7 +328,9 @@ class Engine:
         """Look at the parents at the first sign of trouble, within the budget."""
         settings = self._settings
         self._asked = {series: until for series, until in self._asked.items() if until > now}
-        room = int(settings.ask_budget_per_s * settings.settle_s) - len(self._asked)
+        while self._spent and self._spent[0] <= now - settings.settle_s:
+            self._spent.popleft()
+        room = int(settings.ask_budget_per_s * settings.settle_s) - len(self._spent)
         found = questions_within(self._recoveries(), self._asked, deadline=now + settings.settle_s, room=room)
         homes = {member.key for incident in self._incidents.values() if incident.open for member in incident.members}
         for key in sorted(self._desk.alerts):
@@ -337,6 +340,7 @@ class Engine:
                 questions = readiness.open_questions(alert, now)
                 deadline = now + settings.settle_s
                 found += questions_within(questions, self._asked, deadline=deadline, room=room - len(found))
+        self._spent.extend([now] * len(found))
         return tuple(Ask(*series, deadline=now + settings.settle_s) for series in found)
 
     def _recoveries(self) -> Iterator[Series]:
