@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib.util
 from collections.abc import Mapping
 from contextlib import suppress
@@ -124,6 +125,9 @@ class _Prepared:
     reads: Reads | None  # None: `pack: auto`, and the device is not known yet
     counters: Counters
     memory: Memory = field(default_factory=Memory)
+    device: Device | None = None  # as made for:
+    address: Address | None = None
+    whole_s: float = 0.0
 
 
 class SnmpProbe:
@@ -168,7 +172,9 @@ class SnmpProbe:
         address = (await sight.resolve(host, port))[0]  # may wait for its turn: outside the budget
         whole_s = look.job.timeout_s * BUDGET_RATIO
         budget_s = max(0.05, whole_s - look.took_s())
-        device = _device(address, params, whole_s)
+        if ready.device is None or ready.address != address or ready.whole_s != whole_s:
+            ready.device, ready.address, ready.whole_s = _device(address, params, whole_s), address, whole_s
+        device = ready.device
         sight.trace(f"SNMP version {params.version} to {device.ip} port {device.port}")
         client = self._client(params, sight)
         try:
@@ -198,6 +204,7 @@ def split_address(address: str, port: int) -> tuple[str, int]:
     return address, port
 
 
+@functools.cache
 def _best_library(priv_protocol: str | None) -> str:
     """gufo-snmp where it is there and can; it has no 3DES."""
     order = (("gufo", "gufo.snmp"), ("pysnmp", "pysnmp"))

@@ -88,10 +88,9 @@ class GufoClient:
     def _put(self, device: Device, inner: Any) -> None:
         mono = self._clock.mono()
         self._idle[device] = _Kept(inner, mono)
-        self._idle.move_to_end(device)
-        while self._idle:
-            oldest = next(iter(self._idle))
-            if len(self._idle) <= self._keep and mono - self._idle[oldest].used_at <= self._idle_s:
+        while True:
+            oldest, kept = next(iter(self._idle.items()))
+            if len(self._idle) <= self._keep and mono - kept.used_at <= self._idle_s:
                 return
             del self._idle[oldest]
 
