@@ -68,7 +68,8 @@ def nginx(folder: Path, *, cert: tuple[Path, Path] | None = None) -> Iterator[in
     secured, tls = "", ""
     if cert:
         secured = " ssl"
-        tls = f"ssl_certificate {cert[0]}; ssl_certificate_key {cert[1]}; ssl_protocols TLSv1.3; ssl_session_cache off; ssl_session_tickets off;"
+        tls = f"ssl_certificate {cert[0]}; ssl_certificate_key {cert[1]}; ssl_protocols TLSv1.3;"
+        tls += "ssl_session_cache off; ssl_session_tickets off;"
     config.write_text(
         f"daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;"
         "events { worker_connections 4096; }"

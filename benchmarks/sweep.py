@@ -3,8 +3,8 @@
 ICMP: 10,000 addresses of 127/8, one echo request each, 56 bytes, 1 s timeout, no retry. fping runs as fast as it can
 (`-i 0 -r 0`), with a pause of 10 us between packets, and as it comes (`-i 10`, 300 addresses). healthmon is measured as
 a user gets it (each echo is one run of one check with safety block, deadline and reading) and as the bare socket below
-that. HTTP and HTTPS: one nginx worker, a fresh connection and a full handshake (TLS 1.3) for each probe, the certificate verified
-by both, 50 lanes. The right answer is "up" for every single target; what is not is counted as lost.
+that. HTTP and HTTPS: one nginx worker, a fresh connection and a full handshake (TLS 1.3) for each probe, the
+certificate verified by both, 50 lanes. The right answer is "up" for every target; what is not is counted as lost.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 
 from healthmon.model.sample import Sample, Value
 from healthmon.probes.snmp_client import SnmpValue
+from healthmon.probes.snmp_order import order_of
 from healthmon.probes.snmp_shapes import (
     Condition,
     Gauge,
@@ -187,7 +188,7 @@ def row_values(fields: tuple[PackField, ...], row: Row, counters: Counters) -> d
     """Field -> value for one row, in the order in which fields can name each other."""
     found: dict[str, float] = {}
     words: dict[str, Value] = {}
-    order = _order(fields)
+    order = order_of(fields)
     for one in order.fields:
         if isinstance(one, State):
             words |= _state(one, row)
@@ -199,31 +200,6 @@ def row_values(fields: tuple[PackField, ...], row: Row, counters: Counters) -> d
             found[one.name] = value
     _disbelieve(order.parts, found)
     return {name: value for name, value in (found | words).items() if name not in order.hidden}
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """Fields in the order in which they can name each other; worked out once for all rows of all devices."""
-
-    given: tuple[PackField, ...]
-    fields: tuple[PackField, ...]
-    parts: tuple[Ratio, ...]
-    hidden: frozenset[str]
-
-
-#: By the identity of the fields; each entry holds them, so that no others can have their id.
-_orders: dict[int, _Order] = {}
-
-
-def _order(fields: tuple[PackField, ...]) -> _Order:
-    known = _orders.get(id(fields))
-    if known is None:
-        if len(_orders) >= 2000:
-            _orders.clear()
-        parts = tuple(one for one in fields if isinstance(one, Ratio) and one.part)
-        hidden = frozenset(one.name for one in fields if one.hide)
-        known = _orders[id(fields)] = _Order(fields, tuple(sorted(fields, key=_turn)), parts, hidden)
-    return known
 
 
 def _disbelieve(parts: tuple[Ratio, ...], found: dict[str, float]) -> None:
@@ -242,18 +218,6 @@ def _number_of(one: PackField, row: Row, counters: Counters, found: Mapping[str,
         case Sum():
             return _sum(one, found)
     return None
-
-
-def _turn(one: PackField) -> int:
-    """Gauges, gauges times a gauge, rates (bounded by gauges), sums, ratios of all of these."""
-    match one:
-        case Gauge():
-            return 0 if one.times is None else 1
-        case Rate():
-            return 2
-        case Sum():
-            return 3
-    return 4
 
 
 def _gauge(one: Gauge, row: Row, found: Mapping[str, float]) -> float | None:
