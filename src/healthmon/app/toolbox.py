@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from healthmon.app.pushing import Pushing
 from healthmon.app.server import Server
+from healthmon.app.whynot import WhyNot
 from healthmon.model.errors import NotFound
+from healthmon.model.incident import LedgerFilter, LedgerRow, Notice
 from healthmon.model.sample import Reading
+from healthmon.web.explanation import explanation
+
+LEDGER_MOST = 500
 
 
 class Toolbox:
@@ -23,6 +30,32 @@ class Toolbox:
 
     async def push(self, source: str, readings: Sequence[Reading]) -> int:
         return await self._pushing.push(source, readings)
+
+    async def explain(self, incident: str) -> Mapping[str, Any]:
+        """One incident in words. Raises NotFound."""
+        view = self._server.view()
+        found = next((one for one in view.incidents if one.id == incident), None)
+        if found is None:
+            raise NotFound(f"no incident {incident[:80]!r}")
+        notices, rows = await asyncio.to_thread(self._heard, incident)
+        return explanation(found, view, notices, rows)
+
+    async def why_not(self, rule: str, target: str) -> Mapping[str, Any]:
+        """Every gate on the way to a page. Raises NotFound."""
+        view = self._server.view()
+        ids = [i.id for i in view.incidents if i.open and any(m.key.target == target for m in i.members)]
+        heard = [await asyncio.to_thread(self._heard, id_) for id_ in ids]
+        notices, rows = (
+            ([one for part in parts for one in part] for parts in zip(*heard, strict=True)) if heard else ([], [])
+        )
+        gates = WhyNot(self._server.site, view, notices, rows).gates(rule, target)
+        return {"rule": rule, "target": target, "gates": [asdict(gate) for gate in gates]}
+
+    def _heard(self, incident: str) -> tuple[list[Notice], list[LedgerRow]]:
+        """Who was told of it, and every page about it that was not sent, oldest first."""
+        journal = self._server.journal
+        rows = journal.ledger(LEDGER_MOST, wanted=LedgerFilter(incident=incident))
+        return journal.notices(incident), rows[::-1]
 
     async def reload(self, by: str) -> Mapping[str, Any]:
         """Raises ConfigError, JournalDown; then the old configuration stays."""

@@ -487,6 +487,15 @@ PATHS: dict[str, dict[str, Json]] = {
         "get": read("What a message's link is about; changes nothing", ref("TokenIncident"), TOKEN, security=False),
         "post": act("Acknowledge by a message's link", "Acknowledge", "Incident", TOKEN, security=False),
     },
+    "incidents/{id}/explanation": {"get": read("One incident in words", ref("Explanation"), ID)},
+    "why-not": {
+        "get": read(
+            "Why a rule pages nobody about a target: the gates on the way to a page, up to the first that is shut",
+            ref("WhyNot"),
+            param("rule", TEXT) | {"required": True},
+            param("target", TEXT) | {"required": True},
+        )
+    },
     "readings": {"post": act("Readings of another tool, all or none; its own token", "Push", "Pushed")},
     "reload": {"post": act("Read the configuration again; a bad one is refused (422)", "Reload", "Reloaded")},
     "openapi.json": {"get": read("This document", {"type": "object"})},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from healthmon.model.sample import Outcome, Reason
-from healthmon.web.openapi_forms import BOOL, INT, NAME, NUMBER, TEXT, Json, arr, enum, nullable, obj
+from healthmon.web.openapi_forms import BOOL, INT, NAME, NUMBER, TEXT, TIME, Json, arr, enum, nullable, obj
 
 PUSHED: Json = obj(
     "target",
@@ -30,6 +30,21 @@ PUSHED: Json = obj(
     ),
 )
 TOOL_SCHEMAS: dict[str, Json] = {
+    "Explanation": obj(
+        "incident",
+        "sections",
+        incident=TEXT,
+        as_at=TIME,
+        sections=arr(obj("title", "lines", title=TEXT, lines=arr(TEXT))),
+    ),
+    "WhyNot": obj(
+        "rule",
+        "target",
+        "gates",
+        rule=TEXT,
+        target=TEXT,
+        gates=arr(obj("what", "open", what=TEXT, open=BOOL, text=TEXT)),
+    ),
     "Push": obj("readings", readings=arr(PUSHED)),
     "Pushed": obj("accepted", accepted=INT),
     "Reload": obj(by=NAME),

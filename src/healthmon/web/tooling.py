@@ -10,8 +10,9 @@ from aiohttp import web
 
 from healthmon.model.errors import ConfigError
 from healthmon.model.sample import Reading
+from healthmon.web import params
 from healthmon.web.actions import Name, acting_name, check_person, read_body
-from healthmon.web.problem import Problem
+from healthmon.web.problem import Problem, bad_request
 from healthmon.web.settings import WEB
 
 Said = Mapping[str, Any]
@@ -21,6 +22,10 @@ class Tools(Protocol):
     """What the tools ask of the server. Raises ConfigError, NotFound, Problem, JournalDown, StoreDown."""
 
     async def reload(self, by: str) -> Said: ...
+
+    async def explain(self, incident: str) -> Said: ...
+
+    async def why_not(self, rule: str, target: str) -> Said: ...
 
     def source_of(self, token: str) -> str | None: ...
 
@@ -49,6 +54,20 @@ async def reload(request: web.Request) -> web.Response:
     return await site.answers.once(request, act)
 
 
+async def explain(request: web.Request) -> web.Response:
+    """One incident in words."""
+    return web.json_response(await tools_of(request).explain(request.match_info["id"]))
+
+
+async def why_not(request: web.Request) -> web.Response:
+    """Why this rule pages nobody about this target."""
+    params.only(request, "rule", "target")
+    rule, target = request.query.get("rule"), request.query.get("target")
+    if not rule or not target:
+        raise bad_request("target" if rule else "rule", "say which one")
+    return web.json_response(await tools_of(request).why_not(rule, target))
+
+
 def bad_config(error: ConfigError) -> Problem:
     """The running configuration stays; each problem with its place."""
     errors = [{"field": spot, "message": message} for spot, message in map(_placed, error.problems)]
@@ -71,4 +90,8 @@ def _placed(line: str) -> tuple[str, str]:
 
 
 def routes() -> list[web.RouteDef]:
-    return [web.post("/api/v1/reload", reload)]
+    return [
+        web.post("/api/v1/reload", reload),
+        web.get("/api/v1/incidents/{id}/explanation", explain),
+        web.get("/api/v1/why-not", why_not),
+    ]

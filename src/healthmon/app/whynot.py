@@ -1,0 +1,251 @@
+"""Why a rule pages nobody about a target: every gate on the way from a reading to a page, in its order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from healthmon.alerting.detect.conditions import metrics_of
+from healthmon.alerting.detect.index import RuleIndex
+from healthmon.config import SiteConfig
+from healthmon.config.problems import did_you_mean
+from healthmon.impact.hours import Calendar
+from healthmon.model.alert import Alert, Rule
+from healthmon.model.condition import Absent, AllOf, AnyOf, Baseline, Condition, Not, OfLast, OutcomeIs
+from healthmon.model.errors import NotFound
+from healthmon.model.incident import Incident, IncidentState, LedgerRow, Notice
+from healthmon.model.sample import Outcome, Reading
+from healthmon.model.topology import Target
+from healthmon.model.view import View
+
+_ROWS_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One step on the way to a page. `open` False: here it ends; `what` is a constant word, `text` for people."""
+
+    what: str
+    open: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNot:
+    """What is known to answer with. `notices` and `ledger` are those of the incidents that the target is in."""
+
+    site: SiteConfig
+    view: View
+    notices: Sequence[Notice] = ()
+    ledger: Sequence[LedgerRow] = ()
+
+    def gates(self, rule_id: str, target_id: str) -> list[Gate]:
+        """The gates in order, ending with the first that is shut. Raises NotFound for unknown names."""
+        index = RuleIndex(self.site.estate, self.site.rules)
+        rule, target = index.rules.get(rule_id), self.site.estate.targets.get(target_id)
+        if rule is None:
+            raise NotFound(f"no rule {rule_id!r}{did_you_mean(rule_id, index.rules)}")
+        if target is None:
+            raise NotFound(f"no target {target_id!r}{did_you_mean(target_id, self.site.estate.targets)}")
+        found: list[Gate] = []
+        for gate in self._walk(index, rule, target):
+            found.append(gate)
+            if not gate.open:
+                break
+        return found
+
+    def _walk(self, index: RuleIndex, rule: Rule, target: Target) -> Iterator[Gate]:
+        checks = [c.id for c in target.checks if any(b.rule.id == rule.id for b in index.bound(target.id, c.id))]
+        agents = [a for a in self.site.estate.agents.values() if a.target == target.id and _for(index, rule, a)]
+        yield self._selector(index, rule, target, checks, bool(agents))
+        alerts = [a for a in self.view.alerts if (a.key.rule, a.key.target) == (rule.id, target.id)]
+        if not alerts and not rule.on.agents:
+            yield self._readings(target, checks)
+        yield self._condition(rule, target, checks, alerts)
+        yield self._pending(rule, alerts)
+        incident = self._incident(rule.id, target.id)
+        yield self._in_incident(rule.id, target.id, incident)
+        if incident is not None:
+            yield from self._telling(rule, target, incident)
+
+    def _selector(self, index: RuleIndex, rule: Rule, target: Target, checks: list[str], agents: bool) -> Gate:
+        if checks or agents:
+            about = f"its checks {', '.join(checks)}" if checks else "the agent on it"
+            return Gate("selector", True, f"{rule.id} is about {target.id}: {about}")
+        if rule.on.agents:
+            return Gate("selector", False, f"{rule.id} asks for silent agents, and no such agent runs on {target.id}")
+        wrong = list(self._mismatches(index, rule, target))
+        text = "; ".join(wrong) or f"no check of {target.id} fits all that it asks"
+        return Gate("selector", False, f"{rule.id} is not about {target.id}: {text}")
+
+    def _mismatches(self, index: RuleIndex, rule: Rule, target: Target) -> Iterator[str]:
+        """Which words of the selector the target does not have."""
+        on, area = rule.on, self.site.estate.areas.get(target.area or "")
+        roles = {role for a in self.site.estate.agents.values() if a.target == target.id for role in a.roles}
+        mine: Mapping[str, tuple[set[Any], str]] = {
+            "kinds": ({target.kind}, target.kind),
+            "areas": ({target.area}, target.area or "none"),
+            "sites": ({target.site}, target.site),
+            "targets": ({target.id}, target.id),
+            "area_kinds": ({area.kind.value} if area else set(), area.kind.value if area else "none"),
+            "acuities": ({area.acuity.value} if area else set(), area.acuity.value if area else "none"),
+            "roles": (roles, ", ".join(sorted(roles)) or "none"),
+            "probes": ({c.kind for c in target.checks}, ", ".join(c.kind for c in target.checks) or "no checks"),
+            "checks": ({c.id for c in target.checks}, ", ".join(c.id for c in target.checks) or "no checks"),
+        }
+        for name, (has, shown) in mine.items():
+            wanted = getattr(on, name)
+            if wanted and not has & set(wanted):
+                yield f"`on.{name}` wants {', '.join(map(str, wanted))}, it has {shown}"
+        for label, value in on.labels.items():
+            if target.labels.get(label) != value:
+                yield f"`on.labels` wants {label}={value}, it has {target.labels.get(label, 'none')}"
+        if index.places.rule_at(rule, target.id) is None:
+            yield "the rule is switched off where it stands"
+
+    def _readings(self, target: Target, checks: list[str]) -> Gate:
+        seen = [r for (id_, check, _), r in self.view.latest.items() if id_ == target.id and check in checks]
+        if not seen:
+            return Gate("readings", False, f"nobody has looked at {', '.join(checks)} of {target.id} yet")
+        newest = max(seen, key=lambda reading: reading.started)
+        every_s = max(c.every_s for c in target.checks if c.id in checks)
+        age_s = self.view.at - newest.started - newest.took
+        if age_s > 3.0 * every_s:
+            text = f"the newest look is {_span(age_s)} old, asked for every {_span(every_s)}: nothing can be judged"
+            return Gate("readings", False, text)
+        unknown = all(reading.outcome is Outcome.UNKNOWN for reading in seen)
+        text = f"looked at {_span(max(0.0, age_s))} ago from {newest.vantage}: {_outcome(newest)}"
+        return Gate("readings", not unknown, f"{text}: says nothing about the target" if unknown else text)
+
+    def _condition(self, rule: Rule, target: Target, checks: list[str], alerts: Sequence[Alert]) -> Gate:
+        if alerts:
+            return Gate("condition", True, f"the condition holds: {asked(rule.condition)}")
+        now = [self._present(rule, r) for (id_, check, _), r in sorted(self.view.latest.items())
+               if id_ == target.id and check in checks]  # fmt: skip
+        text = f"the condition does not hold: wants {asked(rule.condition)}"
+        text += f"; now {'; '.join(dict.fromkeys(filter(None, now)))}" if any(now) else ""
+        learns = [leaf for leaf in _leaves(rule.condition) if isinstance(leaf, Baseline)]
+        if learns:
+            text += f" (a baseline judges nothing until it knows {max(leaf.weeks for leaf in learns)} weeks)"
+        return Gate("condition", False, text)
+
+    def _present(self, rule: Rule, reading: Reading) -> str:
+        wanted = metrics_of(rule)
+        values = [f"{s.family}.{s.field}{_dims(s.labels)} is {_number(s.value)}" for s in reading.samples
+                  if f"{s.family}.{s.field}" in wanted]  # fmt: skip
+        return ", ".join(values[:_ROWS_MOST]) if wanted else f"{reading.check} is {_outcome(reading)}"
+
+    def _pending(self, rule: Rule, alerts: Sequence[Alert]) -> Gate:
+        if any(alert.active for alert in alerts):
+            return Gate("hold", True, "it fires")
+        alert = max(alerts, key=lambda one: one.streak)
+        waits = []
+        if alert.streak < rule.confirm:
+            waits.append(f"{alert.streak} of {rule.confirm} readings in a row")
+        left_s = alert.bad_since + rule.hold_s - self.view.at
+        if left_s > 0:
+            waits.append(f"{_span(left_s)} of {_span(rule.hold_s)} still to hold")
+        return Gate("hold", False, f"it is pending: {' and '.join(waits) or 'it fires at the next look'}")
+
+    def _incident(self, rule: str, target: str) -> Incident | None:
+        mine = [i for i in self.view.incidents if i.open and any(
+            (m.key.rule, m.key.target) == (rule, target) and m.cleared_at is None for m in i.members)]  # fmt: skip
+        return mine[0] if mine else None
+
+    def _in_incident(self, rule: str, target: str, incident: Incident | None) -> Gate:
+        if incident is None:
+            return Gate("incident", False, "it waits for news of what it depends on, or it is about to be told")
+        member = next(m for m in incident.members if (m.key.rule, m.key.target) == (rule, target))
+        if member.behind is not None:
+            text = f"it is behind {member.behind}, part of incident {incident.id}: {incident.title}; no extra page"
+            return Gate("root", False, text)
+        return Gate(
+            "incident", True, f"it is in incident {incident.id}, severity {incident.severity}: {incident.title}"
+        )
+
+    def _telling(self, rule: Rule, target: Target, incident: Incident) -> Iterator[Gate]:
+        sent = [n for n in self.notices if n.incident == incident.id]
+        if sent:
+            said = ", ".join(f"{n.to} at {self._clock(n.at or n.due)} ({n.result.value})" for n in sent[:_ROWS_MOST])
+            yield Gate("told", True, f"people were told: {said}")
+            return
+        rows = [row for row in self.ledger if row.incident == incident.id]
+        for row in rows[:_ROWS_MOST]:
+            yield Gate(row.cause, True, f"not sent ({row.cause}): {row.because}")
+        if incident.state is not IncidentState.OPEN:
+            yield Gate("state", False, f"the incident is {incident.state.value}")
+        policies = [p for p in self.site.policies if incident.severity in p.severities]
+        if not policies:
+            yield Gate("policy", False, f"no policy is about severity {incident.severity}")
+        teams = [p for p in policies if not p.teams or incident.team in p.teams]
+        if policies and not teams:
+            yield Gate("policy", False, f"no policy is about team {incident.team or 'nobody'}")
+        yield Gate("told", False, "nobody was told" + (": see above" if rows else " yet"))
+
+    def _clock(self, at: float) -> str:
+        calendar = Calendar(self.site.estate)
+        return calendar.local(next(iter(self.site.estate.sites), ""), at).strftime("%H:%M")
+
+
+def asked(condition: Condition) -> str:
+    """A condition in words."""
+    match condition:
+        case OutcomeIs(outcomes=outcomes, reasons=reasons):
+            because = f" because of {' or '.join(reasons)}" if reasons else ""
+            return f"outcome {' or '.join(outcomes)}{because}"
+        case Absent(for_s=for_s):
+            return f"nothing heard for {_span(for_s)}"
+        case AllOf(of=parts):
+            return "all of (" + "; ".join(asked(part) for part in parts) + ")"
+        case AnyOf(of=parts):
+            return "any of (" + "; ".join(asked(part) for part in parts) + ")"
+        case Not(of=part):
+            return f"not ({asked(part)})"
+        case OfLast(n=n, of=of, condition=part):
+            return f"{n} of the last {of}: {asked(part)}"
+        case _:
+            shown = {f.name: getattr(condition, f.name) for f in fields(condition)}
+            metric, value = shown.pop("metric", ""), shown.pop("value", None)
+            rest = ", ".join(f"{name} {_plain(one)}" for name, one in shown.items() if one not in ("", None, 0, 0.0))
+            number = f" {_number(value)}" if value is not None else ""
+            return f"{metric} {type(condition).__name__.lower()}{number}{f' ({rest})' if rest else ''}".strip()
+
+
+def _leaves(condition: Condition) -> Iterator[Condition]:
+    parts: Iterable[Condition] = (
+        condition.of if isinstance(condition, AllOf | AnyOf) else [condition.of] if isinstance(condition, Not) else []
+    )
+    for part in parts:
+        yield from _leaves(part)
+    if not parts:
+        yield condition
+
+
+def _for(index: RuleIndex, rule: Rule, agent: Any) -> bool:
+    return any(one.id == rule.id for one in index.for_agent(agent))
+
+
+def _outcome(reading: Reading) -> str:
+    return f"{reading.outcome.value} ({reading.reason.value})" if reading.reason else reading.outcome.value
+
+
+def _dims(labels: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{k}={v}" for k, v in sorted(labels.items())) + "}" if labels else ""
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any) -> str:
+    if hasattr(value, "__dataclass_fields__"):
+        inner = {f.name: getattr(value, f.name) for f in fields(value)}
+        return ", ".join(f"{name} {_number(one)}" for name, one in inner.items() if one not in ("", None))
+    return _number(value)
+
+
+def _span(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

@@ -1,0 +1,126 @@
+"""One incident in words: what speaks for and against its cause, who was told, who was not, and what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from healthmon.impact.grounds import Candidate, evidence_for
+from healthmon.impact.hours import Calendar
+from healthmon.model.incident import Incident, LedgerRow, Notice, ServiceState
+from healthmon.model.render import rfc3339
+from healthmon.model.view import View
+
+_WHY = {
+    "opened": "it was opened",
+    "worse": "it got worse",
+    "new_area": "it reached another area",
+    "escalated": "nobody had taken it",
+    "mitigated": "it is reachable again",
+    "resolved": "it was closed",
+}
+_STATE = {
+    ServiceState.LOST: "not available",
+    ServiceState.DEGRADED: "slow or partly working",
+    ServiceState.AT_RISK: "working, no spare route left",
+    ServiceState.UNKNOWN: "we cannot see",
+    ServiceState.OK: "working",
+}
+_LINES_MOST = 20
+
+
+def explanation(
+    incident: Incident, view: View, notices: Sequence[Notice], ledger: Sequence[LedgerRow]
+) -> dict[str, Any]:
+    """Sections of plain lines, in the order in which somebody new to it would ask."""
+    clock = _Clock(incident, view)
+    sections = {
+        "what": list(_what(incident, clock)),
+        "cause": list(_cause(incident, view)),
+        "whom it hurts": list(_harm(incident, view)),
+        "who was told": [_told(notice, clock) for notice in notices] or ["nobody"],
+        "who was not, and why": [_not_told(row, clock) for row in ledger] or ["nothing was held back"],
+        "what happened": [f"{clock(entry.at)} {entry.text} ({entry.by})" for entry in incident.timeline],
+    }
+    kept = [{"title": title, "lines": lines} for title, lines in sections.items() if lines]
+    return {"incident": incident.id, "as_at": rfc3339(view.at), "sections": kept}
+
+
+def words(explained: Mapping[str, Any]) -> str:
+    """The same as text."""
+    parts = [
+        "\n".join([f"{section['title']}:", *(f"  {line}" for line in section["lines"])])
+        for section in explained["sections"]
+    ]
+    return "\n\n".join(parts)
+
+
+class _Clock:
+    """HH:MM at the site of the incident."""
+
+    def __init__(self, incident: Incident, view: View) -> None:
+        estate = view.estate
+        target = estate.targets.get(incident.root.target) if incident.root else None
+        self._site = target.site if target else next(iter(estate.sites), "")
+        self._calendar = Calendar(estate)
+
+    def __call__(self, at: float) -> str:
+        return self._calendar.local(self._site, at).strftime("%H:%M:%S")
+
+
+def _what(incident: Incident, clock: _Clock) -> Iterator[str]:
+    yield f"{incident.title}"
+    yield (
+        f"severity {incident.severity} (impact {incident.impact_level}, urgency {incident.urgency}), "
+        f"{incident.state.value}, owner {incident.owner or 'nobody yet'}, team {incident.team or 'none'}"
+    )
+    yield f"first sign {clock(incident.first_evidence_at)}, opened {clock(incident.opened_at)}"
+
+
+def _cause(incident: Incident, view: View) -> Iterator[str]:
+    grounds = evidence_for(incident, view)
+    for number, candidate in enumerate(grounds.candidates):
+        yield from _candidate(candidate, first=number == 0)
+    for sight in grounds.sights:
+        yield f"contradiction: {sight.text}"
+    behind = sorted({member.key.target for member in incident.members if member.behind})
+    if behind:
+        yield f"explained by it, no extra page: {_few(behind)}"
+
+
+def _candidate(candidate: Candidate, *, first: bool) -> Iterator[str]:
+    yield f"{candidate.certainty}: {candidate.target}" if first else f"or: {candidate.target}"
+    yield from (f"  for: {ground.text}" for ground in candidate.speaks_for)
+    yield from (f"  against: {ground.text}" for ground in candidate.speaks_against)
+
+
+def _harm(incident: Incident, view: View) -> Iterator[str]:
+    if not incident.impact:
+        known = incident.impact_known != "none"
+        yield (
+            "no service is known to be affected" if known else "clinical impact not known: nothing is mapped behind it"
+        )
+    for line in incident.impact[:_LINES_MOST]:
+        area, service = view.estate.areas.get(line.area), view.estate.services.get(line.service)
+        names = f"{area.name if area else line.area}: {service.name if service else line.service}"
+        least = "" if line.paths.exact else "at least "
+        instead = f"; instead: {line.fallback_text}" if line.fallback_text and line.fallback_proven_at else ""
+        yield f"{names}: {_STATE[line.state]} ({least}{line.paths.left} of {line.paths.of} routes left){instead}"
+    if len(incident.impact) > _LINES_MOST:
+        yield f"and {len(incident.impact) - _LINES_MOST} more"
+
+
+def _told(notice: Notice, clock: _Clock) -> str:
+    who = notice.to if notice.to == notice.channel else f"{notice.to} ({notice.channel})"
+    detail = f", {notice.detail}" if notice.detail and notice.result.value in ("dead", "retrying") else ""
+    repeat = ", a repeat" if notice.repeat else ""
+    why = _WHY.get(notice.why.value, notice.why.value)
+    return f"{clock(notice.at or notice.due)} {who}, because {why}: {notice.result.value}{detail}{repeat}"
+
+
+def _not_told(row: LedgerRow, clock: _Clock) -> str:
+    return f"{clock(row.at)} {row.who} ({row.cause}): {row.because}"
+
+
+def _few(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,42 @@
+"""`explain` and `why-not` of a running site, as somebody at a terminal asks them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from daemons.healthmon import until
+from daemons.onesite import OneSite, one_site
+
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
+
+
+def healthmon(site: OneSite, *arguments: str) -> tuple[int, str, str]:
+    argv = [sys.executable, "-m", "healthmon", *arguments, "-c", str(site.config)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_an_incident_is_explained_and_a_page_is_accounted_for(tmp_path: Path) -> None:
+    with one_site(tmp_path, placed=True) as site:
+        until(site.both_seen, timeout_s=60)
+        code, text, _ = healthmon(site, "why-not", "check-failed", "srv-ed")
+        assert code == 0
+        assert "NO  the condition does not hold: wants outcome failed; now greet is ok" in text
+        site.services["ed"].down()
+        until(site.pages, timeout_s=60)
+        (incident,) = site.incidents("open")
+        code, text, _ = healthmon(site, "explain", incident["id"])
+        assert code == 0
+        assert "for: srv-ed itself fails" in text
+        assert "inbox, because it was opened: sent" in text
+        code, text, _ = healthmon(site, "why-not", "check-failed", "srv-ed", "--json")
+        assert json.loads(text)["gates"][-1]["what"] == "told"
+        assert healthmon(site, "explain", "inc-nothing")[0] == 1
+        code, _, said = healthmon(site, "why-not", "chek-failed", "srv-ed")
+        assert (code, said.count("\n")) == (1, 1)
+        assert "did you mean 'check-failed'?" in said
