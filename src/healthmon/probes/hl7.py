@@ -29,6 +29,7 @@ from healthmon.probes.hl7_wire import GOOD_CODES, Ack, parse_ack, read_block, se
 from healthmon.probes.look import Look, Settings, samples_of
 from healthmon.probes.phases import Phases
 from healthmon.probes.reasons import Finding
+from healthmon.probes.silence import INTERFACE_FAMILY
 from healthmon.probes.spacing import Spacing, check_spacing
 
 FAMILIES = (
@@ -37,12 +38,7 @@ FAMILIES = (
         frozenset({"dns_seconds", "connect_seconds", "tls_seconds", "settle_seconds", "ack_seconds"})
         | {"duration_seconds", "ack_code"},
     ),
-    # What an interface engine counts of itself; fed by SNMP, a scrape, a plugin or a push (docs/probes.md).
-    Family(
-        "interface",
-        frozenset({"messages_total", "rejected_total", "last_message_age_seconds", "queued", "oldest_queued_seconds"}),
-        frozenset({"interface"}),
-    ),
+    INTERFACE_FAMILY,
     TLS_FAMILY,
 )
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from healthmon.model.sample import Reading, Sample
+from healthmon.model.sample import Family, Reading, Sample
 
 FAMILY, COUNTER, AGE = "interface", "messages_total", "last_message_age_seconds"
+#: What an interface engine counts of itself; fed by SNMP, a scrape, a plugin or a push (docs/probes.md).
+INTERFACE_FAMILY = Family(
+    FAMILY, frozenset({COUNTER, AGE, "rejected_total", "queued", "oldest_queued_seconds"}), frozenset({"interface"})
+)
 _MOST_KNOWN = 20_000
 
 

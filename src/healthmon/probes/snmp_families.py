@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from healthmon.model.sample import Family
+from healthmon.probes.silence import INTERFACE_FAMILY
 
 #: Every pack reads the uptime; it comes with each answer.
 SYSTEM = "snmp_system"
@@ -66,5 +67,6 @@ VOCABULARY: Mapping[str, Family] = {
         _family("snmp_dot1x", "interface", "authorized auth_failures_total"),
         _family("snmp_poe", "group", "power_watts used_watts used_ratio on ok state state_code"),
         _family("snmp_outlet", "outlet", "on amperes watts state state_code ok"),
+        INTERFACE_FAMILY,
     )
 }  # fmt: skip

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from healthmon.model.sample import Family
+from healthmon.probes.silence import FAMILY
 from healthmon.probes.snmp_auto import AUTO, Index, lint_index, parse_index
 from healthmon.probes.snmp_families import VOCABULARY
 from healthmon.probes.snmp_parse import (
@@ -178,6 +179,6 @@ def _table(problems: Problems, path: str, value: Any, states: States) -> Table:
 
 def _family(problems: Problems, path: str, data: Mapping[str, Any]) -> str:
     family = problems.word(f"{path}.family", data.get("family"), NAME, "a family name")
-    if family and not family.startswith("snmp_"):
-        problems.say(f"{path}.family", f"{family!r} must start with snmp_")
+    if family and family not in VOCABULARY and not family.startswith("snmp_"):
+        problems.say(f"{path}.family", f"{family!r} must start with snmp_ (or be {FAMILY})")
     return family
