@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from healthmon.model.errors import HealthmonError
 from healthmon.model.plan import Job
 from healthmon.model.ports import Address, Sight
 from healthmon.model.sample import Family, Reading, Reason, Sample, Value
@@ -25,10 +24,11 @@ from healthmon.probes.connect import (
 )
 from healthmon.probes.dicom_association import NOT_AUTHORISED, SUCCESS, Association
 from healthmon.probes.dicom_wire import FIND_MODELS, VERIFICATION, Context, data_set
-from healthmon.probes.look import Look, Settings, samples_of
+from healthmon.probes.held import Held
+from healthmon.probes.look import Settings, samples_of
 from healthmon.probes.phases import Phases
 from healthmon.probes.reasons import Finding
-from healthmon.probes.spacing import Spacing, check_spacing
+from healthmon.probes.spacing import check_spacing
 
 FAMILIES = (
     Family(
@@ -131,19 +131,13 @@ class DicomProbe:
 
     def __init__(self) -> None:
         self._settings = Settings(Params)
-        self._spacing = Spacing()
+        self._held = Held()
 
     async def probe(self, job: Job, sight: Sight) -> Reading:
         """ok, or failed with refused, auth_failed (AE title), bad_status, bad_body (no sentinel), closed ..."""
         params = self._settings.of(job)
         call = Call(job, params, sight)
-        look = Look(job, sight)
-        try:
-            self._spacing.enter(job, sight, params.min_every_s)
-            await call.make()
-        except (OSError, HealthmonError) as error:
-            return look.bad(call.phases.fault_of(error, job.timeout_s), call.samples())
-        return look.ok(call.samples())
+        return await self._held.reading(job, sight, params, call, call.make)
 
 
 class Call:

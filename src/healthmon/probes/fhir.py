@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from healthmon import __version__
-from healthmon.model.errors import HealthmonError
 from healthmon.model.plan import Job
 from healthmon.model.ports import Sight
 from healthmon.model.sample import Family, Reading, Reason, Sample, Value
@@ -29,11 +28,12 @@ from healthmon.probes.connect import (
     tls_object,
 )
 from healthmon.probes.fhir_answers import STATUSES, VERSIONS, Capability, Found, Resource, decode, first_issue
+from healthmon.probes.held import Held
 from healthmon.probes.http_wire import Head, Wire, request_bytes
-from healthmon.probes.look import Look, Settings, samples_of
+from healthmon.probes.look import Settings, samples_of
 from healthmon.probes.phases import Phases
 from healthmon.probes.reasons import Finding
-from healthmon.probes.spacing import Spacing, check_spacing
+from healthmon.probes.spacing import check_spacing
 
 FAMILIES = (
     Family(
@@ -153,21 +153,16 @@ class FhirProbe:
 
     def __init__(self) -> None:
         self._settings = Settings(Params)
-        self._spacing = Spacing()
+        self._held = Held()
 
     async def probe(self, job: Job, sight: Sight) -> Reading:
         """ok, or failed with auth_failed, bad_status, bad_body (not the sentinel), too_large, cert_expired ..."""
         params = self._settings.of(job)
         visit = Visit(job, params, sight)
-        look = Look(job, sight)
         try:
-            self._spacing.enter(job, sight, params.min_every_s)
-            await visit.make(parse_url(job.address, path=params.path))
-        except (OSError, HealthmonError) as error:
-            return look.bad(visit.phases.fault_of(error, job.timeout_s), visit.samples())
+            return await self._held.reading(job, sight, params, visit, visit.make)
         finally:
             visit.close()
-        return look.ok(visit.samples())
 
 
 class Visit:
@@ -183,9 +178,10 @@ class Visit:
         self._streams: Streams | None = None
         self._wire: Wire | None = None
 
-    async def make(self, base: Url) -> None:
+    async def make(self) -> None:
         """Ask what is configured, in order. Raises OSError, Finding, Forbidden."""
         params = self._params
+        base = parse_url(self._job.address, path=params.path)
         if params.capability:
             await self._step("capability", base, "metadata", self._capability, _MOST_CAPABILITY_BYTES)
         if params.search is not None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, ClassVar
 
-from healthmon.model.errors import HealthmonError
 from healthmon.model.plan import Job
 from healthmon.model.ports import Address, Sight
 from healthmon.model.sample import Family, Reading, Reason, Sample, Value
@@ -25,12 +24,13 @@ from healthmon.probes.connect import (
     open_streams,
     tls_object,
 )
+from healthmon.probes.held import Held
 from healthmon.probes.hl7_wire import GOOD_CODES, Ack, parse_ack, read_block, sentinel
-from healthmon.probes.look import Look, Settings, samples_of
+from healthmon.probes.look import Settings, samples_of
 from healthmon.probes.phases import Phases
 from healthmon.probes.reasons import Finding
 from healthmon.probes.silence import INTERFACE_FAMILY
-from healthmon.probes.spacing import Spacing, check_spacing
+from healthmon.probes.spacing import check_spacing
 
 FAMILIES = (
     Family(
@@ -133,19 +133,13 @@ class Hl7Probe:
 
     def __init__(self) -> None:
         self._settings = Settings(Params)
-        self._spacing = Spacing()
+        self._held = Held()
 
     async def probe(self, job: Job, sight: Sight) -> Reading:
         """ok, or failed with refused, closed, timeout, bad_status (AE, AR), bad_body, bad_response ..."""
         params = self._settings.of(job)
         talk = Talk(job, params, sight)
-        look = Look(job, sight)
-        try:
-            self._spacing.enter(job, sight, params.min_every_s)
-            await talk.make()
-        except (OSError, HealthmonError) as error:
-            return look.bad(talk.phases.fault_of(error, job.timeout_s), talk.samples())
-        return look.ok(talk.samples())
+        return await self._held.reading(job, sight, params, talk, talk.make)
 
 
 class Talk:
