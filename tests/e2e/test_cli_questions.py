@@ -27,6 +27,15 @@ def test_an_incident_is_explained_and_a_page_is_accounted_for(tmp_path: Path) ->
         code, text, _ = healthmon(site, "why-not", "check-failed", "srv-ed")
         assert code == 0
         assert "NO  the condition does not hold: wants outcome failed; now greet is ok" in text
+        found = json.loads(healthmon(site, "coverage", "--live", "--json")[1])
+        assert found["live"] is True
+        assert {"kind": "target_without_probe", "id": "srv-ed"} not in [
+            {"kind": one["kind"], "id": one["id"]} for one in found["blind_spots"]
+        ]
+        assert "never_seen" in {one["kind"] for one in found["blind_spots"]}
+        page = site.page("/coverage")
+        assert "of access paths are covered" in page
+        assert "nothing proves" in page or "has no fallback" in page
         site.services["ed"].down()
         until(site.pages, timeout_s=60)
         (incident,) = site.incidents("open")

@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from healthmon.app.coverage import coverage
 from healthmon.app.pushing import Pushing
 from healthmon.app.server import Server
 from healthmon.app.whynot import WhyNot
+from healthmon.config import SiteConfig
 from healthmon.model.errors import NotFound
 from healthmon.model.incident import LedgerFilter, LedgerRow, Notice
 from healthmon.model.sample import Reading
 from healthmon.web.explanation import explanation
 
 LEDGER_MOST = 500
+SURVEY_S = 60.0
 
 
 class Toolbox:
@@ -24,6 +27,7 @@ class Toolbox:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._pushing = Pushing(server)
+        self._surveyed: tuple[SiteConfig, float, Mapping[str, Any]] | None = None
 
     def source_of(self, token: str) -> str | None:
         return self._pushing.source_of(token)
@@ -56,6 +60,15 @@ class Toolbox:
         journal = self._server.journal
         rows = journal.ledger(LEDGER_MOST, wanted=LedgerFilter(incident=incident))
         return journal.notices(incident), rows[::-1]
+
+    async def coverage(self) -> Mapping[str, Any]:
+        """What is mapped and watched, and what nobody has seen. Made once for each configuration and minute."""
+        server = self._server
+        known = self._surveyed
+        if known is None or known[0] is not server.site or server.clock.mono() - known[1] > SURVEY_S:
+            found = await asyncio.to_thread(coverage, server.site, server.view())
+            known = self._surveyed = (server.site, server.clock.mono(), found)
+        return known[2]
 
     async def reload(self, by: str) -> Mapping[str, Any]:
         """Raises ConfigError, JournalDown; then the old configuration stays."""

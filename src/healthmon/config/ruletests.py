@@ -228,3 +228,23 @@ def series_of(form: ReadingsForm, site: SiteConfig) -> tuple[str, str, float]:
 
 def _only(things: Mapping[str, Any]) -> Any:
     return next(iter(things.values())) if len(things) == 1 else None
+
+
+def tested_rules(roots: Sequence[Path]) -> dict[str, frozenset[str]]:
+    """Rules that some test beside these packs sees `firing`, and those that some test expects `quiet`."""
+    firing: set[str] = set()
+    quiet: set[str] = set()
+    for root in roots:
+        for file in sorted(root.joinpath(*_FOLDER).glob(f"*{SUFFIX}")):
+            document = read_pack(file, Problems())
+            for test in document.data.get("tests", ()) if document else ():
+                expected = [one for one in test.get("expect", ()) if isinstance(one, dict)]
+                firing.update(name for one in expected for name in _named(one.get("firing")))
+                quiet.update(name for one in expected for name in _named(one.get("quiet")))
+                quiet.update(_named(test.get("never")))
+    return {"firing": frozenset(firing), "quiet": frozenset(quiet)}
+
+
+def _named(value: Any) -> list[str]:
+    names = [value] if isinstance(value, str) else value or []
+    return [str(name).partition("/")[0] for name in names]

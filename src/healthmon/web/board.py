@@ -16,6 +16,7 @@ from healthmon.web.actions import check_texts
 from healthmon.web.api import find_incident
 from healthmon.web.problem import Problem, bad_request
 from healthmon.web.settings import WEB, Web, engine_stale
+from healthmon.web.tooling import tools_of
 from healthmon.web.words import LocalTime
 
 FORM_ACTIONS = ("ack", "unack", "own", "note", "mitigate", "resolve", "reopen")
@@ -107,6 +108,13 @@ async def show_ledger(request: web.Request) -> web.Response:
     return page(request, "ledger", facts)
 
 
+async def show_coverage(request: web.Request) -> web.Response:
+    site = request.app[WEB]
+    facts = common(request, site.queries.view())
+    facts["found"] = await tools_of(request).coverage()
+    return page(request, "coverage", facts)
+
+
 async def checked_form(request: web.Request) -> Any:
     """The posted form, once its token and origin are right."""
     form, session = await request.post(), person(request).session
@@ -164,6 +172,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/incident/{id}", show_incident),
         web.get("/targets", show_targets),
         web.get("/ledger", show_ledger),
+        web.get("/coverage", show_coverage),
         web.post("/probing/stop", form_probing(resume=False)),
         web.post("/probing/resume", form_probing(resume=True)),
     ]

@@ -496,6 +496,7 @@ PATHS: dict[str, dict[str, Json]] = {
             param("target", TEXT) | {"required": True},
         )
     },
+    "coverage": {"get": read("What share of care is mapped and watched, and every blind spot", ref("Coverage"))},
     "readings": {"post": act("Readings of another tool, all or none; its own token", "Push", "Pushed")},
     "reload": {"post": act("Read the configuration again; a bad one is refused (422)", "Reload", "Reloaded")},
     "openapi.json": {"get": read("This document", {"type": "object"})},

@@ -30,6 +30,14 @@ PUSHED: Json = obj(
     ),
 )
 TOOL_SCHEMAS: dict[str, Json] = {
+    "Coverage": obj(
+        "covered_access_paths_percent",
+        "blind_spots",
+        covered_access_paths_percent=NUMBER,
+        shares={"type": "object", "additionalProperties": obj(covered=INT, of=INT)},
+        live=BOOL,
+        blind_spots=arr(obj("kind", "id", kind=TEXT, id=TEXT, text=TEXT)),
+    ),
     "Explanation": obj(
         "incident",
         "sections",

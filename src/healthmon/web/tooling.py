@@ -27,6 +27,8 @@ class Tools(Protocol):
 
     async def why_not(self, rule: str, target: str) -> Said: ...
 
+    async def coverage(self) -> Said: ...
+
     def source_of(self, token: str) -> str | None: ...
 
     async def push(self, source: str, readings: Sequence[Reading]) -> int: ...
@@ -68,6 +70,11 @@ async def why_not(request: web.Request) -> web.Response:
     return web.json_response(await tools_of(request).why_not(rule, target))
 
 
+async def coverage(request: web.Request) -> web.Response:
+    """What is mapped and watched, and every blind spot."""
+    return web.json_response(await tools_of(request).coverage())
+
+
 def bad_config(error: ConfigError) -> Problem:
     """The running configuration stays; each problem with its place."""
     errors = [{"field": spot, "message": message} for spot, message in map(_placed, error.problems)]
@@ -94,4 +101,5 @@ def routes() -> list[web.RouteDef]:
         web.post("/api/v1/reload", reload),
         web.get("/api/v1/incidents/{id}/explanation", explain),
         web.get("/api/v1/why-not", why_not),
+        web.get("/api/v1/coverage", coverage),
     ]

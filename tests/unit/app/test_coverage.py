@@ -1,0 +1,77 @@
+"""One number and every blind spot: whatever is taken out of a whole estate is listed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from healthmon.app.coverage import coverage
+from healthmon.cli.commands import app
+from healthmon.config.loading import load_text
+
+SITE = """\
+organisation: {id: t, name: T}
+data_dir: /nonexistent
+areas: [{id: w7, name: Ward 7, kind: ward, acuity: inpatient, needs: [sw]}]
+services:
+  - {id: ehr, name: Record, tier: 1, used_in: all, needs: [web], fallback: {text: Paper, proven_by: pc}}
+targets:
+  - {id: sw, kind: switch, address: 192.0.2.1, checks: [icmp]}
+  - {id: web, kind: server, address: 192.0.2.2, needs: [sw], checks: [{kind: tcp, port: 443}]}
+  - {id: pc, kind: ward-workstation, address: 192.0.2.3, area: w7, checks: [icmp]}
+agents: [{id: pc, target: pc, roles: [ward-workstation]}]
+"""
+OURS = ("rule_without_test", "metrics_without_rule")  # of the stock packs, not of this site
+
+
+def surveyed(text: str = SITE) -> dict[str, Any]:
+    return coverage(load_text(text, env={}))
+
+
+def spots(text: str) -> set[tuple[str, str]]:
+    return {(one["kind"], one["id"]) for one in surveyed(text)["blind_spots"] if one["kind"] not in OURS}
+
+
+def test_a_whole_estate_is_covered() -> None:
+    found = surveyed()
+    assert found["covered_access_paths_percent"] == 100.0
+    assert found["shares"]["access_paths"] == {"covered": 1, "of": 1}
+    assert spots(SITE) == set()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "id_", "percent"),
+    [
+        (", checks: [icmp]}\n  - {id: web", "}\n  - {id: web", "target_without_probe", "sw", 0.0),
+        (", checks: [{kind: tcp, port: 443}]", "", "target_without_probe", "web", 0.0),
+        ("kind: tcp, port: 443", "kind: ntp", "target_without_rule", "web", None),
+        (", needs: [sw]}]", "}]", "area_without_needs", "w7", 0.0),
+        (", needs: [web]", "", "service_without_needs", "ehr", 0.0),
+        (", fallback: {text: Paper, proven_by: pc}", "", "service_without_fallback", "ehr", 100.0),
+        (", proven_by: pc", "", "fallback_without_proof", "ehr", 100.0),
+        ("agents: [{id: pc, target: pc, roles: [ward-workstation]}]\n", "", "area_without_agent", "w7", 100.0),
+    ],
+)
+def test_whatever_is_taken_out_is_listed(old: str, new: str, kind: str, id_: str, percent: float | None) -> None:
+    assert SITE.count(old) == 1
+    text = SITE.replace(old, new)
+    if kind == "target_without_rule":
+        text += "alerting: {packs: [availability, agents]}\n"
+    assert (kind, id_) in spots(text)
+    if percent is not None:
+        assert surveyed(text)["covered_access_paths_percent"] == percent
+
+
+def test_the_command_is_a_gate_too(tmp_path: Path) -> None:
+    file = tmp_path / "healthmon.yaml"
+    file.write_text(SITE.replace(", checks: [{kind: tcp, port: 443}]", ""))
+    run = CliRunner().invoke(app, ["coverage", "-c", str(file), "--at-least", "50"])
+    assert run.exit_code == 1
+    assert run.output.startswith("covered access paths: 0 %\n  0 of 1 area x service of tier 0 and 1\n")
+    assert "nobody looks at web; 1 areas depend on it" in run.output
+    run = CliRunner().invoke(app, ["coverage", "-c", str(file), "--json"])
+    assert (run.exit_code, json.loads(run.output)["live"]) == (0, False)
