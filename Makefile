@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-all check bench bench-devices bench-detection boards docs fuzz clean
+.PHONY: demo test test-all check bench bench-devices bench-detection boards docs fuzz properties clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("healthmon needs Python 3.11 or newer; try: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
@@ -30,6 +30,9 @@ check: $(READY)         ## style, types, layers
 
 fuzz: $(READY)          ## new damaged messages for every parser of network input: minutes (N=examples for each)
 	HEALTHMON_FUZZ=$(or $(N),20000) $(BIN)/python -m pytest tests/unit/fuzz tests/wire/test_fuzz_probes.py --timeout=7200 $(ARGS)
+
+properties: $(READY)    ## what must hold in any hospital on any night, on new ones: minutes (N=examples for each)
+	HEALTHMON_PROPERTIES=$(or $(N),2000) $(BIN)/python -m pytest tests/faults/test_properties_hospitals.py --timeout=36000 $(ARGS)
 
 bench: $(READY)         ## measured beside the peers, in one run
 	$(BIN)/python -m benchmarks

@@ -153,6 +153,17 @@ class Stream:
                 found.add(host)
         return found
 
+    def failing(self, target: str, check: str, vantage: str) -> bool:
+        """Whether this series shows a fault now (an agent's own word: whether it cannot be heard for one)."""
+        index = self._by_series.get((target, check, vantage))
+        if index is None:
+            return not self.world.alive(target) or not self._way_home(target)
+        return self._alters(index)
+
+    def present(self, agent: str) -> bool:
+        """Whether the agent's machine is switched on."""
+        return self._on[agent]
+
     # one look, one word
 
     def _run(self, index: int, when: float, what: str) -> None:
