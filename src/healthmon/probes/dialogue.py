@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from healthmon.model.errors import HealthmonError
 from healthmon.model.plan import Job
@@ -49,6 +50,37 @@ def place_of(
     """The port of the check, else that of the address, else the default. Raises Finding(bad_params)."""
     host, written = host_port(job.address, default_port)
     return Place(host, port or written, ip_version, trust or Trust(), tls, server_name)
+
+
+class Calling(Protocol):
+    """Parameters of a protocol that is spoken over TCP, with or without TLS."""
+
+    @property
+    def port(self) -> int | None: ...
+    @property
+    def ip_version(self) -> int: ...
+    @property
+    def ca_file(self) -> str | None: ...
+    @property
+    def verify(self) -> bool: ...
+    @property
+    def min_version(self) -> str: ...
+    @property
+    def server_name(self) -> str | None: ...
+
+
+def place_for(job: Job, params: Calling, default_port: int, *, tls: bool) -> Place:
+    """Where these parameters say. Raises Finding(bad_params)."""
+    trust = Trust(params.ca_file, params.verify, params.min_version)
+    return place_of(
+        job,
+        params.port,
+        default_port,
+        ip_version=params.ip_version,
+        trust=trust,
+        tls=tls,
+        server_name=params.server_name,
+    )
 
 
 class _Enough(Exception):

@@ -14,8 +14,7 @@ from healthmon.model.ports import Sight
 from healthmon.model.sample import Family, Reading, Reason, Sample, Value
 from healthmon.probes import ipp_wire as wire
 from healthmon.probes.certificate import TLS_FAMILY
-from healthmon.probes.connect import Trust
-from healthmon.probes.dialogue import Dialogue, Place, place_of
+from healthmon.probes.dialogue import Dialogue, Place, place_for
 from healthmon.probes.http_wire import Wire, request_bytes
 from healthmon.probes.look import Settings, samples_of
 from healthmon.probes.param_checks import check_network
@@ -90,15 +89,7 @@ class IppProbe:
     async def probe(self, job: Job, sight: Sight) -> Reading:
         """ok, or failed with bad_status (stopped, not accepting, IPP or HTTP code), bad_response, refused ..."""
         params = self._settings.of(job)
-        place = place_of(
-            job,
-            params.port,
-            631,
-            ip_version=params.ip_version,
-            trust=Trust(params.ca_file, params.verify, params.min_version),
-            tls=params.tls,
-            server_name=params.server_name,
-        )
+        place = place_for(job, params, 631, tls=params.tls)
 
         async def talk(call: Dialogue) -> None:
             call.phases.enter("answer")

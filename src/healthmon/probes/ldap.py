@@ -12,9 +12,8 @@ from healthmon.model.ports import Sight
 from healthmon.model.sample import Family, Reading, Reason
 from healthmon.probes import ldap_wire as wire
 from healthmon.probes.certificate import TLS_FAMILY
-from healthmon.probes.connect import Trust
 from healthmon.probes.credentials import AUTH_RETRY_S, Refusals, check_account
-from healthmon.probes.dialogue import Dialogue, place_of
+from healthmon.probes.dialogue import Dialogue, place_for
 from healthmon.probes.http_expect import check_patterns
 from healthmon.probes.look import Settings
 from healthmon.probes.param_checks import check_choice, check_network, check_range
@@ -77,15 +76,7 @@ class LdapProbe:
     async def probe(self, job: Job, sight: Sight) -> Reading:
         """ok, or failed with auth_failed, bad_status (the server's code), bad_body (the sentinel), ..."""
         params = self._settings.of(job)
-        place = place_of(
-            job,
-            params.port,
-            636 if params.tls == "ldaps" else 389,
-            ip_version=params.ip_version,
-            trust=Trust(params.ca_file, params.verify, params.min_version),
-            tls=params.tls == "ldaps",
-            server_name=params.server_name,
-        )
+        place = place_for(job, params, 636 if params.tls == "ldaps" else 389, tls=params.tls == "ldaps")
         visit = _Visit(job, params, self._refusals)
         return await Dialogue(job, sight, "ldap", place).hold(visit.talk)
 

@@ -11,9 +11,8 @@ from healthmon.model.plan import Job
 from healthmon.model.ports import Sight
 from healthmon.model.sample import Family, Reading, Reason
 from healthmon.probes.certificate import TLS_FAMILY
-from healthmon.probes.connect import Trust
 from healthmon.probes.credentials import AUTH_RETRY_S, Refusals, check_account
-from healthmon.probes.dialogue import Dialogue, place_of
+from healthmon.probes.dialogue import Dialogue, place_for
 from healthmon.probes.http_expect import check_patterns
 from healthmon.probes.look import Settings
 from healthmon.probes.param_checks import check_choice, check_network
@@ -76,15 +75,7 @@ class SmtpProbe:
     async def probe(self, job: Job, sight: Sight) -> Reading:
         """ok, or failed with bad_status (the server's code), auth_failed, bad_body (banner, extension), ..."""
         params = self._settings.of(job)
-        place = place_of(
-            job,
-            params.port,
-            465 if params.tls == "smtps" else 25,
-            ip_version=params.ip_version,
-            trust=Trust(params.ca_file, params.verify, params.min_version),
-            tls=params.tls == "smtps",
-            server_name=params.server_name,
-        )
+        place = place_for(job, params, 465 if params.tls == "smtps" else 25, tls=params.tls == "smtps")
         return await Dialogue(job, sight, "smtp", place).hold(_Visit(job, params, self._refusals).talk)
 
 
