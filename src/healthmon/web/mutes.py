@@ -59,7 +59,7 @@ class ChangeBody(msgspec.Struct, forbid_unknown_fields=True):
     ends_at: str
     expected: Annotated[list[Pattern], msgspec.Meta(max_length=100)] = []
     id: Key | None = None
-    owner: Name = ""
+    owner: Annotated[str, msgspec.Meta(max_length=80)] = ""
     reason: Annotated[str, msgspec.Meta(max_length=2000)] = ""
     repeat: Text | None = None
     timezone: Name | None = None

@@ -212,6 +212,20 @@ def test_what_was_mended_by_the_end_of_the_change_pages_nobody() -> None:
     assert night.only_or_mitigated().state is IncidentState.MITIGATED
 
 
+def test_what_fails_while_a_change_is_open_is_confirmed_sooner() -> None:
+    def seconds_to_raise(*works: str) -> float:
+        night = site()
+        if works:
+            add(night, change(*works, expected=(), start=night.now))
+        night.down["sw-w7"] = Reason.TIMEOUT
+        began = night.now
+        while not night.incidents():
+            night.run(0.5)
+        return night.now - began
+
+    assert seconds_to_raise("sw-core") < seconds_to_raise("sw-w8") == seconds_to_raise()
+
+
 def test_what_is_over_never_comes_back() -> None:
     night = site()
     ended = mute_target(night, "sw-w7").mute

@@ -12,7 +12,7 @@ from healthmon.alerting.detect.groups import Groups
 from healthmon.alerting.detect.index import Bound, RuleIndex
 from healthmon.alerting.detect.recall import Recall
 from healthmon.alerting.detect.sight import learn_late, look, look_back
-from healthmon.alerting.detect.state import advance, damped, due_at, expire
+from healthmon.alerting.detect.state import advance, damped, due_at, expire, quicker
 from healthmon.impact.hours import Calendar
 from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Verdict
 from healthmon.model.condition import Absent, Group
@@ -55,6 +55,7 @@ class AlertDesk:
     set_aside: deque[SetAside] = field(default_factory=lambda: deque(maxlen=100))
     ledger: list[LedgerRow] = field(default_factory=list)
     awake_at: float = float("-inf")
+    hurried: Callable[[str, float], bool] = lambda _target, _now: False  # a change is open: confirmed in half the time
     blind: bool = False  # the server's own looker is cut off: its silence proves nothing
     recall: Recall = field(init=False)
     groups: Groups = field(init=False)
@@ -192,7 +193,7 @@ class AlertDesk:
         open_ = known is not None and verdict.bad is None and not verdict.good
         if known is not None and open_ and cleared(rule, facts, labels, known.because):
             verdict = replace(verdict, bad=False, good=True)
-        after = advance(known, verdict, rule, now)
+        after = advance(known, verdict, quicker(rule) if self.hurried(verdict.key.target, now) else rule, now)
         if rule.flap is not None and verdict.bad is not None:
             after = self._damped(known, after, verdict, rule, now)
         self._move(verdict.key, after, now)

@@ -38,6 +38,11 @@ def advance(alert: Alert | None, verdict: Verdict, rule: Rule, now: float) -> Al
             return None
 
 
+def quicker(rule: Rule) -> Rule:
+    """The rule while a change is open on the target: half as many readings, half as long."""
+    return replace(rule, confirm=max(1, (rule.confirm + 1) // 2), hold_s=rule.hold_s / 2.0)
+
+
 def expire(alert: Alert, rule: Rule, now: float) -> Alert | None:
     """The alert when a hold or keep time may have run out, with no new reading."""
     if alert.phase is Phase.PENDING:

@@ -135,6 +135,13 @@ class MuteDesk:
         wanted = frozenset(targets)
         return tuple(sorted(opened, key=lambda change: (not (self._scope(change)[1] & wanted), change.id)))
 
+    def hurries(self, target: str, now: float) -> bool:
+        """Whether a change is open on the target or on something it needs: what fails there is confirmed sooner."""
+        return any(
+            isinstance(mute, Change) and target in self._scope(mute)[1] and _open_at(mute, now)
+            for mute in self.mutes.values()
+        )
+
     def needs(self, target: str, other: str) -> bool:
         """Whether the target cannot work without the other, whatever else works."""
         return target != other and target in self.graph and other in self.graph.strict(target)
