@@ -22,6 +22,9 @@ _CONTROL = dict.fromkeys((*range(32), 127, *range(128, 160), 0x2028, 0x2029), " 
 _SEARCHED_CHARS = 4_000
 _SEEN_LIMIT = 20_000
 
+#: Family, field and labels of a sample: all that can be refused about a finite number.
+_Kind = tuple[str, str, tuple[tuple[str, str], ...]]
+
 
 class PatientDataGuard:
     """Admits readings. `counts` is monotone, by reason or by the pattern's name; no refused value is kept."""
@@ -38,9 +41,12 @@ class PatientDataGuard:
             if clash:
                 raise ValueError(f"family {family.name}: labels {sorted(clash)} are names of inventory tags")
         self._families = families
+        self._known: set[_Kind] = set()
 
     def admit(self, reading: Reading) -> Reading:
         """The reading without anything undeclared, suspicious or unstorable; its outcome always stays."""
+        if not reading.detail and self._all_known(reading.samples):
+            return reading
         samples = reading.samples
         if len(samples) > MAX_SAMPLES:
             self.counts["samples_refused_too_many"] += len(samples) - MAX_SAMPLES
@@ -65,6 +71,19 @@ class PatientDataGuard:
         if reading.detail and self._clean_text(reading.detail) is None:
             yield "detail", "patient_data"
 
+    def _all_known(self, samples: tuple[Sample, ...]) -> bool:
+        """Whether all are finite numbers under names and labels that were admitted before: nearly always."""
+        if len(samples) > MAX_SAMPLES:
+            return False
+        known = self._known
+        for sample in samples:
+            value, labels = sample.value, sample.labels
+            if type(value) is not float or value - value != 0.0:
+                return False
+            if (sample.family, sample.field, tuple(labels.items()) if labels else ()) not in known:
+                return False
+        return True
+
     def _detail(self, reading: Reading) -> str:
         if not reading.detail:
             return ""
@@ -76,6 +95,7 @@ class PatientDataGuard:
         if refused:
             self.counts[f"samples_refused_{refused}"] += 1
             return None
+        self._note_known(sample)
         value = sample.value
         if isinstance(value, bool):
             return sample
@@ -89,6 +109,11 @@ class PatientDataGuard:
             self.counts["samples_refused_not_finite"] += 1
             return None
         return sample if type(value) is float else replace(sample, value=number)
+
+    def _note_known(self, sample: Sample) -> None:
+        if len(self._known) >= _SEEN_LIMIT:
+            self._known.clear()
+        self._known.add((sample.family, sample.field, tuple(sample.labels.items())))
 
     def _undeclared(self, sample: Sample) -> str | None:
         family = self._families.get(sample.family)
