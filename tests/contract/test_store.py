@@ -338,6 +338,17 @@ async def test_queries_are_half_open_and_matched_by_every_tag(subject: Subject) 
 
 
 @queryable
+async def test_the_newest_point_of_every_series(subject: Subject) -> None:
+    await subject.store.write([row("icmp", BASE + i, tags={"target": t}, rtt=float(i)) for i in range(5) for t in "xy"])
+    await subject.store.write([row("icmp", BASE + 9, tags={"target": "y"}, rtt=9.0)])
+    found = await subject.store.query(Query("icmp", "rtt", {}, BASE, BASE + 60, newest=True))
+    assert {one.tags["target"]: list(one.points) for one in found} == {"x": [(BASE + 4, 4.0)], "y": [(BASE + 9, 9.0)]}
+    (one,) = await subject.store.query(Query("icmp", "rtt", {"target": "y"}, BASE, BASE + 3, newest=True))
+    assert list(one.points) == [(BASE + 2, 2.0)]
+    assert await subject.store.query(Query("icmp", "rtt", {}, BASE + 10, BASE + 60, newest=True)) == []
+
+
+@queryable
 async def test_an_unknown_aggregate_names_the_allowed_ones(subject: Subject) -> None:
     with pytest.raises(ValueError, match=r"median.*allowed.*mean"):
         await subject.store.query(Query("icmp", "rtt", {}, BASE, BASE + 1, 60.0, "median"))

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -30,6 +31,7 @@ class FaultServer:
     lines: list[str] = field(default_factory=list)
     requests: list[web.Request] = field(default_factory=list)
     created: list[str] = field(default_factory=list)
+    bodies: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     delay_s: float = 0.0
 
     async def write(self, request: web.Request) -> web.Response:
@@ -51,7 +53,11 @@ class FaultServer:
         if request.method == "GET":
             return web.json_response({"orgs": [{"id": "0123456789abcdef"}]})
         self.created.append((await request.json())["name"])
-        return web.json_response({}, status=201)
+        return web.json_response({"id": f"b{len(self.created)}"}, status=201)
+
+    async def api(self, request: web.Request) -> web.Response:
+        self.bodies.append((request.path, await request.json()))
+        return web.json_response({"id": "1"}, status=201)
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=1 << 26)
@@ -60,6 +66,8 @@ class FaultServer:
         app.router.add_post("/query", self.query)
         app.router.add_get("/api/v2/orgs", self.buckets)
         app.router.add_post("/api/v2/buckets", self.buckets)
+        app.router.add_post("/api/v2/dbrps", self.api)
+        app.router.add_post("/api/v2/tasks", self.api)
         return app
 
 
@@ -181,7 +189,11 @@ async def test_a_page_that_is_no_database_is_no_success(status: int) -> None:
 @pytest.mark.parametrize(
     ("version", "body", "made"),
     [
-        (1, {"error": 'database not found: "healthmon"'}, 'CREATE DATABASE "healthmon"'),
+        (
+            1,
+            {"error": 'database not found: "healthmon"'},
+            'CREATE DATABASE "healthmon" WITH DURATION 2592000s REPLICATION 1 NAME raw',
+        ),
         (2, {"code": "not found", "message": 'bucket "healthmon" not found'}, "healthmon"),
     ],
 )
@@ -191,7 +203,27 @@ async def test_a_first_start_makes_the_database(version: int, body: object, made
             web.Response(status=204) if server.created else web.json_response(body, status=404)
         )
         assert (await store.write(rows(2))).accepted == 2
-        assert server.created == [made]
+        assert server.created[0] == made
+
+
+async def test_a_first_start_of_2_makes_buckets_mappings_and_tasks() -> None:
+    """A stand-in that only records: there is no InfluxDB 2 here. The bodies are those of its API documentation."""
+    missing = {"code": "not found", "message": 'bucket "ward" not found'}
+    async with serving() as server, store_on(server, version=2, org="trust", bucket="ward") as store:
+        server.respond = lambda lines: (
+            web.Response(status=204) if server.bodies else web.json_response(missing, status=404)
+        )
+        assert (await store.write(rows(2))).accepted == 2
+    assert server.created == ["ward", "ward_minutes", "ward_hours"]
+    mappings = [body for path, body in server.bodies if path.endswith("dbrps")]
+    assert [(m["database"], m["retention_policy"], m["bucketID"], m["default"]) for m in mappings] == [
+        ("ward", "raw", "b1", True),
+        ("ward", "minutes", "b2", False),
+        ("ward", "hours", "b3", False),
+    ]
+    tasks = [body["flux"] for path, body in server.bodies if path.endswith("tasks")]
+    assert ["every: 1m}" in tasks[0], "every: 1h}" in tasks[1]] == [True, True]
+    assert 'to(bucket: "ward_hours", org: "trust")' in tasks[1]
 
 
 async def test_a_database_that_cannot_be_made_is_down() -> None:

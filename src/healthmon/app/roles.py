@@ -23,6 +23,7 @@ from healthmon.ingest.pipeline import POLLER
 from healthmon.model.errors import ConfigError, TransportDown
 from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock
+from healthmon.runtime.memory import settle
 from healthmon.runtime.supervise import detach, spawn
 from healthmon.transport.embedded import EmbeddedBroker
 
@@ -80,6 +81,7 @@ async def run_server(
     usable(site.data_dir)
     async with broker_of(site, clock=clock) as broker:
         server = Server(site, clock=clock, broker=broker)
+        settle()
         local = LocalAgents(
             site, [*([POLLER] if poller else []), *agents], broker=broker, clock=clock, made=partial(_count, server)
         )

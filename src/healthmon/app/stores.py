@@ -12,9 +12,14 @@ def open_store(config: StoreConfig, data_dir: Path) -> Store:
     """The embedded store by default; InfluxDB or another line-protocol database by URL."""
     if config.kind == "embedded":
         from healthmon.store.embedded import EmbeddedStore
+        from healthmon.store.upkeep import Retention
 
-        return EmbeddedStore(data_dir / "store.sqlite", retention_days=config.retention_days)
+        retention = Retention(
+            config.retention_days, config.minutes_days, config.hours_days, config.endpoint_days, config.endpoint_kinds
+        )
+        return EmbeddedStore(data_dir / "store.sqlite", retention=retention)
     from healthmon.store.influx import InfluxStore
+    from healthmon.store.tending import Keep
 
     return InfluxStore(
         config.url or "",
@@ -25,4 +30,5 @@ def open_store(config: StoreConfig, data_dir: Path) -> Store:
         token=config.token,
         username=config.username,
         password=config.password,
+        keep=Keep(config.retention_days, config.minutes_days, config.hours_days),
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from healthmon.alerting.oncall.waking import DEFAULT_WAKING, Waking, parse_waking
 from healthmon.config.checks import beside, read_params, read_secret
+from healthmon.config.fileforms import EmbeddedStoreForm
 from healthmon.config.kinds import channel_kind, channel_names
 from healthmon.config.packs import Packs
 from healthmon.config.problems import Problems, allowed, did_you_mean
@@ -79,8 +80,15 @@ def store_of(written: Written) -> StoreConfig:
     if form.lineprotocol is not None:
         line, path = form.lineprotocol, ("store", "lineprotocol")
         return StoreConfig("lineprotocol", url=line.url, token=secret_of(written, line, "token", path))
-    retention_s = form.embedded.retention if form.embedded else 30 * 86400.0
-    return StoreConfig("embedded", retention_days=retention_s / 86400.0)
+    embedded = form.embedded or EmbeddedStoreForm()
+    return StoreConfig(
+        "embedded",
+        retention_days=embedded.retention / 86400.0,
+        minutes_days=embedded.minutes / 86400.0,
+        hours_days=embedded.hours / 86400.0,
+        endpoint_days=embedded.endpoints / 86400.0,
+        endpoint_kinds=frozenset(embedded.endpoint_kinds),
+    )
 
 
 def _influx(written: Written) -> StoreConfig:
@@ -98,6 +106,9 @@ def _influx(written: Written) -> StoreConfig:
         token=secret_of(written, form, "token", path),
         username=form.username,
         password=secret_of(written, form, "password", path),
+        retention_days=form.retention / 86400.0,
+        minutes_days=form.minutes / 86400.0,
+        hours_days=form.hours / 86400.0,
     )
 
 

@@ -57,6 +57,11 @@ class InfluxForm(Form):
     username: str | None = None
     password: str | None = None
     password_file: str | None = None
+    retention: Retention = Field(
+        default=30 * 86400.0, description="How long points are kept as they came, in a database that healthmon makes"
+    )
+    minutes: Retention = Field(default=90 * 86400.0, description="The same by the minute")
+    hours: Retention = Field(default=396 * 86400.0, description="The same by the hour")
 
 
 class LineProtocolForm(Form):
@@ -70,7 +75,14 @@ class LineProtocolForm(Form):
 class EmbeddedStoreForm(Form):
     """The store that healthmon brings."""
 
-    retention: Retention = Field(default=30 * 86400.0, description="How long points are kept")
+    retention: Retention = Field(default=30 * 86400.0, description="How long points are kept as they came")
+    minutes: Retention = Field(default=90 * 86400.0, description="How long they are kept by the minute")
+    hours: Retention = Field(default=396 * 86400.0, description="How long they are kept by the hour: 13 months")
+    endpoints: Retention = Field(default=90 * 86400.0, description="Nothing of a person's workplace is kept for longer")
+    endpoint_kinds: list[str] = Field(
+        default=["ward-workstation", "workstation", "laptop", "thin-client", "downtime-pc"],
+        description="Kinds of targets that are a person's workplace",
+    )
 
 
 class StoreForm(Form):

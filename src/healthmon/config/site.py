@@ -33,6 +33,10 @@ class StoreConfig:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     retention_days: float = 30.0
+    minutes_days: float = 90.0
+    hours_days: float = 396.0
+    endpoint_days: float = 90.0
+    endpoint_kinds: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

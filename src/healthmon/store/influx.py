@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import logging
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from healthmon.model.errors import StoreDown
 from healthmon.model.sample import Query, Row, Series, Written
-from healthmon.store import influxql
+from healthmon.store import influxql, tending
 from healthmon.store.answers import Meaning, meaning, message_of
 from healthmon.store.dialects import Dialect
 from healthmon.store.lineproto import Encoder
 from healthmon.store.reading import MAX_POINTS
+from healthmon.store.tending import Keep
 
 if TYPE_CHECKING:
     import aiohttp
+
+log = logging.getLogger(__name__)
 
 #: Lines of one request: large enough to be fast, small enough to encode without holding the loop for long.
 MAX_LINES = 5_000
@@ -61,11 +65,13 @@ class InfluxStore:
         password: str | None = None,
         timeout_s: float = 10.0,
         ca_file: str | None = None,
+        keep: Keep | None = None,
     ) -> None:
         name = (bucket if version in (2, 3) else database) or bucket or database or "healthmon"
         self.dialect = Dialect.of(version, url, name, org=org or "", token=token, username=username, password=password)
         self._timeout_s = timeout_s
         self._ca_file = ca_file
+        self._keep = keep or Keep()
         self._encoder = Encoder()
         self._session: aiohttp.ClientSession | None = None
         self._greeted = False
@@ -137,18 +143,37 @@ class InfluxStore:
     async def _create(self) -> None:
         """Make the database or bucket; the next write tells whether that worked."""
         if self.dialect.version == 1:
-            await self._influxql(f"CREATE DATABASE {influxql.identifier(self.dialect.name)}")
+            for statement in tending.statements(self.dialect.name, self._keep):
+                await self._influxql(statement)
         elif self.dialect.version == 2:
-            await self._create_bucket()
+            await self._create_buckets()
 
-    async def _create_bucket(self) -> None:
+    async def _create_buckets(self) -> None:
         root = self.dialect.root
         answer = await self._request("GET", f"{root}/api/v2/orgs", params={"org": self.dialect.org})
         if answer.status != 200:
             raise StoreDown(f"{self.dialect.at} answered {answer.status} about its orgs: {message_of(answer.text)}")
-        orgs = json.loads(answer.text).get("orgs") or [{}]
-        bucket = {"orgID": orgs[0].get("id"), "name": self.dialect.name, "retentionRules": []}
-        await self._request("POST", f"{root}/api/v2/buckets", data=json.dumps(bucket).encode())
+        org_id = str((json.loads(answer.text).get("orgs") or [{}])[0].get("id"))
+        for policy, bucket in tending.buckets(self.dialect.name, org_id, self._keep):
+            made = await self._post_json("buckets", bucket)
+            if made.get("id"):  # it was not there; its mapping and task are wanted too
+                names = {"database": self.dialect.name, "policy": policy}
+                await self._post_json("dbrps", tending.mapping(made["id"], org_id, **names))
+        for task in tending.tasks(self.dialect.name, self.dialect.org, org_id, self._keep):
+            await self._post_json("tasks", task)
+
+    async def _post_json(self, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The made thing; empty when it was not made. What matters shows at the next write."""
+        answer = await self._request("POST", f"{self.dialect.root}/api/v2/{what}", data=json.dumps(body).encode())
+        if answer.status in (200, 201):
+            with contextlib.suppress(ValueError, RecursionError):
+                made = json.loads(answer.text)
+                return made if isinstance(made, dict) else {}
+        log.warning(
+            "the database did not make what was asked for",
+            extra={"what": what, "status": answer.status, "error": message_of(answer.text)},
+        )
+        return {}
 
     async def _influxql(self, statement: str) -> _Answer:
         params = {"db": self.dialect.name, "q": statement, "epoch": "u"}

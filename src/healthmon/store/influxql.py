@@ -15,8 +15,8 @@ def statement(query: Query, most_points: int) -> str:
     if query.aggregate not in AGGREGATES:
         raise ValueError(f"aggregate {query.aggregate!r} (allowed: {', '.join(AGGREGATES)})")
     field = identifier(query.field)
-    step = micros_of(query.step_s) if query.step_s > 0 else 0
-    what = f"{query.aggregate}({field})" if step else field
+    step = micros_of(query.step_s) if query.step_s > 0 and not query.newest else 0
+    what = f"{query.aggregate}({field})" if step else f"last({field})" if query.newest else field
     where = [f"time >= {micros_of(max(0.0, query.start))}u"]
     if query.end > 0:
         where.append(f"time < {micros_of(query.end)}u")
