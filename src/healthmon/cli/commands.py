@@ -338,5 +338,4 @@ def incidents(
 #: Commands that live in modules of their own.
 _APART = (coverage, mute_commands, questions, reloading, ruletests, storing, whatif)
 for name, command in (pair for module in _APART for pair in module.COMMANDS):
-for name, command in (pair for module in _APART for pair in module.COMMANDS):
     app.command(name)(clear_errors(command))
