@@ -219,7 +219,7 @@ class AlertDesk:
     def _move_group(self, verdict: Verdict, rule: Rule, now: float) -> None:
         """A group is judged whenever a count moves: a longer streak means nothing."""
         known = self.alerts.get(verdict.key)
-        if known is not None and known.phase is Phase.FIRING and verdict.bad:
+        if known is not None and known.phase in (Phase.PENDING, Phase.FIRING) and verdict.bad:
             self._move(verdict.key, replace(known, value=verdict.value, detail=verdict.detail), now)
         elif known is not None or verdict.bad:
             self._move(verdict.key, advance(known, verdict, rule, now), now)

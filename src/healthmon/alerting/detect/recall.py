@@ -123,7 +123,12 @@ class Recall:
         """Take up what a run before has written; what no rule wants, or no target bears, is forgotten."""
         kinds = set(wanted)
         for name, body in memory.items():
-            key, part = _key(name)
+            try:
+                key, part = _key(name)
+            except ValueError:
+                self.counters["rule_memory_unreadable"] += 1
+                self._gone.add(name)
+                continue
             if (key[0], key[1]) in kinds and known(key[2]):
                 self._load(key, part, body, name)
             else:
