@@ -10,7 +10,7 @@ from pathlib import Path
 import healthmon
 from benchmarks.pairs import print_json
 
-NAMES = ("footprint", "ingest", "store", "costs", "delivery", "sweep", "snmp", "mixed", "detection")
+NAMES = ("footprint", "ingest", "store", "costs", "delivery", "sweep", "snmp", "mixed", "rules", "detection")
 
 
 def main() -> None:

@@ -74,11 +74,11 @@ class Facts:
                     facts.values[(name, labels)] = float(sample.value)
         return facts
 
-    def dimensions(self) -> list[Labels]:
-        """One entry per alert that a rule may have on this reading."""
-        found = {labels for _, labels in self.values if labels}
+    def dimensions(self, metrics: frozenset[str] | None = None) -> list[Labels]:
+        """One entry per alert that a rule (with these metrics) may have on this reading."""
+        found = {labels for name, labels in self.values if labels and (metrics is None or name in metrics)}
         if self.words:
-            found |= {labels for _, labels in self.words if labels}
+            found |= {labels for name, labels in self.words if labels and (metrics is None or name in metrics)}
         return sorted(found) if found else [()]
 
     def value(self, metric: str, labels: Labels) -> float | None:

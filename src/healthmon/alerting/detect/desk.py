@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from healthmon.alerting.detect.conditions import Facts, Labels, absent_after, cleared, verdict_of
+from healthmon.alerting.detect.conditions import Facts, Labels, absent_after, cleared, holds, verdict_of
 from healthmon.alerting.detect.groups import Groups
 from healthmon.alerting.detect.index import Bound, RuleIndex
 from healthmon.alerting.detect.recall import Recall
@@ -91,8 +91,11 @@ class AlertDesk:
         """Ask every rule about this series."""
         series = (reading.target, reading.check, reading.vantage)
         self.stale.discard(series)
-        for bound in self.index.bound(reading.target, reading.check):
-            self._judge(bound, reading, series, now)
+        rules = self.index.bound(reading.target, reading.check)
+        if rules:
+            facts = Facts.of(reading, self.index.metrics(reading.target, reading.check))
+            for bound in rules:
+                self._judge(bound, reading, facts, series, now)
         self.watch_series(reading)
 
     def learn_late(self, reading: Reading) -> None:
@@ -167,15 +170,21 @@ class AlertDesk:
         self.touched.clear()
         return changed
 
-    def _judge(self, bound: Bound, reading: Reading, series: Series, now: float) -> None:
+    def _judge(self, bound: Bound, reading: Reading, facts: Facts, series: Series, now: float) -> None:
         try:
-            facts = Facts.of(reading, bound.metrics)
+            dimensions = facts.dimensions(bound.metrics)
             if bound.feeds:
-                look(self.recall, bound.feeds, reading, facts)
+                look(self.recall, bound.feeds, reading, facts, dimensions)
             if bound.group is not None:
                 self.groups.note(bound, bound.group, reading, facts)
                 return
-            verdicts = [(verdict_of(bound.rule, reading, facts, labels), labels) for labels in facts.dimensions()]
+            quiet = bound.rule.flap is None and not self._by_series.get(series)
+            verdicts = [
+                (verdict_of(bound.rule, reading, facts, labels), labels)
+                for labels in dimensions
+                if not quiet
+                or holds(bound.rule.condition, facts, labels)  # most readings are good, and nothing is open
+            ]
         except Exception as error:  # boundary: one rule on one reading; counted, kept aside, the others go on
             self.errors[bound.rule.id] = self.errors.get(bound.rule.id, 0) + 1
             self.set_aside.append(SetAside(bound.rule.id, series, repr(error)))

@@ -101,7 +101,7 @@ class Groups:
             wait_s = group.where.for_s if isinstance(group.where, Absent) else bound.stale_s
             tally = self._tallies[key] = Tally(bound.rule, group, wait_s)
         unit = self._unit(group, reading)
-        for labels in facts.dimensions():
+        for labels in facts.dimensions(bound.metrics):
             said = False if isinstance(group.where, Absent) else holds(group.where, facts, labels)
             member = (reading.target, reading.check, reading.vantage, *(text for pair in labels for text in pair))
             if tally.put(member, unit, said, reading.started + reading.took) and key not in self._dirty:

@@ -57,6 +57,8 @@ class RuleIndex:
         self._finder = _Finder(rule for rule in self.rules.values() if not rule.on.agents)
         self._on_agents = [rule for rule in self.rules.values() if rule.on.agents]
         self._bound: dict[tuple[str, str], tuple[Bound, ...]] = {}
+        self._metrics: dict[tuple[str, str], frozenset[str]] = {}
+        self._same: dict[frozenset[str], frozenset[str]] = {}
         self._shared: dict[tuple[int, float], Bound] = {}
         self._checks = {(t.id, c.id): c for t in estate.targets.values() for c in t.checks}
 
@@ -65,6 +67,14 @@ class RuleIndex:
         known = self._bound.get((target, check))
         if known is None:
             known = self._bound[(target, check)] = self._bind(target, check)
+        return known
+
+    def metrics(self, target: str, check: str) -> frozenset[str]:
+        """The metrics that any rule about this check looks at."""
+        known = self._metrics.get((target, check))
+        if known is None:
+            every = frozenset[str]().union(*(bound.metrics for bound in self.bound(target, check)))
+            known = self._metrics[(target, check)] = self._same.setdefault(every, every)
         return known
 
     def rule_of(self, key: AlertKey) -> Rule | None:

@@ -30,11 +30,11 @@ from healthmon.model.sample import Reading
 _UNKNOWN: Answer = (None, None, "")
 
 
-def look(recall: Recall, feeds: tuple[Feed, ...], reading: Reading, facts: Facts) -> None:
+def look(recall: Recall, feeds: tuple[Feed, ...], reading: Reading, facts: Facts, dimensions: list[Labels]) -> None:
     """Remember this reading, and let the facts answer from memory."""
     sight = Sight(recall, reading, facts)
     facts.ask = sight.answer
-    for labels in facts.dimensions():
+    for labels in dimensions:
         for feed in feeds:
             sight.tell(feed, labels)
 
