@@ -4,7 +4,8 @@
 of it HTTPS, certificate verified), 5 % TCP, 5 % DNS. Runner, safety block (its stock rates), probes and readings of one
 process, which keeps to one core (as `taskset` does); real daemons (snmpd, nginx, unbound) answer on the others. A check
 is late by the time from its place in the schedule to the moment its look began. The first interval warms up; the next
-ones count. Where other work shares the core a stall may not be ours: how much CPU we had in the longest is printed.
+ones count; nothing is rechecked, as a recheck has no place in the schedule. A stall need not be ours where others share
+the core: how much CPU we had in the longest is printed.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def _jobs(folder: Path, stack: contextlib.ExitStack) -> list[Job]:
         if check == "walk" and number // len(kinds) % 2:
             params = walks
         ip = str(IPv4Address("127.3.0.1") + number)
-        jobs.append(Job(ip, check, kind, address.format(ip=ip), EVERY_S, TIMEOUT_S, params))
+        jobs.append(Job(ip, check, kind, address.format(ip=ip), EVERY_S, TIMEOUT_S, params, recheck=0))
     return jobs
 
 

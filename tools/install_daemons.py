@@ -11,7 +11,7 @@ from pathlib import Path
 PACKAGES = (
     "snmpd snmp mosquitto influxdb victoria-metrics prometheus prometheus-alertmanager prometheus-node-exporter "
     "nginx-light nftables iproute2 fping chromium fonts-dejavu-core orthanc dcmtk "
-    "tinyproxy prometheus-blackbox-exporter "
+    "tinyproxy prometheus-blackbox-exporter prometheus-snmp-exporter "
     "unbound chrony slapd freeradius openssh-server samba monitoring-plugins-basic systemd-journal-remote "
     "cups-daemon cups-client cups-ipp-utils avahi-daemon dbus"
 ).split()
