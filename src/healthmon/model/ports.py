@@ -110,6 +110,14 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
 
+class History(Protocol):
+    """A store that can give back what came, row by row, as the engine once met it. For backtests and reports."""
+
+    def replay(self, start: float, end: float) -> AsyncIterator[list[Row]]:
+        """Raw rows of [start, end) (Unix seconds) in time order, so many at a time. Raises StoreDown."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One MQTT message."""
