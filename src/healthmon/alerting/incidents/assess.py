@@ -62,6 +62,7 @@ class Weighing:
             lines=impact,
             impact_known=mapped,
             since=since,
+            answers=self._answers(lead),
             passing=not lead.nodes and lead.kind is IncidentKind.INCIDENT,
             from_areas=tuple(sorted(lead.areas or ())),
             spares_gone=gone,
@@ -225,6 +226,9 @@ class Weighing:
             return self._cause_in_common(lead)
         if lead.peers:
             return self._cause_of_peers(lead)
+        if self._answers(lead):
+            count = len({alert.key.target for alert, _ in lead.members})
+            return self.texts.say("cause_behind", target=self.texts.name(lead.root.target), count=count)
         own = [alert for alert, _ in lead.members if alert.key.target == lead.root.target]
         if not own or lead.root.reason == INFERRED:
             return self.texts.say("cause_default", target=self.texts.name(lead.root.target), reason=lead.root.reason)
@@ -251,6 +255,11 @@ class Weighing:
         return self.texts.say(
             "cause_peers", count=len(failing), total=len(peers), kind=target.kind, area=where, reason=lead.root.reason
         )
+
+    def _answers(self, lead: Group) -> bool:
+        """The root is blamed for what hangs on it while its own looks find it there."""
+        inferred = lead.root.reason == INFERRED and not lead.in_common
+        return inferred and self.assessor.evidence.ok_since(lead.root.target, lead.since, self.now)
 
     def _cause_in_common(self, lead: Group) -> str:
         """Things that went at once share what is said here; how many with the same are well belongs to it."""

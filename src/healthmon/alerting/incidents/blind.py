@@ -32,6 +32,7 @@ class Outlook:
     bad: Mapping[str, Reading]  # targets that it could not reach, none reached since
     reached_at: float
     first_bad_at: float
+    newly: frozenset[str]  # of the bad ones, those that did not fail already while others were reached
 
     @property
     def subject(self) -> str:
@@ -54,7 +55,13 @@ def outlook(evidence: Evidence, vantage: str, alerts: Mapping[AlertKey, Alert]) 
     starts = [reading.started for reading in bad.values()]
     starts += [a.bad_since for a in alerts.values() if a.key.vantage == vantage and a.bad_since > reached_at]
     first_bad_at = min(starts, default=float("inf"))
-    return Outlook(vantage, host, hops, _nearest(evidence, host), remote, bad, reached_at, first_bad_at)
+    before = {
+        alert.key.target
+        for alert in alerts.values()
+        if alert.phase is Phase.FIRING and alert.key.vantage == vantage and alert.bad_since < reached_at
+    }
+    newly = frozenset(bad.keys() - before)
+    return Outlook(vantage, host, hops, _nearest(evidence, host), remote, bad, reached_at, first_bad_at, newly)
 
 
 def _is_blind(view: Outlook, alerts: Mapping[AlertKey, Alert], *, since: float, now: float, settle_s: float) -> bool:
@@ -76,9 +83,9 @@ def may_be_blind(view: Outlook, evidence: Evidence) -> bool:
         return False
     if view.hops:
         return any(hop in view.bad for hop in view.hops)
-    if len(view.bad) < _FEWEST_WITHOUT_UPLINK:
+    if len(view.newly) < _FEWEST_WITHOUT_UPLINK:
         return False
-    return view.uplink is not None or _branches(evidence, view.bad) >= 2
+    return view.uplink is not None or _branches(evidence, view.newly) >= 2
 
 
 def gagged(view: Outlook) -> bool:
@@ -207,7 +214,7 @@ def _confirmed(view: Outlook, targets: Iterable[str], alerts: Mapping[AlertKey, 
     return unseeing and lasted_s >= _UNSEEING_S
 
 
-def _branches(evidence: Evidence, bad: Mapping[str, Reading]) -> int:
+def _branches(evidence: Evidence, bad: Iterable[str]) -> int:
     """How many of the failing things share nothing that could be the one cause."""
     graph = evidence.graph
     tops = [id_ for id_ in sorted(bad) if id_ in graph and not set(graph.requires(id_)) & set(bad)]

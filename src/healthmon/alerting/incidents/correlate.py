@@ -24,6 +24,7 @@ from healthmon.alerting.incidents.groups import (
     troubles_of,
     warning_groups,
 )
+from healthmon.alerting.incidents.suspects import reconsidered
 from healthmon.alerting.incidents.together import gathered
 from healthmon.impact.graph import Explanation
 from healthmon.model.alert import Alert, AlertKey, Effect, Phase
@@ -47,9 +48,10 @@ def correlate(
     recovering = {series_of(alert): float("inf") for alert in active if alert.phase is Phase.CLEARING}
     doubted = {(alert.key.rule, series_of(alert)) for alert in alerts.values() if _bad(alert)}
     run = _Run(evidence, now, hard, {**(cleared or {}), **recovering}, doubted)
-    hard_groups = [replace(group, faded=faded(group, evidence, now)) for group in run.groups()]
-    groups += hard_groups
     warnings = [alert for alert in rest if alert.effect not in (Effect.DOWN, Effect.DEGRADED)]
+    found = reconsidered(run.groups(), warnings, evidence, now)
+    hard_groups = [replace(group, faded=faded(group, evidence, now)) for group in found]
+    groups += hard_groups
     groups = come_true(groups, warnings)
     groups += warning_groups([alert for alert in warnings if not in_any(groups, alert)])
     troubles = troubles_of(hard_groups, run.findings)

@@ -79,6 +79,11 @@ class Evidence:
         self._proofs: dict[tuple[str, str | None], float | None] = {}
         self._proofs_of: tuple[float, int, frozenset[str]] | None = None
         self._by_target: dict[str, list[Series]] = {}
+        self.feeders = _feeders(estate)
+        self._fed: dict[str, tuple[str, ...]] = {}
+        for id_, above in self.feeders.items():
+            for one in above:
+                self._fed[one] = (*self._fed.get(one, ()), id_)
         self._by_vantage: dict[str, list[Series]] = {}
         self._provers: dict[str, list[Series]] = {}
         self._agents_on = self._index_hosts()
@@ -217,6 +222,10 @@ class Evidence:
             known = self._fate_tests[kinds] = FateTest(attributes_of(self.estate, self.graph, watched))
         return known
 
+    def fed_by(self, feeder: str) -> tuple[str, ...]:
+        """What a label says hangs on it."""
+        return self._fed.get(feeder, ())
+
     def same_check_ok(self, reading_of: Series, since: float, now: float) -> list[Series]:
         """The same check of the same target, seen ok by other vantage points since then."""
         target, check, vantage = reading_of
@@ -271,3 +280,13 @@ class Evidence:
             for id_ in sorted(needed):
                 found.setdefault(id_, []).append(agent.id)
         return found
+
+
+def _feeders(estate: Estate) -> dict[str, tuple[str, ...]]:
+    """Things that a target's labels name (a power feed, a host): not declared as needed, and yet what it hangs on."""
+    found: dict[str, tuple[str, ...]] = {}
+    for target in estate.targets.values():
+        named = tuple(v for v in dict.fromkeys(target.labels.values()) if v in estate.targets and v != target.id)
+        if named:
+            found[target.id] = named
+    return found

@@ -33,6 +33,7 @@ DEFAULT_TEXT: Mapping[str, str] = {
     "cause_inferred": "{root}: nothing that depends on it has been seen working, and nobody looks at it directly",
     "cause_default": "{target} is not well ({reason})",
     "cause_peers": "{count} of {total} devices ({kind}) in {area} gone at once ({reason})",
+    "cause_behind": "{count} that hang on {target} fail at once; {target} itself still answers",
     "cause_in_common": "{count} gone at once ({reason}); in common: {common}; {healthy} with the same are well",
     "cause_from": "{cause}, seen only from {areas}",
     "cause_passing": "{cause}; what depends on it is seen working",
@@ -73,6 +74,7 @@ class Story:
     impact_known: str
     since: float
     passing: bool = False
+    answers: bool = False  # the root is inferred from what hangs on it, though its own looks find it there
     from_areas: tuple[str, ...] = ()
     spares_gone: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
@@ -162,7 +164,7 @@ class Texts:
     def cause(self, story: Story) -> str:
         """What is thought to be wrong, without how sure that is."""
         cause = story.cause
-        if story.root.reason == "inferred" and not story.root.in_common:
+        if story.root.reason == "inferred" and not story.root.in_common and not story.answers:
             cause = self.say("cause_inferred", root=self.name(story.root.target))
         if story.passing:
             return self.say("cause_passing", cause=cause)

@@ -14,7 +14,7 @@ from healthmon.model.incident import Root
 #: So many devices of one kind gone from one area at once are one incident.
 _PEERS = 2
 #: So many things gone one after the other are asked what they share.
-_MASS = 5
+_MASS = 3
 #: Groups are joined only on this; naming what is shared, beside a known cause, needs less.
 _JOINING_RATE = 0.001
 
@@ -69,12 +69,23 @@ def _as_fate(groups: Sequence[Group], fates: tuple[Fate, ...], evidence: Evidenc
     root = replace(one.root, confidence=confidence, in_common=tuple(f"{f.attribute} {f.value}" for f in fates))
     for fate in fates:
         thing = evidence.estate.targets.get(fate.value)
-        if thing is None or evidence.passes(thing.id, one.since, now) or evidence.ok_since(thing.id, one.since, now):
-            continue
+        if thing is None or (fate.healthy_count and _seen(thing.id, one.since, evidence, now)):
+            continue  # what answers and feeds others well is not it; where all that it feeds is gone, it may be
         root = Root(thing.id, "", INFERRED, confidence, in_common=root.in_common)
         members = tuple((alert, thing.id) for alert, _ in one.members)
-        return replace(one, root=root, members=members, nodes=(*one.nodes, thing.id), in_common=fates, peers=False)
+        return replace(
+            one,
+            root=root,
+            members=members,
+            nodes=one.nodes if _seen(thing.id, one.since, evidence, now) else (*one.nodes, thing.id),
+            in_common=fates,
+            peers=False,
+        )
     return replace(one, root=root, in_common=fates, peers=False)
+
+
+def _seen(id_: str, since: float, evidence: Evidence, now: float) -> bool:
+    return evidence.passes(id_, since, now) or evidence.ok_since(id_, since, now)
 
 
 def _with_peers(groups: Iterable[Group], evidence: Evidence) -> Iterator[Group]:

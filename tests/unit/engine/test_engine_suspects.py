@@ -1,0 +1,125 @@
+"""Roots that the first look does not show: spares gone together, feeds, what all slow ones need, filters, warnings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from smallsite import FAILED_RULE, RULES, SLOW_RULE, Night, area, check, estate_of, hospital, target
+
+from healthmon.model.alert import Selector
+from healthmon.model.incident import Why
+from healthmon.model.sample import Reason
+from healthmon.model.topology import Agent, AtLeast, Estate, Service
+
+TIMEOUT = Reason.TIMEOUT
+PAIR = AtLeast(1, ("dist-a", "dist-b"))
+
+
+def named(night: Night) -> tuple[str, tuple[str, ...]]:
+    root = night.only().root
+    assert root is not None
+    return root.target, root.alternatives
+
+
+def test_a_pair_of_distribution_switches_gone_is_one_incident() -> None:
+    wards = [target(f"sw-{n}", "switch", PAIR, checks=(check("snmp"),)) for n in range(4)]
+    pair = [target(id_, "switch", checks=(check("snmp"),)) for id_ in ("dist-a", "dist-b")]
+    alone = target("lonely", "server", checks=(check("tcp"),))
+    night = Night(estate_of([target("mon", "server"), alone, *pair, *wards], agents=[Agent("poller", "mon")])).run(30)
+    night.down.update({"dist-a": TIMEOUT, "dist-b": TIMEOUT})
+    night.run(40)
+    assert named(night)[0] in ("dist-a", "dist-b")
+    assert {member.key.target for member in night.only().members} == {
+        "dist-a",
+        "dist-b",
+        *(f"sw-{n}" for n in range(4)),
+    }
+    assert [notice.why for notice in night.notices].count(Why.OPENED) == 1
+
+
+def fed(**of_feed: bool) -> Estate:
+    """Access points and phones on a switch that powers them; they are reached over it too, which nobody wrote down."""
+    devices = [target(f"{kind}-{n}", kind, area="ward-7", checks=(check("icmp"),), labels={"feed": "sw"})
+               for kind in ("access-point", "phone") for n in (1, 2)]  # fmt: skip
+    things = [target("mon", "server"), target("sw", "switch", checks=(check("snmp"),)), *devices]
+    return estate_of(things, [area("ward-7")], agents=[Agent("poller", "mon")])
+
+
+def test_a_switch_that_powers_nothing_any_more_is_blamed_though_it_answers() -> None:
+    night = Night(fed()).run(30)
+    night.down.update(dict.fromkeys(("access-point-1", "access-point-2", "phone-1", "phone-2"), TIMEOUT))
+    night.run(40)
+    assert named(night)[0] == "sw"
+    assert "4 that hang on sw fail at once; sw itself still answers" in night.only().plain_text
+
+
+def test_with_one_of_them_working_the_switch_is_not_blamed() -> None:
+    night = Night(fed()).run(30)
+    night.down.update(dict.fromkeys(("access-point-1", "phone-2"), TIMEOUT))
+    night.run(40)
+    assert "sw" not in {one.root.target for one in night.incidents() if one.root}
+
+
+def test_a_feed_that_failed_first_is_the_cause_of_what_it_fed() -> None:
+    ups = target("ups-1", "ups", checks=(check("tcp"),))
+    switch = target("sw", "switch", checks=(check("snmp"),), labels={"feed": "ups-1"})
+    night = Night(estate_of([target("mon", "server"), ups, switch], agents=[Agent("poller", "mon")])).run(30)
+    night.down["ups-1"] = Reason.REFUSED
+    night.run(30)
+    night.down["sw"] = TIMEOUT
+    night.run(40)
+    assert named(night)[0] == "ups-1"
+    assert {member.key.target for member in night.only().members} == {"ups-1", "sw"}
+
+
+def slow_site() -> Night:
+    """Three front ends; two of them stand on one database, whose port always answers."""
+    web, tcp = check("http"), check("tcp")
+    bases = [target(id_, "database", "net", checks=(tcp,)) for id_ in ("db", "db-2")]
+    things = [target("mon", "server"), target("net", "switch", checks=(check("snmp"),)), *bases]
+    webs = [target(id_, "endpoint", need, checks=(web,)) for id_, need in (("a", "db"), ("b", "db"), ("c", "db-2"))]
+    services = [Service(f"s-{one.id}", one.id, 1, ("ed",), True, (one.id,)) for one in webs]
+    return Night(estate_of([*things, *webs], [area("ed")], services, [Agent("poller", "mon")])).run(30)
+
+
+def test_what_all_the_slow_ones_need_and_no_quick_one_does_is_the_cause() -> None:
+    night = slow_site()
+    night.slow.update({"a": 6.0, "b": 6.0})
+    night.run(60)
+    assert named(night) == ("db", ())
+    assert {line.service for line in night.only().impact} == {"s-a", "s-b"}
+
+
+def test_one_slow_front_end_is_itself() -> None:
+    night = slow_site()
+    night.slow["a"] = 6.0
+    night.run(60)
+    assert named(night)[0] == "a"
+
+
+def test_some_places_kept_from_a_program_that_works_elsewhere_point_at_the_firewall() -> None:
+    estate = hospital(wards=4)
+    wall = target("fw", "firewall", "sw-core", checks=(check("snmp"),))
+    web = estate.targets["ehr-web"]
+    estate = replace(estate, targets={**estate.targets, "fw": wall, "ehr-web": replace(web, needs=("fw",))})
+    night = Night(estate).run(40)
+    for ward in ("ward-7", "ward-9"):
+        night.from_area[(ward, "ehr-web")] = TIMEOUT
+    night.run(60)
+    assert named(night) == ("fw", ("ehr-web",))
+    assert {line.area for line in night.only().impact} == {"ward-7", "ward-9"}
+
+
+def test_what_says_itself_that_it_is_not_well_is_the_cause_of_what_hangs_on_it() -> None:
+    """The array reports a failed part; the program on it turns slow."""
+    part = replace(
+        FAILED_RULE, id="part", on=Selector(kinds=("storage",)), effect=RULES[3].effect, certainty="threshold"
+    )
+    array = target("array", "storage", checks=(check("snmp"),))
+    web = target("web", "endpoint", "array", checks=(check("http"),))
+    estate = estate_of([target("mon", "server"), array, web], agents=[Agent("poller", "mon")])
+    night = Night(estate, rules=(part, replace(FAILED_RULE, on=Selector(probes=("http",))), SLOW_RULE)).run(30)
+    night.deaf.add("array")
+    night.slow["web"] = 6.0
+    night.run(60)
+    assert named(night)[0] == "array"
