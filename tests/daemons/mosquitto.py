@@ -28,6 +28,7 @@ class Mosquitto(Daemon):
         folder: Path,
         *,
         users: Mapping[str, str] | None = None,
+        passwords: Path | None = None,
         acl: str | None = None,
         tls: Tls | None = None,
         extra: str = "",
@@ -40,10 +41,12 @@ class Mosquitto(Daemon):
             "user root",
             "persistence true",
             f"persistence_location {folder}/",
-            f"allow_anonymous {'false' if users else 'true'}",
+            f"allow_anonymous {'false' if users or passwords else 'true'}",
         ]
         if users:
             lines.append(f"password_file {_password_file(folder, users)}")
+        if passwords:
+            lines.append(f"password_file {passwords}")
         if acl:
             (folder / "acl").write_text(acl)
             lines.append(f"acl_file {folder / 'acl'}")

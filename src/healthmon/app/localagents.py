@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from healthmon.app.agent import AgentRuntime, Source
+from healthmon.app.identities import enrolled
 from healthmon.app.traps import sources_of
 from healthmon.config import SiteConfig, plan_for, poller_plan
 from healthmon.ingest.pipeline import POLLER
@@ -87,9 +88,10 @@ class LocalAgents:
         return take
 
     def _planned(self, site: SiteConfig, name: str) -> Planned:
+        broker = enrolled(site, self._broker, name)
         if name == POLLER:
-            return poller_plan(site, broker=self._broker), sources_of(site)
-        plan = plan_for(site, name, broker=self._broker)
+            return poller_plan(site, broker=broker), sources_of(site)
+        plan = plan_for(site, name, broker=broker)
         spool, stop = str(site.data_dir / plan.spool_path), str(site.data_dir / "stop-probing")
         return replace(plan, spool_path=spool, stop_file=stop), ()
 

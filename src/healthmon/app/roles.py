@@ -8,9 +8,11 @@ import json
 import signal
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import asdict
 from functools import partial
 
 from healthmon.app.agent import AgentRuntime
+from healthmon.app.identities import users_of
 from healthmon.app.localagents import LocalAgents
 from healthmon.app.private import usable, write_private
 from healthmon.app.reload import Reloader
@@ -25,7 +27,8 @@ from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock
 from healthmon.runtime.memory import settle
 from healthmon.runtime.supervise import detach, spawn
-from healthmon.transport.embedded import EmbeddedBroker
+from healthmon.transport.access import nats_users
+from healthmon.transport.embedded import EmbeddedBroker, Opened
 
 #: Called with the board's URL when everything listens.
 Ready = Callable[[str], None]
@@ -42,9 +45,16 @@ async def broker_of(site: SiteConfig, *, clock: Clock) -> AsyncIterator[Broker]:
     if site.broker is not None:
         yield site.broker
         return
-    async with EmbeddedBroker(site.data_dir / "broker", clock=clock) as embedded:
+    opened = Opened(**asdict(site.listener)) if site.listener else None
+    users = partial(_users, site)
+    async with EmbeddedBroker(site.data_dir / "broker", clock=clock, opened=opened, users=users) as embedded:
         write_private(site.data_dir / BROKER_FILE, json.dumps(_broker_json(embedded.broker)))
         yield embedded.broker
+
+
+def _users(site: SiteConfig, password: str) -> str:
+    server, users = users_of(site, server_password=password)
+    return nats_users(site.estate.organisation.id, users, server=server)
 
 
 def known_broker(site: SiteConfig) -> Broker:

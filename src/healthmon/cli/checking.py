@@ -33,7 +33,9 @@ def report(site: Any, *, as_json: bool) -> str:
 
 
 def resolved(site: Any, agent: str) -> str:
-    """The resolved file of one agent; it holds the broker's credentials."""
+    """The resolved file of one agent; it holds its credentials on the broker."""
+    from healthmon.app.identities import own_broker
+
     if site.broker is None:
         from healthmon.app.roles import known_broker
 
@@ -41,7 +43,7 @@ def resolved(site: Any, agent: str) -> str:
     else:
         broker = site.broker
     if agent == "poller":
-        return plan_to_json(poller_plan(site, broker=broker))
+        return plan_to_json(poller_plan(site, broker=own_broker(site, broker, agent)))
     if agent not in site.estate.agents:
         raise ConfigError([f"--resolve {agent}: no such agent (allowed: {', '.join(sorted(site.estate.agents))})"])
-    return plan_to_json(plan_for(site, agent, broker=broker))
+    return plan_to_json(plan_for(site, agent, broker=own_broker(site, broker, agent)))

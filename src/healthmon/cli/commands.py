@@ -14,7 +14,17 @@ from typing import Annotated, Any
 import typer
 
 from healthmon import __version__
-from healthmon.cli import coverage, importing, mute_commands, questions, reloading, ruletests, storing, whatif
+from healthmon.cli import (
+    coverage,
+    enrolling,
+    importing,
+    mute_commands,
+    questions,
+    reloading,
+    ruletests,
+    storing,
+    whatif,
+)
 from healthmon.cli.frame import (
     ConfigOption,
     JsonOption,
@@ -336,6 +346,16 @@ def incidents(
 
 
 #: Commands that live in modules of their own.
-_APART = (coverage, importing, mute_commands, questions, reloading, ruletests, storing, whatif)
+_APART = (
+    coverage,
+    enrolling,
+    importing,
+    mute_commands,
+    questions,
+    reloading,
+    ruletests,
+    storing,
+    whatif,
+)
 for name, command in (pair for module in _APART for pair in module.COMMANDS):
     app.command(name)(clear_errors(command))

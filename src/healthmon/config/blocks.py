@@ -61,7 +61,7 @@ def secret_of(written: Written, form: Any, name: str, path: DataPath) -> str | N
 def broker_of(written: Written) -> Broker | None:
     """None means the embedded one."""
     form = written.broker
-    if form is None:
+    if form is None or not form.url:
         return None
     if not form.url.startswith(("mqtt://", "mqtts://")):
         written.validator.problem(("broker", "url"), "unknown scheme (allowed: mqtt://, mqtts://)")

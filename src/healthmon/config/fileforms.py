@@ -34,14 +34,28 @@ from healthmon.config.scalars import (
 )
 
 
+class TlsForm(Form):
+    """Certificate and key of a listener, PEM."""
+
+    cert_file: str
+    key_file: str
+
+
 class BrokerForm(Form):
     """An MQTT broker; `broker: embedded` is the one that healthmon brings."""
 
-    url: Url = Field(description="`mqtt://host:1883` or `mqtts://host:8883`")
+    url: Url | None = Field(default=None, description="`mqtt://host:1883` or `mqtts://host:8883`")
     username: str | None = None
     password: str | None = None
     password_file: str | None = None
-    ca_file: str | None = None
+    ca_file: str | None = Field(default=None, description="The authority of its certificate, PEM")
+    listen: str | None = Field(
+        default=None, description="Instead of `url`: the embedded broker for agents elsewhere, `0.0.0.0:8883`"
+    )
+    address: str | None = Field(
+        default=None, description="With `listen`: its name in the certificate, for agents; default: that of `listen`"
+    )
+    tls: TlsForm | None = Field(default=None, description="With `listen`, where it is needed")
 
 
 class InfluxForm(Form):
@@ -261,13 +275,6 @@ class ChangeForm(Form):
     )
     timezone: Timezone | None = Field(default=None, description="Of the repetition; default: the organisation's")
     except_on: Names = Field(default=[], description="Local starts that do not take place, 2027-01-31T22:00:00")
-
-
-class TlsForm(Form):
-    """Certificate and key of the web server, PEM."""
-
-    cert_file: str
-    key_file: str
 
 
 class ProbeModulesForm(Form):

@@ -136,6 +136,18 @@ class TrapsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Listener:
+    """Where the embedded broker takes agents from other machines, always over TLS; `address` is what they call it."""
+
+    host: str
+    port: int
+    address: str
+    cert_file: str
+    key_file: str
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SiteConfig:
     """Everything a configuration says. `warnings` are `file:line:col: message` lines that stop nothing."""
 
@@ -164,3 +176,4 @@ class SiteConfig:
     probe_modules: ProbeModules = ProbeModules()
     traps: TrapsConfig | None = None
     push_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)  # by source
+    listener: Listener | None = None  # None: the embedded broker is for this machine only

@@ -14,6 +14,7 @@ import socket
 import sys
 import sysconfig
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -26,7 +27,8 @@ from healthmon.model.ports import Clock
 from healthmon.runtime.backoff import Backoff
 from healthmon.runtime.filelock import take_lock
 from healthmon.runtime.supervise import spawn
-from healthmon.transport import mqtt
+from healthmon.transport import access, mqtt
+from healthmon.transport.access import quoted
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ HOST = "127.0.0.1"
 USERNAME = "healthmon"
 START_S = 20.0
 STOP_S = 5.0
+FOLLOW_S = 2.0
 _PR_SET_PDEATHSIG = 1
 
 #: Ends the broker when our end of its standard input closes; for systems without PR_SET_PDEATHSIG.
@@ -50,15 +53,36 @@ jetstream {{
   sync_interval: always
 }}
 mqtt {{
-  host: {host}
+  host: {mqtt_host}
   port: {port}
   ack_wait: 5s
   max_ack_pending: 1024
-}}
+{tls}}}
 authorization {{
-  users: [ {{ user: {user}, password: {password} }} ]
-}}
+{users}}}
 """
+_TLS = "  tls {{ cert_file: {cert_file}, key_file: {key_file} }}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Where agents of other machines come in, over TLS; `address` is what the certificate calls it."""
+
+    host: str
+    port: int
+    address: str
+    cert_file: str
+    key_file: str
+    ca_file: str | None = None
+
+
+#: Renders nats-server's `users: [...]` around the password of the server itself.
+Users = Callable[[str], str]
+
+
+def only_server(password: str) -> str:
+    """Nobody else comes in."""
+    return access.nats_users("", {USERNAME: password}, server=USERNAME)
 
 
 def find_server() -> str:
@@ -74,17 +98,29 @@ class EmbeddedBroker:
     """`async with EmbeddedBroker(dir, clock=clock) as broker:` and `broker.broker` says where it listens.
 
     port 0 takes a free one at the first start and keeps it for this directory. A crash restarts it on the same port.
+    opened: listen there instead of on loopback; users: who may come in, looked at again every few seconds.
     """
 
-    def __init__(self, data_dir: str | Path, *, port: int = 0, clock: Clock) -> None:
+    def __init__(
+        self,
+        data_dir: str | Path,
+        *,
+        port: int = 0,
+        clock: Clock,
+        opened: Opened | None = None,
+        users: Users = only_server,
+    ) -> None:
         self._dir = Path(data_dir)
-        self._port = port
+        self._opened = opened
+        self._users = users
+        self._rendered = ""
+        self._port = opened.port if opened else port
         self._clock = clock
         self._group = asyncio.TaskGroup()
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.subprocess.Process | None = None
         self._lock: IO[bytes] | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
         self.restarts = 0
         self.broker = Broker(url="")
 
@@ -105,14 +141,17 @@ class EmbeddedBroker:
             self._lock.close()
             raise
         await self._group.__aenter__()
-        self._watching = spawn(self._group, "embedded-broker", self._watch())
+        self._watching = [
+            spawn(self._group, "embedded-broker", self._watch()),
+            spawn(self._group, "embedded-broker users", self._follow_users()),
+        ]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._watching is not None
-        self._watching.cancel()  # first, so that it does not start again what we end
+        for task in self._watching:  # first, so that it does not start again what we end
+            task.cancel()
         try:
             await self._group.__aexit__(None, None, None)
         finally:
@@ -130,17 +169,12 @@ class EmbeddedBroker:
 
     async def _start(self) -> None:
         """Start the server and wait until MQTT lets us in."""
-        if not _is_free(self._port):
-            raise TransportDown(f"port {self._port} on {HOST} is taken by another program")
+        host = self._opened.host if self._opened else HOST
+        if not _is_free(self._port, host):
+            raise TransportDown(f"port {self._port} on {host} is taken by another program")
         password = _kept_password(self._dir / "password")
-        text = _CONFIG.format(
-            host=HOST,
-            store=_quoted(str(self._dir / "jetstream")),
-            port=self._port,
-            user=USERNAME,
-            password=_quoted(password),
-        )
-        _write_private(self._config_file, text)
+        self._rendered = self._render(password)
+        _write_private(self._config_file, self._rendered)
         with (self._dir / "nats-server.log").open("wb") as out:
             self._process = await asyncio.create_subprocess_exec(
                 find_server(),
@@ -154,11 +188,43 @@ class EmbeddedBroker:
             )
         _write_private(self._pid_file, f"{self._process.pid}\n")
         await self._start_watcher()
-        broker = Broker(url=f"mqtt://{HOST}:{self._port}", username=USERNAME, password=password)
+        broker = self._described(password)
         await self._ready(broker)
         _write_private(self._dir / "port", f"{self._port}\n")
         self.broker = broker
         log.info("embedded broker is up", extra={"port": self._port, "pid": self._process.pid})
+
+    def _described(self, password: str) -> Broker:
+        if self._opened is None:
+            return Broker(url=f"mqtt://{HOST}:{self._port}", username=USERNAME, password=password)
+        host = f"[{self._opened.address}]" if ":" in self._opened.address else self._opened.address
+        return Broker(f"mqtts://{host}:{self._port}", USERNAME, password, self._opened.ca_file)
+
+    def _render(self, password: str) -> str:
+        opened, tls = self._opened, ""
+        if opened is not None:
+            tls = _TLS.format(cert_file=quoted(opened.cert_file), key_file=quoted(opened.key_file))
+        return _CONFIG.format(
+            host=HOST,
+            mqtt_host=quoted(opened.host) if opened else HOST,
+            store=quoted(str(self._dir / "jetstream")),
+            port=self._port,
+            tls=tls,
+            users=self._users(password),
+        )
+
+    async def _follow_users(self) -> None:
+        """Let in who was enrolled meanwhile and out who was revoked; everybody else stays connected."""
+        while True:
+            await self._clock.sleep(FOLLOW_S)
+            process, rendered = self._process, self._render(_kept_password(self._dir / "password"))
+            if rendered == self._rendered or process is None or not hasattr(signal, "SIGHUP"):
+                continue
+            _write_private(self._config_file, rendered)
+            self._rendered = rendered
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGHUP)
+            log.info("embedded broker has other users", extra={"pid": process.pid})
 
     async def _start_watcher(self) -> None:
         if sys.platform == "linux" or self._process is None:
@@ -225,10 +291,11 @@ async def _answers(broker: Broker) -> bool:
         return False
 
 
-def _is_free(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.socket() as probe:
+def _is_free(port: int, host: str = HOST) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with contextlib.suppress(OSError), socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((HOST, port))
+        probe.bind((host, port))
         return True
     return False
 
@@ -265,11 +332,6 @@ def _write_private(file: Path, text: str) -> None:
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
         out.write(text)
     fresh.replace(file)
-
-
-def _quoted(text: str) -> str:
-    """A string in nats-server's configuration language."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _take_lock(file: Path) -> IO[bytes]:
