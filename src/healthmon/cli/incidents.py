@@ -59,6 +59,7 @@ def words(incident: dict[str, Any]) -> str:
     if incident["root"]:
         lines.append(f"root: {incident['root']['target']} ({incident['root']['reason']})")
     lines += [f"  {line['area']:16} {line['service']:16} {line['state']}" for line in incident["impact"]]
+    lines += [f"{n}. {step}" for n, step in enumerate(incident.get("first_steps", ()), start=1)]
     lines += case_words(incident)
     lines += ["", *(f"  {e['at']}  {e['text']}  ({e['by']})" for e in incident["timeline"])]
     return "\n".join(lines)

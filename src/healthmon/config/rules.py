@@ -10,6 +10,7 @@ from healthmon.config.packs import Packs
 from healthmon.config.problems import allowed, did_you_mean
 from healthmon.config.rulelint import lint_rule, references_known
 from healthmon.config.rulepacks import PolicyPackForm, RuleForm, RulePackForm, policy_of, rule_of
+from healthmon.config.runbooks import steps_of
 from healthmon.config.validation import Placed, Validator
 from healthmon.config.written import Written
 from healthmon.config.yamlnodes import DataPath
@@ -47,10 +48,14 @@ def rules_of(written: Written, packs: Packs) -> tuple[Rule, ...]:
     places = _places(written, known)
     where: DataPath = ("alerting", "overrides", "rules")
     kept = (
-        _at_home(rule_of(placed.form), overrides.get(rule_id), (*where, rule_id), places, written)
+        _at_home(_with_steps(rule_of(placed.form), packs), overrides.get(rule_id), (*where, rule_id), places, written)
         for rule_id, (placed, _) in known.items()
     )
     return tuple(rule for rule in kept if rule is not None)
+
+
+def _with_steps(rule: Rule, packs: Packs) -> Rule:
+    return replace(rule, first_steps=steps_of(packs, rule.runbook))
 
 
 OverridePlace = tuple[DataPath, Mapping[str, RuleOverrideForm]]

@@ -118,6 +118,7 @@ class Rule:
     stale_s: float = 0.0  # 0: three times the check's interval, at least 10 s
     certainty: str = "symptom"  # symptom, threshold, deterministic
     runbook: str = ""
+    first_steps: tuple[str, ...] = ()  # of the runbook, for the page
     mode: str | None = None  # live or shadow; None: as the site says
     flap: Flap | None = None  # while it flaps it is not cleared
     #: How it differs in one place (`area:ID`, `site:ID`, else EVERYWHERE_ELSE); None: it is switched off there.

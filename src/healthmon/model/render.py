@@ -114,6 +114,8 @@ def incident_json(incident: Incident, notices: Iterable[Notice] = ()) -> dict[st
         "resolved_at": rfc3339(incident.resolved_at),
         "merged_into": incident.merged_into,
         "team": incident.team,
+        "runbook": incident.runbook,
+        "first_steps": list(incident.first_steps),
         "changes_open": list(incident.changes_open),
         "silenced": [held_json(one) for one in incident.silenced],
         "notices": [notice_json(notice) for notice in notices],

@@ -153,6 +153,8 @@ SCHEMAS: dict[str, Json] = {
         resolved_at=nullable(TIME),
         merged_into=nullable(TEXT),
         team=nullable(TEXT),
+        runbook=TEXT,
+        first_steps=arr(TEXT),
         changes_open=arr(TEXT),
         silenced=arr(obj("id", "kind", "by", "until", id=TEXT, kind=TEXT, by=TEXT, reason=TEXT, until=TIME)),
         notices=arr(NOTICE),

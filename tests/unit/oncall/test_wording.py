@@ -26,6 +26,14 @@ def test_a_page_names_area_service_cause_and_local_time() -> None:
     ]
 
 
+def test_the_first_steps_of_the_runbook_stand_in_the_page_and_not_in_the_all_clear() -> None:
+    guided = incident(first_steps=("Call estates.", "Look at the neighbours.", "Shut down in order."))
+    page = wording.text(guided, Why.OPENED, ESTATE)
+    assert "1. Call estates.\n2. Look at the neighbours.\n3. Shut down in order.\n" in page
+    over = wording.text(mitigated(guided, MORNING + 600), Why.MITIGATED, ESTATE)
+    assert "Call estates" not in over
+
+
 def test_the_end_never_says_resolved_to_a_ward() -> None:
     text = wording.text(mitigated(incident(), MORNING + 600), Why.MITIGATED, ESTATE)
     assert "Reachable again since 10:10; keep using paper until the nurse in charge says stop." in text

@@ -12,7 +12,7 @@ from healthmon.alerting.incidents.harm import Assessor, Line, Losses, PathCache,
 from healthmon.alerting.incidents.supplier import at_fault
 from healthmon.alerting.incidents.text import Story, Texts
 from healthmon.impact.severity import Harm, Score, Situation, score
-from healthmon.model.alert import Alert, Effect, Rule
+from healthmon.model.alert import Alert, AlertKey, Effect, Rule
 from healthmon.model.incident import ImpactLine, Incident, IncidentKind, Root, ServiceState
 
 _KIND_RANK = (IncidentKind.BLIND, IncidentKind.INCIDENT, IncidentKind.EARLY_WARNING)
@@ -32,6 +32,8 @@ class Assessment:
     title: str
     plain_text: str
     team: str | None
+    runbook: str = ""
+    first_steps: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ class Weighing:
             from_areas=tuple(sorted(lead.areas or ())),
             spares_gone=gone,
         )
+        guide = self._guide(lead)
         return Assessment(
             kind=lead.kind,
             root=root,
@@ -76,6 +79,8 @@ class Weighing:
             title=self.texts.title(story),
             plain_text=self.texts.plain(story),
             team=self._team(lead),
+            runbook=guide.runbook if guide else "",
+            first_steps=guide.first_steps if guide else (),
         )
 
     def _lead(self, groups: Sequence[Group], before: Incident | None) -> Group:
@@ -232,7 +237,7 @@ class Weighing:
         own = [alert for alert, _ in lead.members if alert.key.target == lead.root.target]
         if not own or lead.root.reason == INFERRED:
             return self.texts.say("cause_default", target=self.texts.name(lead.root.target), reason=lead.root.reason)
-        first = min(own, key=lambda alert: (alert.effect is not Effect.DOWN, alert.bad_since, alert.key))
+        first = min(own, key=_speaks_first)
         rule = self.rules.get(first.key.rule)
         values = {
             "target": self.texts.name(first.key.target),
@@ -244,6 +249,12 @@ class Weighing:
             **dict(first.key.labels),
         }
         return self.texts.fill(rule.summary, values) if rule else self.texts.say("cause_default", **values)
+
+    def _guide(self, lead: Group) -> Rule | None:
+        """The rule whose runbook is handed out: that of the root, else of what failed first."""
+        members = [alert for alert, _ in lead.members]
+        own = [alert for alert in members if alert.key.target == lead.root.target] or members
+        return self.rules.get(min(own, key=_speaks_first).key.rule)
 
     def _cause_of_peers(self, lead: Group) -> str:
         """Several devices of a kind in one area, and nothing they share is known to fail."""
@@ -283,6 +294,10 @@ class Weighing:
         users = sorted({service for _, service in graph.lines_behind(root)} if root in graph else set())
         named = [estate.services[id_] for id_ in users if estate.services[id_].team]
         return min(named, key=lambda service: (service.tier, service.id)).team if named else None
+
+
+def _speaks_first(alert: Alert) -> tuple[bool, float, AlertKey]:
+    return (alert.effect is not Effect.DOWN, alert.bad_since, alert.key)
 
 
 def _figures(value: float | None) -> dict[str, str]:

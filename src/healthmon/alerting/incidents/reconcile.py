@@ -89,6 +89,8 @@ class Reconciler:
             opened_at=self.now,
             first_evidence_at=min(alert.bad_since for alert, _ in pairs),
             team=assessment.team,
+            runbook=assessment.runbook,
+            first_steps=assessment.first_steps,
             worst_severity=assessment.score.severity,
             timeline=(Entry(self.now, "opened", self.texts.say("entry_opened", title=assessment.title)),),
         )
@@ -161,6 +163,8 @@ class Reconciler:
             title=found.title,
             plain_text=found.plain_text,
             team=found.team or incident.team,
+            runbook=found.runbook or incident.runbook,
+            first_steps=found.first_steps or incident.first_steps,
         )
 
     def _with_severity(self, incident: Incident, found: Assessment) -> Incident:

@@ -62,6 +62,8 @@ def text(incident: Incident, why: Why, estate: Estate) -> str:
     lines += ["", *_impact(incident, estate)]
     if incident.root:
         lines.append(_cause(incident.root))
+    if why not in (Why.MITIGATED, Why.RESOLVED):
+        lines += [f"{number}. {step}" for number, step in enumerate(incident.first_steps, start=1)]
     lines.append(f"First sign {clock_text(incident.first_evidence_at, zone)}, severity {incident.severity}.")
     if incident.owner:
         lines.append(f"Owner: {incident.owner}.")
