@@ -90,7 +90,9 @@ async def test_a_stuck_engine_makes_the_page_say_so_and_its_return_heals_it(page
         await page.wait("document.getElementById('stale')?.hidden", timeout_s=30)
 
 
-@pytest.mark.parametrize("path", ["/", f"/incident/{SEVERE}", "/targets", "/ledger", "/login", "/ack/tok-1"])
+@pytest.mark.parametrize(
+    "path", ["/", f"/incident/{SEVERE}", "/targets", "/ledger", "/mutes?target=sw-*", "/login", "/ack/tok-1"]
+)
 async def test_it_fits_a_small_phone(page: Page, path: str) -> None:
     async with served(hospital_app(Hospital())) as url:
         await page.size(320, 640)
