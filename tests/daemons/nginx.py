@@ -70,7 +70,7 @@ def _config(
     for name, port in tls.items():
         issued = certificates[name]
         servers.append(
-            f"server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {issued.cert_file};"
+            f"server {{ listen 127.0.0.1:{port} ssl; listen [::1]:{port} ssl; ssl_certificate {issued.cert_file};"
             f" ssl_certificate_key {issued.key_file}; {tls_extra or _VERSIONS} {locations} }}"
         )
     user = "user root;" if os.geteuid() == 0 else ""

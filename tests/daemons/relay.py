@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator
 class Relay:
     """Passes bytes between a port of its own and `to_port` while it is up."""
 
-    def __init__(self, to_port: int) -> None:
+    def __init__(self, to_port: int, host: str = "127.0.0.1") -> None:
         self.to_port = to_port
+        self._host = host
         self.port = 0
         self.passed = 0  # connections
         self._silent = False
@@ -21,7 +22,7 @@ class Relay:
     async def up(self) -> None:
         """Listen; on the same port as before, if there was one."""
         self._silent = False
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, reuse_address=True)
+        self._server = await asyncio.start_server(self._serve, self._host, self.port, reuse_address=True)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
@@ -57,9 +58,9 @@ class Relay:
 
 
 @contextlib.asynccontextmanager
-async def relay_to(port: int) -> AsyncIterator[Relay]:
-    """A relay that is up, and down afterwards."""
-    relay = Relay(port)
+async def relay_to(port: int, host: str = "127.0.0.1") -> AsyncIterator[Relay]:
+    """A relay that is up on this address, and down afterwards."""
+    relay = Relay(port, host)
     await relay.up()
     try:
         yield relay

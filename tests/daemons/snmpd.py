@@ -20,8 +20,9 @@ PRIV_PASSWORD = "privpass2"
 COMMUNITY = "st-elsewhere"
 
 CONFIG = f"""
-agentaddress udp:127.0.0.1:{{port}}
+agentaddress udp:127.0.0.1:{{port}},udp6:[::1]:{{port}}
 rocommunity {COMMUNITY} 127.0.0.1
+rocommunity6 {COMMUNITY} ::1
 sysname sw-ward7
 engineID sw-ward7
 createUser open

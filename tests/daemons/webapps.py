@@ -23,13 +23,14 @@ _FORM = (
 
 
 @asynccontextmanager
-async def serving_app(app: Any) -> AsyncIterator[str]:
+async def serving_app(app: Any, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """The application on loopback; gives its URL."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, host, 0).start()
+        shown = f"[{host}]" if ":" in host else host
+        yield f"http://{shown}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 

@@ -94,6 +94,14 @@ async def test_login_search_open_logout(account: Mapping[str, str]) -> None:
     assert {method for method, path in records.requests if path != "/session"} == {"GET"}
 
 
+async def test_ipv6(account: Mapping[str, str]) -> None:
+    records, walker = Records(), Walker()
+    async with serving_app(records.app(), "::1") as url:
+        reading = await walker.walk("form-login", url, **account)
+    assert verdict(reading) == ("ok", None), reading
+    assert (records.logins, records.sessions) == (1, set())  # cookies and redirects know the address
+
+
 async def test_a_failing_step_is_named_and_the_session_is_given_back(account: Mapping[str, str]) -> None:
     records, walker = Records(break_at="/search"), Walker()
     async with serving_app(records.app()) as url:

@@ -27,13 +27,19 @@ UP = {"metric": "up", "family": "thing", "field": "up"}
 
 
 async def scrape(
-    port: int, *, times: int = 1, timeout_s: float = 5.0, safety: Safety | None = None, **params: Any
+    port: int,
+    *,
+    times: int = 1,
+    timeout_s: float = 5.0,
+    safety: Safety | None = None,
+    host: str = "127.0.0.1",
+    **params: Any,
 ) -> Reading:
     """Several looks at one target (rates need two); ingest must admit every sample."""
     clock = SystemClock()
     guard = Guard(safety or Safety(rates=Rates(1e4, 1e4, 1e4)), clock)
     runner = Runner(vantage="v", guard=guard, clock=clock, probes=load_probe, on_reading=lambda reading: None)
-    job = Job(f"t{port}", "c", "openmetrics", f"http://127.0.0.1:{port}", 30.0, timeout_s, params)
+    job = Job(f"t{port}", "c", "openmetrics", f"http://{host}:{port}", 30.0, timeout_s, params)
     for _ in range(times):
         reading = await runner.run_once(job)
     admitted = PatientDataGuard(with_scraped(families(), [params])).admit(reading)
@@ -53,9 +59,16 @@ def pack(name: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     port = free_port()
-    argv = [need("prometheus-node-exporter"), f"--web.listen-address=127.0.0.1:{port}"]
+    listen = [f"--web.listen-address={host}:{port}" for host in ("127.0.0.1", "[::1]")]
+    argv = [need("prometheus-node-exporter"), *listen]
     with running(Daemon(argv, ready=listens(port), log=tmp_path_factory.mktemp("exporter") / "log")):
         yield port
+
+
+async def test_ipv6(exporter: int) -> None:
+    reading = await scrape(exporter, host="[::1]", pack=pack("node-exporter"))
+    assert reading.outcome is Outcome.OK, reading
+    assert values(reading, "node_host")["memory_total_bytes"] > 0.0
 
 
 async def test_a_real_node_exporter(exporter: int) -> None:

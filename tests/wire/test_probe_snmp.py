@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -111,6 +112,24 @@ async def test_interfaces_are_what_net_snmp_says(library: str, port: int, versio
     assert field(reading, "snmp_system", "uptime_seconds")[""] >= 0.0
 
 
+class Sight6(Sight):
+    """Looks at IPv6 loopback."""
+
+    async def resolve(self, host: str, port: int) -> Sequence[Address]:
+        return [Address(socket.AF_INET6, "::1", port)]
+
+
+@pytest.mark.parametrize("version", ["2c", "3"])
+async def test_ipv6(library: str, port: int, version: str) -> None:
+    probe, one = SnmpProbe(), job(port, library, **(SEALED if version == "3" else {}))
+    try:
+        by_six, by_four = await probe.probe(one, Sight6()), await probe.probe(one, Sight())
+    finally:
+        await probe.close()
+    assert (by_six.outcome, by_six.reason) == (Outcome.OK, None), by_six.detail
+    assert field(by_six, "snmp_if", "oper_up") == field(by_four, "snmp_if", "oper_up") != {}
+
+
 async def test_traffic_makes_a_rate(port: int) -> None:
     probe, sight, one = SnmpProbe(), Sight(), job(port)
     await probe.probe(one, sight)
@@ -139,20 +158,24 @@ async def test_wrong_credentials(library: str, port: int, params: dict[str, Any]
 
 
 async def test_a_port_that_never_answers_ends_before_the_runner_would_end_it(library: str) -> None:
+    """It is the probe that gave up, with words of its own and a limit below the runner's."""
     with silent_port() as port:
         reading = await look(job(port, library, timeout_s=0.8))
     assert (reading.outcome, reading.reason) == (Outcome.FAILED, Reason.TIMEOUT)
-    assert 0.3 < reading.took < 0.8
+    assert re.fullmatch(r"no answer( within 0\.[1-7] s)?", reading.detail), reading.detail
 
 
 async def test_a_hanging_device_does_not_delay_another(library: str, port: int) -> None:
     probe, sight = SnmpProbe(), Sight()
     with silent_port() as dead:
-        hung = [probe.probe(job(dead, library, timeout_s=3.0), sight) for _ in range(20)]
-        *_, reading = await asyncio.gather(*hung, probe.probe(job(port, library, timeout_s=3.0), sight))
+        hung = [asyncio.create_task(probe.probe(job(dead, library, timeout_s=600.0), sight)) for _ in range(20)]
+        reading = await probe.probe(job(port, library, timeout_s=30.0), sight)
+        waiting = [task for task in hung if not task.done()]
+        for task in hung:
+            task.cancel()
+        await asyncio.gather(*hung, return_exceptions=True)
     await probe.close()
-    assert reading.outcome is Outcome.OK
-    assert reading.took < 1.5
+    assert (reading.outcome, len(waiting)) == (Outcome.OK, 20), reading
 
 
 def recording(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -246,11 +269,14 @@ async def test_a_switch_that_stalls_in_mid_walk_keeps_what_came(library: str) ->
     def stall(request: Request, answer: bytes) -> bytes | None:
         return None if request.oids[0].startswith("1.3.6.1.2.1.31.1.1.1.15") else answer
 
-    async with agent(table, twist=stall) as (_, port):
-        reading = await look(job(port, library, timeout_s=2.0, max_repetitions=10))
-    assert (reading.outcome, reading.reason) == (Outcome.FAILED, Reason.PARTIAL)
+    async with agent(table, twist=stall) as (made, port):
+        reading = await look(job(port, library, timeout_s=6.0, max_repetitions=10, retries=0))
+    assert (reading.outcome, reading.reason) == (Outcome.FAILED, Reason.PARTIAL), reading
     assert len(field(reading, "snmp_if", "oper_up")) == 30
-    assert reading.took < 2.0
+    asked = [request.oids[0] for request in made.requests]
+    silent = [oid for oid in asked if oid.startswith("1.3.6.1.2.1.31.1.1.1.15")]
+    assert len(silent) == 1  # the silent column costs one request, not one for each row
+    assert asked.index(silent[0]) < len(asked) - 1  # and the columns after it are still asked for
 
 
 async def test_a_replaced_device_with_another_engine_is_found_at_once(tmp_path: Path) -> None:

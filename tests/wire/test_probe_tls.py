@@ -85,6 +85,14 @@ async def test_every_certificate_tells_its_dates(bed: Bed, name: str, reason: Re
     assert set(found) <= declared
 
 
+async def test_ipv6(bed: Bed) -> None:
+    ca_file, port = str(bed.authority.ca_file), bed.server.tls["good"]
+    assert (await probe(f"[::1]:{port}", ca_file=ca_file)).reason is None
+    assert (await probe(f"[::1]:{port}", ca_file=ca_file, ip_version=6)).reason is None
+    assert (await probe(f"[::1]:{bed.server.tls['wrong_host']}", ca_file=ca_file)).reason is Reason.CERT_WRONG_HOST
+    assert (await probe(f"127.0.0.1:{port}", ca_file=ca_file, ip_version=6)).reason is Reason.DNS
+
+
 async def test_without_verification_a_bad_certificate_is_only_measured(bed: Bed) -> None:
     reading = await probe(f"127.0.0.1:{bed.server.tls['expired']}", verify=False)
     assert reading.reason is None

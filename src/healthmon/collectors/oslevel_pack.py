@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 _DAY = re.compile(r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
+_TABLE_KEYS = {"description", "source", "sources", "dated", "systems"}
 _KEYS = ("id", "version", "end", "extended", "note")
 
 
 def lint_pack(data: Mapping[str, Any]) -> list[str]:
     """What is wrong with a table, one line each; an empty list is a good one."""
-    problems = [f"{key}: unknown key" for key in sorted(data.keys() - {"description", "source", "dated", "systems"})]
+    problems = [f"{key}: unknown key" for key in sorted(data.keys() - _TABLE_KEYS)]
     if not _DAY.fullmatch(str(data.get("dated", ""))):
         problems.append("dated: say on which day the table was right, like 2026-01-31")
     rows = data.get("systems")

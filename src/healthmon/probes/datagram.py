@@ -4,18 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from healthmon.model.ports import Address
-from healthmon.model.sample import Reason
+from healthmon.model.errors import HealthmonError
+from healthmon.model.plan import Job
+from healthmon.model.ports import Address, Sight
+from healthmon.model.sample import Reading, Reason, Value
+from healthmon.probes.address import host_port
+from healthmon.probes.connect import of_version
+from healthmon.probes.look import Look, samples_of
+from healthmon.probes.phases import Phases
 from healthmon.probes.reasons import Finding
 
 T = TypeVar("T")
 
 #: So many datagrams that answer nothing are a flood; nobody reads on.
 MOST_STRAYS = 64
+
+
+class Exchange:
+    """`hold` runs a question and gives the reading; the question raises Finding for what is wrong."""
+
+    def __init__(self, job: Job, sight: Sight, family: str) -> None:
+        self.phases = Phases(sight)
+        self.fields: dict[str, Value] = {}
+        self.sight = sight
+        self._job = job
+        self._family = family
+
+    async def hold(
+        self,
+        port: int | None,
+        default_port: int,
+        ip_version: int,
+        put: Callable[[Sequence[Address], float], Awaitable[None]],
+    ) -> Reading:
+        """`put` gets the addresses and the seconds that are left; ok, or the first thing that was wrong."""
+        look = Look(self._job, self.sight)
+        try:
+            self.phases.enter("dns")
+            host, written = host_port(self._job.address, default_port)
+            addresses = of_version(await self.sight.resolve(host, port or written), ip_version)
+            self.phases.enter("answer")
+            await put(addresses, max(0.01, self._job.timeout_s - self.phases.total_s()))
+        except (OSError, HealthmonError) as error:
+            fault = self.phases.fault_of(error, self._job.timeout_s)
+            return look.bad(fault, samples_of(self._family, {**self.phases.fields(), **self.fields}))
+        return look.ok(samples_of(self._family, {**self.phases.fields(), **self.fields}))
 
 
 async def ask(

@@ -138,7 +138,7 @@ class Dialogue:
 
     async def _connect(self, addresses: Sequence[Address], left_s: float) -> None:
         self.phases.enter("connect")
-        self.sock, address = await dial(addresses, left_s)
+        self.sock, address = await dial(addresses[:1] if addresses[0].gentle else addresses, left_s)
         self.sight.trace(f"connected to {address.ip} port {address.port}")
         if self.place.tls:
             await self.start_tls()

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from healthmon.model.plan import Job
-from healthmon.model.ports import Address, Sight
-from healthmon.model.sample import Family, Reading, Reason, Sample, Value
+from healthmon.model.ports import Sight
+from healthmon.model.sample import Family, Reading, Reason
 from healthmon.probes.address import host_port
-from healthmon.probes.certificate import TLS_FAMILY, samples_of_peer
-from healthmon.probes.connect import (
-    TLS_VERSIONS,
-    Streams,
-    Trust,
-    dial,
-    hang_up,
-    of_version,
-    open_streams,
-    tls_object,
-)
+from healthmon.probes.certificate import TLS_FAMILY
+from healthmon.probes.connect import Trust
+from healthmon.probes.dialogue import Dialogue, Place
 from healthmon.probes.dicom_association import NOT_AUTHORISED, SUCCESS, Association
 from healthmon.probes.dicom_wire import FIND_MODELS, VERIFICATION, Context, data_set
-from healthmon.probes.held import Held
-from healthmon.probes.look import Settings, samples_of
-from healthmon.probes.phases import Phases
+from healthmon.probes.look import Settings
+from healthmon.probes.param_checks import check_network
 from healthmon.probes.reasons import Finding
-from healthmon.probes.spacing import check_spacing
+from healthmon.probes.spacing import Spacing, check_spacing
 
 FAMILIES = (
     Family(
@@ -108,12 +98,7 @@ class Params:
                 raise ValueError(f"{name}: is not an AE title (allowed: 1 to 16 printable characters, no backslash)")
         if not self.echo and self.find is None:
             raise ValueError("echo: false leaves nothing to ask (allowed: with find)")
-        if self.port is not None and not 0 < self.port < 65536:
-            raise ValueError(f"port: {self.port} (allowed: 1 to 65535)")
-        if self.min_version not in TLS_VERSIONS:
-            raise ValueError(f"min_version: {self.min_version} (allowed: {', '.join(TLS_VERSIONS)})")
-        if self.ip_version not in (0, 4, 6):
-            raise ValueError(f"ip_version: {self.ip_version} (allowed: 0 for both, 4, 6)")
+        check_network(self.port, self.ip_version, self.min_version)
         check_spacing(self.min_every_s, _LEAST_S)
 
     def trust(self) -> Trust:
@@ -131,86 +116,54 @@ class DicomProbe:
 
     def __init__(self) -> None:
         self._settings = Settings(Params)
-        self._held = Held()
+        self._spacing = Spacing()
 
     async def probe(self, job: Job, sight: Sight) -> Reading:
         """ok, or failed with refused, auth_failed (AE title), bad_status, bad_body (no sentinel), closed ..."""
         params = self._settings.of(job)
-        call = Call(job, params, sight)
-        return await self._held.reading(job, sight, params, call, call.make)
+        self._spacing.enter(job, sight, params.min_every_s)
+        host, port = host_port(job.address, params.port or DEFAULT_PORT)
+        place = Place(host, params.port or port, params.ip_version, params.trust(), params.tls, params.server_name)
 
-
-class Call:
-    """The state of one run."""
-
-    def __init__(self, job: Job, params: Params, sight: Sight) -> None:
-        self.phases = Phases(sight)
-        self._job = job
-        self._params = params
-        self._sight = sight
-        self._fields: dict[str, Value] = {}
-        self._certificate: list[Sample] = []
-
-    async def make(self) -> None:
-        """Connect, associate, ask, release. Raises OSError, Finding, Forbidden."""
-        params = self._params
-        self.phases.enter("dns")
-        host, port = host_port(self._job.address, params.port or DEFAULT_PORT)
-        addresses = of_version(await self._sight.resolve(host, params.port or port), params.ip_version)
-        left_s = max(0.01, self._job.timeout_s - self.phases.total_s())
-        async with asyncio.timeout(left_s):
-            streams = await self._open(addresses, params.server_name or host, left_s)
-            association = Association(streams)
+        async def talk(call: Dialogue) -> None:
+            association = Association(await call.streams())
             try:
-                await self._ask(association)
+                await _ask(call, association, params)
             finally:
                 association.abort()
-                hang_up(streams[1])
-        self.phases.enter("")
 
-    def samples(self) -> list[Sample]:
-        """Everything known so far."""
-        return samples_of("dicom", {**self.phases.fields(), **self._fields}) + self._certificate
+        return await Dialogue(job, sight, "dicom", place).hold(talk)
 
-    async def _open(self, addresses: list[Address], name: str, left_s: float) -> Streams:
-        self.phases.enter("connect")
-        sock, address = await dial(addresses[:1] if addresses[0].gentle else addresses, left_s)
-        self._sight.trace(f"connected to {address.ip} port {address.port}")
-        if not self._params.tls:
-            return await open_streams(sock)
-        self.phases.enter("tls")
-        reader, writer = await open_streams(sock, self._params.trust(), name)
-        peer = tls_object(writer)
-        self._certificate = samples_of_peer(peer, self._sight.clock.now()) if peer else []
-        return reader, writer
 
-    async def _ask(self, association: Association) -> None:
-        params = self._params
-        self.phases.enter("associate")
-        await association.open(called=params.called_ae, calling=params.calling_ae, contexts=params.contexts())
-        if params.echo:
-            self.phases.enter("echo")
-            self._good(await association.echo(_ECHO), "C-ECHO")
-        if params.find is not None:
-            self.phases.enter("find")
-            await self._find(association, params.find)
-        self.phases.enter("release")
-        await association.release()
+async def _ask(call: Dialogue, association: Association, params: Params) -> None:
+    """Associate, ask, release."""
+    call.phases.enter("associate")
+    await association.open(called=params.called_ae, calling=params.calling_ae, contexts=params.contexts())
+    if params.echo:
+        call.phases.enter("echo")
+        _judge(call, await association.echo(_ECHO), "C-ECHO")
+    if params.find is not None:
+        call.phases.enter("find")
+        await _find(call, association, params.find)
+    call.phases.enter("release")
+    await association.release()
 
-    async def _find(self, association: Association, sentinel: DicomFind) -> None:
-        context = Context(3, FIND_MODELS[sentinel.model])
-        status, matches = await association.find(
-            context, identifier=sentinel.identifier(), tag=sentinel.tag, value=sentinel.value
-        )
-        self._fields["matches"] = float(matches)
-        self._good(status, "C-FIND")
-        if matches == 0:
-            raise Finding(Reason.BAD_BODY, "the sentinel was not found")
 
-    def _good(self, status: int, service: str) -> None:
-        self._fields["status_code"] = float(status)
-        self._sight.trace(f"{service} status 0x{status:04X}")
-        if status == NOT_AUTHORISED:
-            raise Finding(Reason.AUTH_FAILED, f"{service}: not authorised")
-        if status != SUCCESS:
-            raise Finding(Reason.BAD_STATUS, f"{service} status 0x{status:04X}")
+async def _find(call: Dialogue, association: Association, sentinel: DicomFind) -> None:
+    context = Context(3, FIND_MODELS[sentinel.model])
+    status, matches = await association.find(
+        context, identifier=sentinel.identifier(), tag=sentinel.tag, value=sentinel.value
+    )
+    call.fields["matches"] = float(matches)
+    _judge(call, status, "C-FIND")
+    if matches == 0:
+        raise Finding(Reason.BAD_BODY, "the sentinel was not found")
+
+
+def _judge(call: Dialogue, status: int, service: str) -> None:
+    call.fields["status_code"] = float(status)
+    call.sight.trace(f"{service} status 0x{status:04X}")
+    if status == NOT_AUTHORISED:
+        raise Finding(Reason.AUTH_FAILED, f"{service}: not authorised")
+    if status != SUCCESS:
+        raise Finding(Reason.BAD_STATUS, f"{service} status 0x{status:04X}")

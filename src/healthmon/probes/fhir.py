@@ -6,17 +6,18 @@ import asyncio
 import base64
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from healthmon import __version__
+from healthmon.model.errors import HealthmonError
 from healthmon.model.plan import Job
 from healthmon.model.ports import Sight
 from healthmon.model.sample import Family, Reading, Reason, Sample, Value
 from healthmon.probes.address import Url, parse_url
-from healthmon.probes.certificate import TLS_FAMILY, samples_of_peer
+from healthmon.probes.certificate import TLS_FAMILY, peek, samples_of_peer
 from healthmon.probes.connect import (
     TLS_VERSIONS,
     Streams,
@@ -28,12 +29,11 @@ from healthmon.probes.connect import (
     tls_object,
 )
 from healthmon.probes.fhir_answers import STATUSES, VERSIONS, Capability, Found, Resource, decode, first_issue
-from healthmon.probes.held import Held
 from healthmon.probes.http_wire import Head, Wire, request_bytes
-from healthmon.probes.look import Settings, samples_of
+from healthmon.probes.look import Look, Settings, samples_of
 from healthmon.probes.phases import Phases
-from healthmon.probes.reasons import Finding
-from healthmon.probes.spacing import check_spacing
+from healthmon.probes.reasons import CERTIFICATE_REASONS, Finding
+from healthmon.probes.spacing import Spacing, check_spacing
 
 FAMILIES = (
     Family(
@@ -153,16 +153,28 @@ class FhirProbe:
 
     def __init__(self) -> None:
         self._settings = Settings(Params)
-        self._held = Held()
+        self._spacing = Spacing()
 
     async def probe(self, job: Job, sight: Sight) -> Reading:
         """ok, or failed with auth_failed, bad_status, bad_body (not the sentinel), too_large, cert_expired ..."""
         params = self._settings.of(job)
-        visit = Visit(job, params, sight)
+        self._spacing.enter(job, sight, params.min_every_s)
+        look, visit = Look(job, sight), Visit(job, params, sight)
         try:
-            return await self._held.reading(job, sight, params, visit, visit.make)
+            await visit.make()
+        except (OSError, HealthmonError) as error:
+            fault = visit.phases.fault_of(error, job.timeout_s)
+        else:
+            return look.ok(visit.samples())
         finally:
             visit.close()
+        reading = look.bad(fault, visit.samples())
+        if fault.reason not in CERTIFICATE_REASONS:
+            return reading
+        base, left_s = parse_url(job.address, path=params.path), max(0.01, job.timeout_s - look.took_s())
+        name = params.server_name or base.host
+        found = await peek(sight, base.host, base.port, params.trust(), name, left_s)
+        return replace(reading, samples=(*reading.samples, *found))
 
 
 class Visit:

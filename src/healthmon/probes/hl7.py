@@ -10,27 +10,18 @@ from datetime import UTC, date, datetime
 from typing import Any, ClassVar
 
 from healthmon.model.plan import Job
-from healthmon.model.ports import Address, Sight
-from healthmon.model.sample import Family, Reading, Reason, Sample, Value
+from healthmon.model.ports import Sight
+from healthmon.model.sample import Family, Reading, Reason
 from healthmon.probes.address import host_port
-from healthmon.probes.certificate import TLS_FAMILY, samples_of_peer
-from healthmon.probes.connect import (
-    TLS_VERSIONS,
-    Streams,
-    Trust,
-    dial,
-    hang_up,
-    of_version,
-    open_streams,
-    tls_object,
-)
-from healthmon.probes.held import Held
-from healthmon.probes.hl7_wire import GOOD_CODES, Ack, parse_ack, read_block, sentinel
-from healthmon.probes.look import Settings, samples_of
-from healthmon.probes.phases import Phases
+from healthmon.probes.certificate import TLS_FAMILY
+from healthmon.probes.connect import Trust
+from healthmon.probes.dialogue import Dialogue, Place
+from healthmon.probes.hl7_wire import GOOD_CODES, parse_ack, read_block, sentinel
+from healthmon.probes.look import Settings
+from healthmon.probes.param_checks import check_network
 from healthmon.probes.reasons import Finding
 from healthmon.probes.silence import INTERFACE_FAMILY
-from healthmon.probes.spacing import check_spacing
+from healthmon.probes.spacing import Spacing, check_spacing
 
 FAMILIES = (
     Family(
@@ -114,12 +105,7 @@ class Params:
                 raise ValueError(f"{name}: is not a plain name (allowed: letters, digits, space . _ -, up to 64)")
 
     def _check_connection(self) -> None:
-        if self.port is not None and not 0 < self.port < 65536:
-            raise ValueError(f"port: {self.port} (allowed: 1 to 65535)")
-        if self.min_version not in TLS_VERSIONS:
-            raise ValueError(f"min_version: {self.min_version} (allowed: {', '.join(TLS_VERSIONS)})")
-        if self.ip_version not in (0, 4, 6):
-            raise ValueError(f"ip_version: {self.ip_version} (allowed: 0 for both, 4, 6)")
+        check_network(self.port, self.ip_version, self.min_version)
         if not 0.0 <= self.settle_s <= 5.0:
             raise ValueError(f"settle: {self.settle_s:g} s (allowed: 0s to 5s)")
 
@@ -133,97 +119,61 @@ class Hl7Probe:
 
     def __init__(self) -> None:
         self._settings = Settings(Params)
-        self._held = Held()
+        self._spacing = Spacing()
 
     async def probe(self, job: Job, sight: Sight) -> Reading:
         """ok, or failed with refused, closed, timeout, bad_status (AE, AR), bad_body, bad_response ..."""
         params = self._settings.of(job)
-        talk = Talk(job, params, sight)
-        return await self._held.reading(job, sight, params, talk, talk.make)
+        self._spacing.enter(job, sight, params.min_every_s)
+        _approved(params, sight.clock.now())
+        host, port = host_port(job.address, params.port)
+        place = Place(host, params.port or port, params.ip_version, params.trust(), params.tls, params.server_name)
+
+        async def talk(call: Dialogue) -> None:
+            reader, writer = await call.streams()
+            if params.mode == "message":
+                await _exchange(call, params, reader, writer)
+            elif params.settle_s > 0.0:
+                await _settle(call, params.settle_s, reader)
+
+        return await Dialogue(job, sight, "hl7", place).hold(talk)
 
 
-class Talk:
-    """The state of one run."""
+async def _settle(call: Dialogue, settle_s: float, reader: asyncio.StreamReader) -> None:
+    """A balancer without a backend accepts and closes at once: wait a moment, expecting nothing."""
+    call.phases.enter("settle")
+    try:
+        async with asyncio.timeout(settle_s):
+            got = await reader.read(1)
+    except TimeoutError:
+        return
+    if got:
+        raise Finding(Reason.BAD_RESPONSE, "an MLLP listener does not speak first")
+    raise Finding(Reason.CLOSED, "closed at once, without a message")
 
-    def __init__(self, job: Job, params: Params, sight: Sight) -> None:
-        self.phases = Phases(sight)
-        self._job = job
-        self._params = params
-        self._sight = sight
-        self._fields: dict[str, Value] = {}
-        self._certificate: list[Sample] = []
 
-    async def make(self) -> None:
-        """Connect, and by mode settle or send. Raises OSError, Finding, Forbidden."""
-        params = self._params
-        _approved(params, self._sight.clock.now())
-        self.phases.enter("dns")
-        host, port = host_port(self._job.address, params.port)
-        addresses = of_version(await self._sight.resolve(host, params.port or port), params.ip_version)
-        left_s = max(0.01, self._job.timeout_s - self.phases.total_s())
-        async with asyncio.timeout(left_s):
-            reader, writer = await self._open(addresses, params.server_name or host, left_s)
-            try:
-                await (self._exchange(reader, writer) if params.mode == "message" else self._settle(reader))
-            finally:
-                hang_up(writer)
-        self.phases.enter("")
-
-    def samples(self) -> list[Sample]:
-        """Everything known so far."""
-        return samples_of("hl7", {**self.phases.fields(), **self._fields}) + self._certificate
-
-    async def _open(self, addresses: list[Address], name: str, left_s: float) -> Streams:
-        self.phases.enter("connect")
-        sock, address = await dial(addresses[:1] if addresses[0].gentle else addresses, left_s)
-        self._sight.trace(f"connected to {address.ip} port {address.port}")
-        if not self._params.tls:
-            return await open_streams(sock)
-        self.phases.enter("tls")
-        reader, writer = await open_streams(sock, self._params.trust(), name)
-        peer = tls_object(writer)
-        self._certificate = samples_of_peer(peer, self._sight.clock.now()) if peer else []
-        return reader, writer
-
-    async def _settle(self, reader: asyncio.StreamReader) -> None:
-        """A balancer without a backend accepts and closes at once: wait a moment, expecting nothing."""
-        if self._params.settle_s == 0.0:
-            return
-        self.phases.enter("settle")
-        try:
-            async with asyncio.timeout(self._params.settle_s):
-                got = await reader.read(1)
-        except TimeoutError:
-            return
-        if got:
-            raise Finding(Reason.BAD_RESPONSE, "an MLLP listener does not speak first")
-        raise Finding(Reason.CLOSED, "closed at once, without a message")
-
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        params, control_id = self._params, f"HM{secrets.token_hex(8).upper()}"
-        message = sentinel(
-            message_type=params.message_type,
-            control_id=control_id,
-            at=self._sight.clock.now(),
-            version=params.version,
-            sender=(params.sending_application, params.sending_facility),
-            receiver=(params.receiving_application, params.receiving_facility),
-            processing_id=params.processing_id,
-        )
-        self.phases.enter("ack")
-        self._sight.trace(f"sentinel {params.message_type}, {len(message)} bytes")
-        writer.write(message)
-        ack = parse_ack(await read_block(reader))
-        self.phases.enter("")
-        self._sight.trace(f"acknowledged {ack.code}")
-        self._judge(ack, control_id)
-
-    def _judge(self, ack: Ack, control_id: str) -> None:
-        self._fields["ack_code"] = ack.code
-        if ack.control_id != control_id:
-            raise Finding(Reason.BAD_BODY, "the acknowledgement is for another message")
-        if ack.code not in GOOD_CODES:
-            raise Finding(Reason.BAD_STATUS, ack.code)
+async def _exchange(call: Dialogue, params: Params, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    control_id = f"HM{secrets.token_hex(8).upper()}"
+    message = sentinel(
+        message_type=params.message_type,
+        control_id=control_id,
+        at=call.sight.clock.now(),
+        version=params.version,
+        sender=(params.sending_application, params.sending_facility),
+        receiver=(params.receiving_application, params.receiving_facility),
+        processing_id=params.processing_id,
+    )
+    call.phases.enter("ack")
+    call.sight.trace(f"sentinel {params.message_type}, {len(message)} bytes")
+    writer.write(message)
+    ack = parse_ack(await read_block(reader))
+    call.phases.enter("")
+    call.sight.trace(f"acknowledged {ack.code}")
+    call.fields["ack_code"] = ack.code
+    if ack.control_id != control_id:
+        raise Finding(Reason.BAD_BODY, "the acknowledgement is for another message")
+    if ack.code not in GOOD_CODES:
+        raise Finding(Reason.BAD_STATUS, ack.code)
 
 
 def _approved(params: Params, now: float) -> None:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from healthmon.model.errors import HealthmonError
 from healthmon.model.plan import Job
-from healthmon.model.ports import Clock, Sight
+from healthmon.model.ports import Address, Clock, Sight
 from healthmon.model.sample import Family, Reading, Reason, Value
-from healthmon.probes.address import host_port
-from healthmon.probes.connect import of_version
-from healthmon.probes.datagram import ask
-from healthmon.probes.look import Look, Settings, samples_of
+from healthmon.probes.datagram import Exchange, ask
+from healthmon.probes.look import Settings
 from healthmon.probes.param_checks import check_network, check_range
-from healthmon.probes.phases import Phases
 from healthmon.probes.reasons import Finding
 
 FAMILIES = (
@@ -83,25 +80,17 @@ class NtpProbe:
     async def probe(self, job: Job, sight: Sight) -> Reading:
         """ok, or failed with bad_status (not synchronised, stratum, kiss), bad_body (a limit), timeout, refused ..."""
         params = self._settings.of(job)
-        phases = Phases(sight)
-        look = Look(job, sight)
-        fields: dict[str, Value] = {}
-        try:
-            phases.enter("dns")
-            host, port = host_port(job.address, 123)
-            addresses = of_version(await sight.resolve(host, params.port or port), params.ip_version)
-            phases.enter("answer")
+        exchange = Exchange(job, sight, "ntp")
+
+        async def put(addresses: Sequence[Address], left_s: float) -> None:
             asked = Asked(sight.clock)
-            left_s = max(0.01, job.timeout_s - phases.total_s())
             answer, times = await ask(addresses, asked.request, asked.accept, limit_s=left_s, tries=params.tries)
-            phases.enter("")
-            fields |= measured(answer, times)
+            exchange.phases.enter("")
+            exchange.fields |= measured(answer, times)
             sight.trace(f"stratum {answer.stratum}, leap {answer.leap}")
-            judge(answer, fields, params)
-        except (OSError, HealthmonError) as error:
-            fault = phases.fault_of(error, job.timeout_s)
-            return look.bad(fault, samples_of("ntp", {**phases.fields(), **fields}))
-        return look.ok(samples_of("ntp", {**phases.fields(), **fields}))
+            judge(answer, exchange.fields, params)
+
+        return await exchange.hold(params.port, 123, params.ip_version, put)
 
 
 Times = tuple[float, float]

@@ -7,18 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from healthmon.model.errors import HealthmonError
 from healthmon.model.plan import Job
 from healthmon.model.ports import Address, Sight
-from healthmon.model.sample import Family, Reading, Reason, Value
+from healthmon.model.sample import Family, Reading, Reason
 from healthmon.probes import radius_wire as wire
-from healthmon.probes.address import host_port
-from healthmon.probes.connect import of_version
 from healthmon.probes.credentials import AUTH_RETRY_S, Refusals
-from healthmon.probes.datagram import ask
-from healthmon.probes.look import Look, Settings, samples_of
+from healthmon.probes.datagram import Exchange, ask
+from healthmon.probes.look import Settings
 from healthmon.probes.param_checks import check_choice, check_network, check_range
-from healthmon.probes.phases import Phases
 from healthmon.probes.reasons import Finding
 
 FAMILIES = (Family("radius", frozenset({"dns_seconds", "answer_seconds", "duration_seconds", "code", "signed"})),)
@@ -66,27 +62,18 @@ class RadiusProbe:
     async def probe(self, job: Job, sight: Sight) -> Reading:
         """ok, or failed with auth_failed (rejected, or another secret), bad_status (challenge), timeout, refused ..."""
         params = self._settings.of(job)
-        phases = Phases(sight)
-        look = Look(job, sight)
-        fields: dict[str, Value] = {}
-        try:
-            phases.enter("dns")
-            host, port = host_port(job.address, 1812)
-            addresses = of_version(await sight.resolve(host, params.port or port), params.ip_version)
-            phases.enter("answer")
+        exchange = Exchange(job, sight, "radius")
+
+        async def put(addresses: Sequence[Address], left_s: float) -> None:
             if params.user and params.expect == "accept":
                 self._refusals.check(job, params.user, params.password, rest_s=params.auth_retry_s, clock=sight.clock)
-            asked = Asked(params)
-            left_s = max(0.01, job.timeout_s - phases.total_s())
-            answer = await asked.put(addresses, left_s)
-            phases.enter("")
-            fields |= {"code": float(answer.code), "signed": answer.signed}
+            answer = await Asked(params).put(addresses, left_s)
+            exchange.phases.enter("")
+            exchange.fields |= {"code": float(answer.code), "signed": answer.signed}
             sight.trace(f"{_SAID[answer.code]}, Message-Authenticator: {answer.signed}")
             self._judge(answer, params, job, sight)
-        except (OSError, HealthmonError) as error:
-            fault = phases.fault_of(error, job.timeout_s)
-            return look.bad(fault, samples_of("radius", {**phases.fields(), **fields}))
-        return look.ok(samples_of("radius", {**phases.fields(), **fields}))
+
+        return await exchange.hold(params.port, 1812, params.ip_version, put)
 
     def _judge(self, answer: wire.Answer, params: Params, job: Job, sight: Sight) -> None:
         said = _SAID[answer.code]

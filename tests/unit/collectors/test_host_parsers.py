@@ -128,8 +128,8 @@ async def test_names_of_services_are_plain(names: list[str]) -> None:
 @pytest.mark.parametrize(
     ("release", "day", "expected"),
     [
-        (("debian", "12"), "2026-06-10", {"listed": 1.0, "supported": 1.0}),
-        (("debian", "12"), "2026-06-11", {"listed": 1.0, "supported": 0.0}),
+        (("debian", "12"), "2026-07-11", {"listed": 1.0, "supported": 1.0}),
+        (("debian", "12"), "2026-07-12", {"listed": 1.0, "supported": 0.0}),
         (("rhel", "9.4"), "2026-06-11", {"listed": 1.0, "supported": 1.0}),
         (("windows-10-pro", "22h2"), "2026-06-11", {"listed": 1.0, "supported": 0.0}),
         (("templeos", "5"), "2026-06-11", {"listed": 0.0}),
