@@ -47,6 +47,11 @@ def reconnect_spread_s(fleet_size: int) -> float:
     return min(60.0, fleet_size / 100.0)
 
 
+def fleet_pace_hz(fleet_size: int) -> float:
+    """How many stored batches a second one agent of such a fleet sends to a server that comes back."""
+    return max(1.0, min(200.0, FLEET_CATCH_UP_HZ / max(1, fleet_size)))
+
+
 @dataclass(slots=True)
 class _Sending:
     """When a batch was sent and may be again (monotonic s), how often it was, what it declared as dropped."""
@@ -97,7 +102,7 @@ class Publisher:
         self._on_probing = on_probing
         self._spread_s = reconnect_spread_s(fleet_size)
         self._resend_s = resend_s
-        self._catch_up_hz = catch_up_hz or max(1.0, min(200.0, FLEET_CATCH_UP_HZ / max(1, fleet_size)))
+        self._catch_up_hz = catch_up_hz or fleet_pace_hz(fleet_size)
         self._sendings: dict[tuple[str, int], _Sending] = {}
         self._live = asyncio.Event()
         self._confirmed_at = -inf  # when the server last took something off us, monotonic s

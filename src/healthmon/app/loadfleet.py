@@ -1,0 +1,338 @@
+"""A fleet of simulated agents in one process: real MQTT connections, real batches, a spool in memory each.
+
+What it does on the wire is what the publisher does: live at once, catch-up newest first at the fleet's pace, again what
+is not acknowledged, reconnects spread. Nothing is probed and nothing is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+
+from healthmon.model.errors import MalformedBatch
+from healthmon.model.plan import Broker
+from healthmon.model.ports import Clock
+from healthmon.model.sample import Outcome, Reading, Sample
+from healthmon.runtime.ranges import contains, merge
+from healthmon.runtime.supervise import detach
+from healthmon.transport import codec, packets, topics
+from healthmon.transport.mqtt import KEEPALIVE_S, endpoint
+from healthmon.transport.publisher import WINDOW, fleet_pace_hz, reconnect_spread_s
+
+log = logging.getLogger(__name__)
+
+#: What is stored of one look besides its samples: duration, outcome, success.
+POINTS_OF_A_LOOK = 3
+_SAMPLES = ("iowait_ratio", "utilisation_ratio", "load1", "load5", "load15", "steal_ratio", "cores")
+#: The checks of a simulated PC; more points are more looks at the same.
+CHECKS = ("cpu", "cpu-1", "cpu-2", "cpu-3", "cpu-4", "cpu-5", "cpu-6", "cpu-7", "cpu-8", "cpu-9")
+LIVE_FOR_S = 10.0
+RESEND_S = 30.0
+CONNECT_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What each agent does: a batch of so many points, every so many seconds."""
+
+    site: str
+    agents: int
+    every_s: float
+    points: int
+
+
+def shape(points: int) -> tuple[int, ...]:
+    """How many samples each look of a batch has, so that the batch is stored as exactly so many points (>= 4)."""
+    looks = max(1, min(len(CHECKS), points // (POINTS_OF_A_LOOK + 2)))
+    samples = min(points - looks * POINTS_OF_A_LOOK, looks * len(_SAMPLES))
+    return tuple(samples // looks + (number < samples % looks) for number in range(looks))
+
+
+@dataclass(slots=True)
+class _Kept:
+    """One batch that is not acknowledged: when it was made (Unix, monotonic s), when it may go again, how often."""
+
+    made_at: float
+    made_mono: float
+    again_at: float = -inf
+    times: int = 0
+    live: bool = True
+
+
+class SimAgent(asyncio.Protocol):
+    """One agent: makes batches whether connected or not, and keeps each until the server has made it durable."""
+
+    def __init__(self, fleet: Fleet, number: int) -> None:
+        self.name = agent_name(number)
+        self._fleet = fleet
+        self._epoch = secrets.token_hex(8)
+        self._seq = 0
+        self._number = 0
+        self._transport: asyncio.Transport | None = None
+        self._received = bytearray()
+        self._catching_up = False
+        self._confirmed_at = -inf
+        self._wrote_at = -inf
+        self.waiting: dict[int, _Kept] = {}
+        self.up = False
+
+    # --- the connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport, self._number = transport, 0
+        self._received.clear()
+        transport.write(
+            packets.connect(
+                self.name,
+                username=self._fleet.broker.username,
+                password=self._fleet.broker.password,
+                will=(topics.state(self._fleet.load.site, self.name), self._state("lost")),
+                keepalive_s=KEEPALIVE_S,
+            )
+        )
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        try:
+            for kind, flags, body in packets.split(self._received):
+                self._take(kind, flags, body)
+        except (packets.NotMqtt, MalformedBatch) as error:
+            log.warning("the broker said what no agent understands", extra={"error": str(error)})
+            self._fleet.counts["malformed"] += 1
+            self.drop()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        was_up, self.up, self._transport = self.up, False, None
+        self._fleet.lost(self, was_up=was_up)
+
+    def drop(self) -> None:
+        """Cut the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def part(self) -> None:
+        """A clean goodbye."""
+        if self._transport is not None and self.up:
+            self._publish(topics.state(self._fleet.load.site, self.name), self._state("stopped"), retain=True)
+            self._write(packets.DISCONNECT)
+            self._transport.close()
+
+    def _take(self, kind: int, flags: int, body: bytes) -> None:
+        if kind == packets.CONNACK:
+            self._greet(body[1])
+        elif kind == packets.PUBACK:
+            self._fleet.counts["pubacks"] += 1
+        elif kind == packets.PUBLISH:
+            topic = topics.parse(packets.published(flags, body)[0])
+            if topic is not None and topic.kind == "ack":
+                self._acknowledged(codec.decode_ack(packets.published(flags, body)[1]))
+        elif kind == packets.SUBACK:
+            self.up = True
+            self._fleet.connected(self)
+            self._catch_up()
+
+    def _greet(self, code: int) -> None:
+        if code:
+            self._fleet.counts["refused"] += 1
+            self.drop()
+            return
+        site = self._fleet.load.site
+        wanted = (topics.ack(site, self.name), topics.ask(site, self.name), topics.probing(site))
+        self._write(packets.subscribe(self._next(), wanted))
+        self._publish(topics.state(site, self.name), self._state("up"), retain=True)
+
+    def _state(self, word: str) -> bytes:
+        now = self._fleet.clock.now()
+        return codec.encode_state(codec.State(agent=self.name, state=word, epoch=self._epoch, at=now))
+
+    def _next(self) -> int:
+        self._number = self._number % 65_535 + 1
+        return self._number
+
+    def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        self._write(packets.publish(topic, payload, number=self._next(), retain=retain))
+
+    def _write(self, packet: bytes) -> None:
+        if self._transport is not None:
+            self._wrote_at = self._fleet.clock.mono()
+            self._transport.write(packet)
+
+    # --- batches
+
+    def look(self) -> None:
+        """Make the next batch, send it if we are connected, and come again."""
+        clock = self._fleet.clock
+        self._seq += 1
+        self.waiting[self._seq] = _Kept(clock.now(), clock.mono())
+        self._fleet.counts["made"] += 1
+        if self.up:
+            self._send(self._seq)
+        self._catch_up()
+        clock.call_later(self._fleet.load.every_s, self.look)
+
+    def beat(self) -> None:
+        """A ping when nothing was written for a while; then again."""
+        clock = self._fleet.clock
+        if self.up and clock.mono() - self._wrote_at >= KEEPALIVE_S * 0.75:
+            self._write(packets.PING)
+        clock.call_later(KEEPALIVE_S / 2, self.beat)
+
+    def _send(self, seq: int) -> None:
+        kept, clock = self.waiting[seq], self._fleet.clock
+        kept.live = not kept.times and clock.mono() - kept.made_mono <= LIVE_FOR_S
+        kept.again_at = clock.mono() + RESEND_S * 2.0**kept.times
+        kept.times += 1
+        payload = codec.envelop(
+            self._fleet.body(self.name, kept.made_at),
+            agent=self.name,
+            epoch=self._epoch,
+            seq=seq,
+            sent=clock.now(),
+            mono=clock.mono(),
+            live=kept.live,
+            dropped=(),
+        )
+        self._publish(topics.batch(self._fleet.load.site, self.name), payload)
+        self._fleet.counts["sent_again" if kept.times > 1 else "sent"] += 1
+
+    def _acknowledged(self, ack: codec.Ack) -> None:
+        if ack.epoch != self._epoch:
+            return
+        clock, durable = self._fleet.clock, merge(ack.ranges, ((1, ack.upto),))
+        now = clock.mono()
+        for seq in [seq for seq in self.waiting if contains(durable, seq)]:
+            kept = self.waiting.pop(seq)
+            self._confirmed_at = now
+            self._fleet.acknowledged(now - kept.made_mono, live=kept.live)
+
+    def _catch_up(self) -> None:
+        """Begin to send what waits, unless that is under way or there is nothing."""
+        if not self._catching_up and self.up and any(True for _ in self._due()):
+            self._catching_up = True
+            self._fleet.clock.call_later(random.uniform(0.0, 1.0) / self._fleet.catch_up_hz, self._send_late)
+
+    def _send_late(self) -> None:
+        self._catching_up = False
+        now = self._fleet.clock.mono()
+        out = sum(1 for kept in self.waiting.values() if not kept.live and kept.again_at > now)
+        window = WINDOW if self._confirmed_at > now - 2 * RESEND_S else 1
+        if self.up and out < window and (seq := max(self._due(), default=0)):
+            self._send(seq)
+        if self.up and any(True for _ in self._due()):
+            self._catching_up = True
+            self._fleet.clock.call_later(1.0 / self._fleet.catch_up_hz, self._send_late)
+
+    def _due(self) -> list[int]:
+        now = self._fleet.clock.mono()
+        return [seq for seq, kept in self.waiting.items() if kept.again_at <= now]
+
+
+class Fleet:
+    """All simulated agents. `start` begins; `ages` are seconds from making a live batch to its being durable."""
+
+    def __init__(self, load: Load, *, broker: Broker, clock: Clock) -> None:
+        self.load = load
+        self.broker = broker
+        self.clock = clock
+        self.counts: Counter[str] = Counter()
+        self.ages: list[float] = []
+        self.late_ages: list[float] = []
+        self.up = 0
+        self.catch_up_hz = fleet_pace_hz(load.agents)
+        self._shape = shape(load.points)
+        self._spread_s = reconnect_spread_s(load.agents)
+        self._stopping = False
+        self.agents = [SimAgent(self, number) for number in range(load.agents)]
+        where = endpoint(broker.url)
+        self._host, self._port = where.host, where.port
+        self._tls = ssl.create_default_context(cafile=broker.ca_file) if where.tls else None
+
+    def start(self) -> None:
+        """Connect all, spread as reconnects are; each begins to look at its own moment of the interval."""
+        for agent in self.agents:
+            self._later(random.uniform(0.0, self._spread_s), agent)
+            self.clock.call_later(self._spread_s + random.uniform(0.0, self.load.every_s), agent.look)
+            self.clock.call_later(random.uniform(0.0, KEEPALIVE_S / 2), agent.beat)
+
+    def stop(self) -> None:
+        """Say goodbye on every connection."""
+        self._stopping = True
+        for agent in self.agents:
+            agent.part()
+
+    @property
+    def backlog(self) -> int:
+        """Batches made that nobody has acknowledged."""
+        return sum(len(agent.waiting) for agent in self.agents)
+
+    def oldest_s(self) -> float:
+        """How long ago the oldest batch was made that nobody has acknowledged."""
+        made = [next(iter(agent.waiting.values())).made_mono for agent in self.agents if agent.waiting]
+        return self.clock.mono() - min(made) if made else 0.0
+
+    def body(self, agent: str, made_at: float) -> bytes:
+        """The readings of one batch: every look and value follows from the moment it was made."""
+        return codec.encode_readings(
+            Reading(host_name(agent), CHECKS[number], agent, made_at, 0.01, Outcome.OK, None, "",
+                    tuple(Sample("host_cpu", name, _value(name, made_at)) for name in _SAMPLES[:samples]))
+            for number, samples in enumerate(self._shape)
+        )  # fmt: skip
+
+    def connected(self, agent: SimAgent) -> None:
+        """One more is connected and subscribed."""
+        self.up += 1
+        self.counts["connections"] += 1
+
+    def lost(self, agent: SimAgent, *, was_up: bool) -> None:
+        """A connection has ended; the agent comes back somewhere in the fleet's spread."""
+        self.up -= was_up
+        if not self._stopping:
+            self.counts["lost_connections"] += was_up
+            self._later(random.uniform(0.0, self._spread_s) if was_up else random.uniform(0.5, 2.0), agent)
+
+    def acknowledged(self, age_s: float, *, live: bool) -> None:
+        """One batch is durable in store and journal."""
+        self.counts["acknowledged"] += 1
+        (self.ages if live else self.late_ages).append(age_s)
+
+    def _later(self, seconds: float, agent: SimAgent) -> None:
+        self.clock.call_later(seconds, lambda: detach("loadgen connect", self._connect(agent)))
+
+    async def _connect(self, agent: SimAgent) -> None:
+        def itself() -> SimAgent:
+            return agent
+
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await _open(itself, self._host, self._port, self._tls)
+        except (OSError, TimeoutError):
+            self.counts["connects_failed"] += 1
+            if not self._stopping:
+                self._later(random.uniform(1.0, max(2.0, min(30.0, self._spread_s))), agent)
+
+
+async def _open(made: Callable[[], SimAgent], host: str, port: int, tls: ssl.SSLContext | None) -> None:
+    await asyncio.get_running_loop().create_connection(made, host, port, ssl=tls)
+
+
+def agent_name(number: int) -> str:
+    """The id of a simulated agent."""
+    return f"sim-{number:05}"
+
+
+def host_name(agent: str) -> str:
+    """The id of the target that a simulated agent stands for."""
+    return f"pc-{agent}"
+
+
+def _value(name: str, made_at: float) -> float:
+    """Something that varies as a PC's load does, with as many digits as a ratio of psutil has."""
+    return 4.0 if name == "cores" else round(0.05 + (made_at * 0.37 + len(name)) % 0.3, 4)
