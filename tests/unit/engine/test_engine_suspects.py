@@ -123,3 +123,20 @@ def test_what_says_itself_that_it_is_not_well_is_the_cause_of_what_hangs_on_it()
     night.slow["web"] = 6.0
     night.run(60)
     assert named(night)[0] == "array"
+
+
+def test_a_switch_that_loses_packets_is_no_less_to_blame_for_letting_some_through() -> None:
+    """What is behind it is reached and slow; one lossy switch with everything behind it well is only worth a look."""
+    lossy = replace(SLOW_RULE, id="loss", on=Selector(probes=("http",)))
+    estate = hospital()
+    switch = replace(estate.targets["sw-w7"], checks=(check("http"),))
+    printer = replace(estate.targets["prn-w7"], checks=(check("http"),))
+    targets = {**estate.targets, "sw-w7": switch, "prn-w7": printer}
+    night = Night(replace(estate, targets=targets), rules=(lossy, RULES[0], RULES[2])).run(40)
+    night.slow["sw-w7"] = 5.0
+    night.run(40)
+    assert not night.only().impact
+    night.slow["prn-w7"] = 5.0
+    night.run(40)
+    assert named(night)[0] == "sw-w7"
+    assert {(line.area, line.state.value) for line in night.only().impact} == {("ward-7", "degraded")}

@@ -81,11 +81,23 @@ class _Run:
         self._graph = evidence.graph
         self._now = now
         self.findings = {target: self._finding(target, own) for target, own in _by_target(alerts).items()}
+        self.findings.update({f.target: replace(f, passing=False) for f in self._lossy()})
         spread = [f for f in self.findings.values() if not f.elsewhere_ok and not f.passing and f.target in self._graph]
         self._down = {f.target: f for f in spread if f.effect is Effect.DOWN}
         self._bad = {f.target: f for f in spread}
         self._by_down = Explanation(self._graph, self._down)
         self._by_bad = Explanation(self._graph, self._bad)
+
+    def _lossy(self) -> list[Finding]:
+        """What passes traffic on, badly: something behind it is not well either, so `it passes` is no excuse."""
+        unwell = [finding for finding in self.findings.values() if finding.target in self._graph]
+        return [
+            one
+            for one in unwell
+            if one.passing
+            and one.effect is Effect.DEGRADED
+            and any(one.target in self._graph.strict(other.target) for other in unwell)
+        ]
 
     def groups(self) -> list[Group]:
         """Findings under their roots; unseen common causes last, because they need the rest explained."""
