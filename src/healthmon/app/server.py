@@ -25,6 +25,7 @@ from healthmon.app import agent as agent_role
 from healthmon.app import lastresort
 from healthmon.app.engineroom import Decided, EngineRoom, Intake
 from healthmon.app.fleet import with_epochs
+from healthmon.app.lines import Lines
 from healthmon.app.private import secret_of
 from healthmon.app.quarantine import Quarantine
 from healthmon.app.reload import Reloader
@@ -93,6 +94,7 @@ class Server:
             on_result=self._told,
             ack_link=self.ack_link,
         )
+        self.lines = Lines(self)
         self.ack_secret = secret_of(self.data_dir / "ack-secret")
         self.public_url = public_url(site.web)
         self.counters: dict[str, float] = {}
@@ -147,6 +149,8 @@ class Server:
                 self._take_batch(agent, payload)
             elif kind == "state":
                 self._take_state(agent, payload)
+            elif kind == "lp" and self.site.line_protocol is not None:
+                self.lines.take(agent, payload)
             else:
                 self.quarantine.refuse(agent, payload, "unsupported")
         except MalformedBatch as error:
@@ -184,6 +188,10 @@ class Server:
         elif state.state == "stopped":
             self.room.take(Intake(agent, "stopped", self.clock.now()))
             self._work.set()
+
+    def arrived(self) -> None:
+        """Something was taken in beside the batches: the engine looks at it now."""
+        self._work.set()
 
     def _stored(self, agent: str, epoch: str, seq: int) -> None:
         self.pipeline.store_has(agent, epoch, seq)
@@ -372,6 +380,7 @@ class Server:
         return (
             self.counters
             | self.quarantine.counters
+            | self.lines.counters
             | {k: float(v) for k, v in self.pipeline.counts().items()}
             | {f"pages_suppressed_total.{cause}": n for cause, n in self.room.engine.suppressed().items()}
             | {f"engine_{name}": value for name, value in self.room.engine.counts().items()}
@@ -472,7 +481,8 @@ def declared_families(site: SiteConfig) -> dict[str, Family]:
     known = probes.families() | collectors.families() | agent_role.FAMILIES | from_packs
     scraped = [check.params for target in site.estate.targets.values() for check in target.checks
                if check.kind == "openmetrics"]  # fmt: skip
-    return with_scraped(known, scraped)
+    own = with_scraped(known, scraped)
+    return own | dict(site.line_protocol.families) if site.line_protocol else own
 
 
 def public_url(web: WebConfig) -> str:

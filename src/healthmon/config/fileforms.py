@@ -19,6 +19,7 @@ from healthmon.config.forms import (
     TargetForm,
     TeamForm,
 )
+from healthmon.config.lineforms import LinesForm
 from healthmon.config.scalars import (
     Day,
     Duration,
@@ -376,4 +377,5 @@ class SiteFileForm(Form):
     web: WebForm = WebForm()
     probe_modules: ProbeModulesForm = ProbeModulesForm()
     traps: TrapsForm | None = None
+    line_protocol: LinesForm | None = None
     push: dict[Id, PushForm] = Field(default={}, description="Sources of `POST /api/v1/readings`, by name")

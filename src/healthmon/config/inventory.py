@@ -53,8 +53,13 @@ class Inventory:
         self._agent_ids = written.raw_ids("agents") | written.raw_ids("push")
         self._target_ids = written.raw_ids("targets")
         self._known_needs = self._target_ids | written.raw_ids("services")
-        self._checks = CheckReader(self._validator, packs, self._agent_ids, sources=written.raw_ids("push"))
+        self._checks = CheckReader(self._validator, packs, self._agent_ids, sources=self._sources())
         self._roles: dict[str, tuple[Check, ...]] = {}
+
+    def _sources(self) -> set[str]:
+        """Whose readings a check of kind `push` may take: tools with a token, and agents that speak line protocol."""
+        pushing = self._written.raw_ids("push")
+        return pushing | self._written.raw_ids("agents") if self._written.line_protocol else pushing
 
     def estate(self) -> Estate:
         """The whole model. Call `problems.raise_if_any()` before trusting it."""

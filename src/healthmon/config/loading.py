@@ -27,6 +27,7 @@ from healthmon.config.blocks import (
 from healthmon.config.changes import changes_of, reminders_of, site_manager_of
 from healthmon.config.document import Document, document_of_text, read_document
 from healthmon.config.inventory import Inventory
+from healthmon.config.lines import lines_of
 from healthmon.config.listening import listener_of
 from healthmon.config.packs import SITE_PACKS, Packs, stock_root
 from healthmon.config.probemodules import probe_modules_of
@@ -121,6 +122,7 @@ def _site(
         probe_modules=probe_modules_of(written, packs),
         traps=traps_of(written, packs),
         push_tokens=push_tokens_of(written),
+        line_protocol=lines_of(written),
         listener=listener_of(written),
     )
     problems.raise_if_any()

@@ -57,7 +57,7 @@ def _mine(site: SiteConfig, agent: str) -> Iterator[tuple[Target, Check]]:
     names = {agent} if agent == POLLER else {agent, "agents"}
     for target in site.estate.targets.values():
         for check in target.checks:
-            if not names.isdisjoint(check.vantages):
+            if check.kind != "push" and not names.isdisjoint(check.vantages):
                 yield target, check
 
 

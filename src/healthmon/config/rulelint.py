@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from healthmon.config.conditions import ConditionForm, LimitedForm, each_condition, metrics_of
 from healthmon.config.kinds import check_names
+from healthmon.config.lineforms import families_of
 from healthmon.config.packs import Packs
 from healthmon.config.problems import allowed, did_you_mean
 from healthmon.config.rulepacks import RuleForm
@@ -38,11 +39,17 @@ def references_known(placed: Placed[RuleForm], validator: Validator, written: Wr
                 hint = did_you_mean(name, known) + (allowed(known) if listed else "")
                 validator.problem((*placed.path, "on", key, number), f"unknown name '{name}'{hint}")
     for path, metric in _metrics(placed):
-        known = packs.metrics()
+        known = packs.metrics() | _line_metrics(written)
         if metric not in known and metric.partition(".")[0] not in _OWN_FAMILIES:
             near = {name for name in known if name.startswith(metric.partition(".")[0] + ".")}
             hint = allowed(near) if near else did_you_mean(metric, known)
             validator.problem(path, f"nothing emits '{metric}'{hint}")
+
+
+def _line_metrics(written: Written) -> frozenset[str]:
+    """Of measurements that other tools send as line protocol."""
+    families = families_of(written.line_protocol.measurements) if written.line_protocol else {}
+    return frozenset(f"{name}.{field}" for name, family in families.items() for field in family.fields)
 
 
 def lint_rule(placed: Placed[RuleForm], validator: Validator) -> None:

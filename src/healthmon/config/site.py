@@ -14,6 +14,7 @@ from healthmon.model.alert import Rule
 from healthmon.model.incident import Policy
 from healthmon.model.mute import Change
 from healthmon.model.plan import Broker, Safety
+from healthmon.model.sample import Family
 from healthmon.model.topology import Estate
 from healthmon.probes.snmp_client import Credentials
 from healthmon.probes.trap_pack import Meaning
@@ -136,6 +137,15 @@ class TrapsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LineProtocolConfig:
+    """Line protocol of other tools: families by name, targets by the value of `host`, tags that are left out."""
+
+    families: Mapping[str, Family] = field(default_factory=dict)
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    drop_tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """Where the embedded broker takes agents from other machines, always over TLS; `address` is what they call it."""
 
@@ -176,4 +186,5 @@ class SiteConfig:
     probe_modules: ProbeModules = ProbeModules()
     traps: TrapsConfig | None = None
     push_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)  # by source
+    line_protocol: LineProtocolConfig | None = None
     listener: Listener | None = None  # None: the embedded broker is for this machine only

@@ -31,6 +31,7 @@ from healthmon.config.forms import (
     TargetForm,
     TeamForm,
 )
+from healthmon.config.lineforms import LinesForm
 from healthmon.config.problems import Problems, allowed, did_you_mean
 from healthmon.config.scalars import checked_id
 from healthmon.config.validation import Placed, Validator
@@ -61,6 +62,7 @@ class Written:
     web: WebForm
     probe_modules: ProbeModulesForm
     traps: TrapsForm | None = None
+    line_protocol: LinesForm | None = None
     push: dict[str, Placed[PushForm]] = field(default_factory=dict)
     data_dir: str | None = None
     packs: list[str] = field(default_factory=list)
@@ -107,6 +109,7 @@ def read_written(document: Document, problems: Problems) -> Written:
         web=_block(validator, "web", WebForm()),
         probe_modules=_block(validator, "probe_modules", ProbeModulesForm()),
         traps=_block(validator, "traps", None),
+        line_protocol=_block(validator, "line_protocol", None),
         push=_named(validator, PushForm, ("push",)),
         data_dir=_block(validator, "data_dir", None),
         packs=_block(validator, "packs", []),

@@ -81,6 +81,8 @@ SELF = (
 COUNTERS = (
     Metric("healthmon_ingest_accepted_total", "counter", "Batches that the server took."),
     Metric("healthmon_ingest_rejected_total", "counter", "Batches that the server refused, by reason.", ("reason",)),
+    Metric("healthmon_lines_points_total", "counter", "Values taken as line protocol from other tools."),
+    Metric("healthmon_lines_refused_total", "counter", "Lines of line protocol left out, by reason.", ("reason",)),
     Metric("healthmon_ingest_deferred_total", "counter", "Batches left in the spool for later.", ("reason",)),
     Metric("healthmon_notice_total", "counter", "Notices by channel and result.", ("channel", "result")),
     Metric(

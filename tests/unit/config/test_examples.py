@@ -25,6 +25,7 @@ EXAMPLES = [
     CONFIGS / "st-elsewhere",
     *sorted(CONFIGS.glob("broker/*.yaml")),
     *sorted(CONFIGS.glob("store/*.yaml")),
+    CONFIGS / "telegraf" / "healthmon.yaml",
 ]
 DOCUMENTATION = [
     ipaddress.ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
