@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -25,6 +27,7 @@ ORGANISATION = "loadgen"
 CONNECTED_WITHIN_S = 300.0
 CAUGHT_UP_WITHIN_S = 1800.0
 START_S = 120.0
+WARM_UP_S = 60.0
 STOP_S = 60.0
 SAY_EVERY_S = 10.0
 
@@ -78,7 +81,7 @@ def spread(ages: list[float]) -> dict[str, float]:
     return {name: round(age, 3) for name, age in at.items()}
 
 
-def site_yaml(load: Load, folder: Path) -> str:
+def site_yaml(load: Load, folder: Path, broker: str | None = None) -> str:
     """A configuration whose fleet this is: wards of 50 PCs, one switch each. JSON, which is YAML too."""
     wards = range((load.agents + 49) // 50)
     names = [agent_name(number) for number in range(load.agents)]
@@ -97,6 +100,7 @@ def site_yaml(load: Load, folder: Path) -> str:
         "agents": [{"id": name, "target": host_name(name), "roles": ["ward-workstation"]} for name in names],
         "data_dir": str(folder / "data"),
         "web": {"listen": "127.0.0.1:0"},
+        **({"broker": {"url": broker}} if broker else {}),
     }  # fmt: skip
     return json.dumps(site, indent=0)
 
@@ -115,9 +119,10 @@ def refuse_strangers(site: SiteConfig) -> None:
 class OwnServer:
     """A child `healthmon server` with its embedded broker, which may be killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mosquitto: Mosquitto | None = None) -> None:
         self.folder = folder
         self.config = folder / "healthmon.yaml"
+        self.mosquitto = mosquitto
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -140,6 +145,8 @@ class OwnServer:
 
     def broker(self) -> Broker:
         """Where it listens; the same port at each start."""
+        if self.mosquitto is not None:
+            return Broker(self.mosquitto.url)
         return Broker(**json.loads((self.folder / "data" / "broker.json").read_text()))
 
     def processes(self) -> dict[str, psutil.Process]:
@@ -147,14 +154,18 @@ class OwnServer:
         if self._process is None:
             return {}
         found = {"server": psutil.Process(self._process.pid)}
+        if self.mosquitto is not None and self.mosquitto.pid:
+            found["broker"] = psutil.Process(self.mosquitto.pid)
         for child in found["server"].children(recursive=True):
             if "nats-server" in child.name():
                 found["broker"] = child
         return found
 
-    def kill_broker(self) -> None:
-        """SIGKILL; the server starts it again."""
+    async def kill_broker(self) -> None:
+        """SIGKILL; whoever started it starts it again."""
         self.processes()["broker"].kill()
+        if self.mosquitto is not None:
+            await self.mosquitto.start()
 
     async def kill(self) -> None:
         """SIGKILL the server; the broker dies with it."""
@@ -172,6 +183,43 @@ class OwnServer:
                 await self._process.wait()
         except TimeoutError:
             await self.kill()
+
+
+class Mosquitto:
+    """A mosquitto of our own on loopback, as a whole trust would run one: nothing on disk, no limit on its queue."""
+
+    def __init__(self, folder: Path, agents: int) -> None:
+        binary = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+        if binary is None:
+            raise TransportDown("mosquitto is not installed (Debian: apt-get install mosquitto)")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        self._config = folder / "mosquitto.conf"
+        self._config.write_text(
+            f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_connections {agents + 64}\n"
+            f"set_tcp_nodelay true\npersistence false\nlog_dest file {folder / 'mosquitto.log'}\nuser root\n"
+        )
+        self._argv = [binary, "-c", str(self._config)]
+        self._process: asyncio.subprocess.Process | None = None
+        self.url = f"mqtt://127.0.0.1:{port}"
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, while it is there."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def start(self) -> None:
+        """Also after it was killed."""
+        if self._process is not None:
+            await self._process.wait()
+        self._process = await asyncio.create_subprocess_exec(*self._argv, stdin=asyncio.subprocess.DEVNULL)
+
+    async def stop(self) -> None:
+        """End it."""
+        if self.pid and self._process is not None:
+            self._process.terminate()
+            await self._process.wait()
 
 
 class Run:
@@ -196,7 +244,7 @@ class Run:
         if not await self._until(self._all_up, CONNECTED_WITHIN_S, "connecting"):
             raise TransportDown(f"only {self.fleet.up} of {self.options.load.agents} agents could connect")
         self.report["connect_s"] = round(self.clock.mono() - began, 1)
-        await self._until(lambda: False, 2 * self.options.load.every_s, "warming up")
+        await self._until(lambda: False, min(WARM_UP_S, 2 * self.options.load.every_s), "warming up")
         self.report["steady"] = (await self._phase(60.0 * self.options.minutes, "steady")).figures(self._points)
         self.report["rss_mib"] = self._sizes()
         if self.own is not None and self.options.kill_broker:
@@ -217,7 +265,7 @@ class Run:
         return self.fleet.up == self.options.load.agents
 
     async def _broker_kill(self, own: OwnServer) -> dict[str, Any]:
-        own.kill_broker()
+        await own.kill_broker()
         began = self.clock.mono()
         await self._until(lambda: self.fleet.up < self.options.load.agents // 2, 30.0, "broker killed")
         back = await self._until(self._all_up, CONNECTED_WITHIN_S, "reconnecting")
@@ -295,16 +343,21 @@ class Run:
 
 
 @contextlib.asynccontextmanager
-async def own_server(load: Load, folder: Path) -> AsyncIterator[OwnServer]:
-    """A server for this fleet while the block runs."""
+async def own_server(load: Load, folder: Path, *, mosquitto: bool = False) -> AsyncIterator[OwnServer]:
+    """A server for this fleet while the block runs, on the embedded broker or on a mosquitto beside it."""
     folder.mkdir(parents=True, exist_ok=True)
-    own = OwnServer(folder)
-    own.config.write_text(site_yaml(load, folder))
-    await own.start()
+    beside = Mosquitto(folder, load.agents) if mosquitto else None
+    own = OwnServer(folder, beside)
+    own.config.write_text(site_yaml(load, folder, beside.url if beside else None))
     try:
+        if beside is not None:
+            await beside.start()
+        await own.start()
         yield own
     finally:
         await own.stop()
+        if beside is not None:
+            await beside.stop()
 
 
 def allow_connections(wanted: int) -> None:

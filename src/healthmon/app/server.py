@@ -57,6 +57,8 @@ log = logging.getLogger(__name__)
 TICK_EVERY_S = 1.0
 #: And not more often than this, so that a burst is one step.
 TICK_SPACING_S = 0.02
+#: After a long step the engine rests as long as it took, but never longer than this.
+STEP_REST_MOST_S = 5.0
 #: What healthmon itself concludes goes into the store this often.
 OWN_ROWS_EVERY_S = 15.0
 #: Messages that waited in the broker while nobody listened arrive within this of connecting; they fix no clock.
@@ -218,12 +220,14 @@ class Server:
             except TimeoutError:
                 pass
             self._work.clear()
+            began = self.clock.mono()
             try:
                 await self.step()
             except JournalDown:  # said once; the step stays in hand, health shows how long
                 await self.clock.sleep(TICK_EVERY_S)
             self._engine_recovered()
-            await self.clock.sleep(TICK_SPACING_S)
+            # A storm makes steps long. What ends it comes in by the ingest, which gets as much of this thread.
+            await self.clock.sleep(min(STEP_REST_MOST_S, max(TICK_SPACING_S, self.clock.mono() - began)))
 
     async def step(self) -> None:
         """Decide, commit, then and only then acknowledge, ask and notify. Raises JournalDown."""

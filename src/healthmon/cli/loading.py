@@ -31,6 +31,7 @@ def loadgen(
     folder: Annotated[
         Path | None, typer.Option(help="where the own server keeps its data (default: a new one)")
     ] = None,
+    mosquitto: Annotated[bool, typer.Option("--mosquitto", help="a mosquitto instead of the embedded broker")] = False,
     config: ConfigOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")] = False,
     json_: JsonOption = False,
@@ -59,13 +60,15 @@ def loadgen(
             typer.echo(line, err=True)
 
     with tempfile.TemporaryDirectory(prefix="healthmon-loadgen-") as made:
-        report = asyncio.run(_run(options, config, folder or Path(made), say, verify=verify))
+        report = asyncio.run(_run(options, config, folder or Path(made), say, verify=verify, mosquitto=mosquitto))
     typer.echo(json.dumps(report) if json_ else _words(report))
     lost = report.get("acknowledged_and_not_stored", 0)
     raise typer.Exit(1 if lost or report["unacknowledged"] > agents else 0)
 
 
-async def _run(options: Any, config: Path | None, folder: Path, say: Any, *, verify: bool) -> dict[str, Any]:
+async def _run(
+    options: Any, config: Path | None, folder: Path, say: Any, *, verify: bool, mosquitto: bool
+) -> dict[str, Any]:
     from healthmon.app.loadgen import Run, allow_connections, own_server, refuse_strangers, stored_points
     from healthmon.app.roles import known_broker
 
@@ -75,7 +78,7 @@ async def _run(options: Any, config: Path | None, folder: Path, say: Any, *, ver
         site = need_config(config)
         refuse_strangers(site)
         return await Run(options, broker=known_broker(site), own=None, clock=clock, say=say).go()
-    async with own_server(options.load, folder) as own:
+    async with own_server(options.load, folder, mosquitto=mosquitto) as own:
         report = await Run(options, broker=own.broker(), own=own, clock=clock, say=say).go()
     if verify:
         stored, acknowledged = stored_points(folder), report["counts"]["acknowledged"] * options.load.points
