@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -18,6 +19,14 @@ OPTIONAL = tuple(
     for line in (HERE / "optional.txt").read_text().splitlines()
     if line.split("#")[0].strip()
 )
+
+
+#: The same examples in every run, however loaded the machine; `make fuzz` and `make properties` look for new ones.
+EXPLORING = bool(os.environ.get("HEALTHMON_FUZZ") or os.environ.get("HEALTHMON_PROPERTIES"))
+settings.register_profile(
+    "healthmon", deadline=None, derandomize=not EXPLORING, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("healthmon")
 
 
 @pytest.hookimpl(hookwrapper=True)

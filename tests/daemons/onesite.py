@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -183,9 +183,17 @@ class OneSite:
 
 
 @contextlib.contextmanager
-def one_site(folder: Path, *, placed: bool = False, **changes: Any) -> Iterator[OneSite]:
-    """It is up, its services too; everything ends with the block. `placed`: each server stands in its area."""
+def one_site(
+    folder: Path, *, placed: bool = False, pushed: Sequence[dict[str, Any]] = (), **changes: Any
+) -> Iterator[OneSite]:
+    """It is up, its services too; everything ends with the block.
+
+    placed: each server stands in its area; pushed: checks that other tools feed, {id: target, check: ...}.
+    """
     site = OneSite(folder, **changes)
+    for one in pushed:
+        next(target for target in site.site["targets"] if target["id"] == one["id"])["checks"].append(one["check"])
+    site.write()
     if placed:
         for target in site.site["targets"]:
             target.setdefault("area", target["id"].removeprefix("srv-"))

@@ -47,10 +47,16 @@ def whatif(
 
 def asked(site: Any, down: frozenset[str], *, at: float, window_s: float | None, lasts_s: float) -> dict[str, Any]:
     """The answer as plain data; with a window, at its best time."""
+    from healthmon.alerting.mutes.windows import windows_between
     from healthmon.impact.hours import Calendar
     from healthmon.impact.whatif import WhatIf, behind
 
-    planned = [(change.starts_at, change.ends_at, frozenset(change.targets)) for change in site.changes]
+    until = at + (window_s or 0.0) + lasts_s
+    planned = [
+        (start, end, frozenset(change.targets))
+        for change in site.changes
+        for start, end in windows_between(change.when, at, until)
+    ]
     question = WhatIf(site.estate, site.severity, Calendar(site.estate, site.holidays).staffed, planned)
     report: dict[str, Any] = {"down": sorted(down), "behind": list(behind(site.estate, down))}
     if window_s is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar
 
@@ -19,6 +20,10 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Body = TypeVar("Body", bound=msgspec.Struct)
+#: What msgspec repeats of a body: values in quotes, unknown keys in backquotes.
+_QUOTED = re.compile(r""" (['"]).*\1(?= - at|$)""", re.DOTALL)
+_KEY = re.compile(r"(?<=unknown field )`(.*?)`(?= - at|$)", re.DOTALL)
+_PLAIN_KEY = re.compile(r"[a-z][a-z_]{0,30}")
 
 
 class Act(msgspec.Struct, forbid_unknown_fields=True):
@@ -110,7 +115,13 @@ async def read_body(request: web.Request, kind: type[Body]) -> Body:
     try:
         return msgspec.json.decode(await request.read() or b"{}", type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise bad_request("body", str(error)) from None
+        raise bad_request("body", _unquoted(str(error))) from None
+
+
+def _unquoted(message: str) -> str:
+    """What was wrong, without what was said: a value may be anything, and so may a key that is no plain word."""
+    without = _QUOTED.sub("", message)
+    return _KEY.sub(lambda found: found[0] if _PLAIN_KEY.fullmatch(found[1]) else "", without).strip()
 
 
 def check_person(scrub: Scrub | None, by: str | None) -> None:

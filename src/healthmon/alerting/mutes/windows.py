@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -50,6 +51,14 @@ def next_window(when: When, after: float) -> Window | None:
         if found:
             return min(found)
     return None
+
+
+def windows_between(when: When, start: float, end: float) -> Iterator[Window]:
+    """Every window that touches [start, end], in order."""
+    window = window_at(when, start) or next_window(when, start)
+    while window is not None and window[0] <= end:
+        yield window
+        window = next_window(when, window[0])
 
 
 def is_over(when: When, at: float) -> bool:
