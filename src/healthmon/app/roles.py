@@ -14,6 +14,7 @@ from functools import partial
 from healthmon.app.agent import AgentRuntime
 from healthmon.app.identities import users_of
 from healthmon.app.localagents import LocalAgents
+from healthmon.app.pair import Leading, Pairing, run_pair
 from healthmon.app.private import usable, write_private
 from healthmon.app.reload import Reloader
 from healthmon.app.restraint import counters
@@ -83,6 +84,7 @@ async def run_server(
     agents: Iterable[str] = (),
     reread: Reread | None = None,
     watch: bool = False,
+    leading: Leading | None = None,
 ) -> None:
     """Broker, server and web; with `poller` and `agents` it is `healthmon up`. Runs until cancelled.
 
@@ -90,7 +92,7 @@ async def run_server(
     """
     usable(site.data_dir)
     async with broker_of(site, clock=clock) as broker:
-        server = Server(site, clock=clock, broker=broker)
+        server = Server(site, clock=clock, broker=broker, leading=leading)
         settle()
         local = LocalAgents(
             site, [*([POLLER] if poller else []), *agents], broker=broker, clock=clock, made=partial(_count, server)
@@ -115,6 +117,26 @@ async def run_server(
                     await asyncio.Event().wait()
                 finally:
                     await server.wind_down()
+
+
+async def run_one_of_two(
+    read: Reread, *, clock: Clock, ready: Ready, standby: bool = False, watch: bool = False
+) -> None:
+    """One of two servers: leads or stands by (CONTRACT: fails open). Runs until cancelled."""
+    from healthmon.transport.pairing import PairLink
+
+    site = read()
+    assert site.pair is not None
+    usable(site.data_dir)
+    pair = site.pair
+    link = PairLink(pair.lease, organisation=site.estate.organisation.id, holder=pair.name, username=pair.username,
+                    password=pair.password)  # fmt: skip
+
+    async def serve(leading: Leading) -> None:
+        await run_server(read(), clock=clock, ready=ready, reread=read, watch=watch, leading=leading)
+
+    pairing = Pairing(pair.lease_s, standby)
+    await run_pair(link, site.data_dir / "journal.sqlite", clock=clock, pairing=pairing, serve=serve)
 
 
 @contextlib.asynccontextmanager

@@ -26,6 +26,7 @@ from healthmon.app import lastresort
 from healthmon.app.engineroom import Decided, EngineRoom, Intake
 from healthmon.app.fleet import with_epochs
 from healthmon.app.lines import Lines
+from healthmon.app.pair import Leading
 from healthmon.app.private import secret_of
 from healthmon.app.quarantine import Quarantine
 from healthmon.app.reload import Reloader
@@ -68,7 +69,8 @@ BACKLOG_S = 3.0
 class Server:
     """Wires one site. `run` serves until cancelled."""
 
-    def __init__(self, site: SiteConfig, *, clock: Clock, broker: Broker) -> None:
+    def __init__(self, site: SiteConfig, *, clock: Clock, broker: Broker, leading: Leading | None = None) -> None:
+        self.leading = leading
         self.site = site
         self.clock = clock
         self.data_dir = site.data_dir
@@ -82,7 +84,7 @@ class Server:
         self.store = open_store(site.store, self.data_dir)
         self.writer = StoreWriter(self.store, clock=clock)
         self.inbox = Inbox(
-            connect=mqtt.connector(broker, client_id=f"healthmon-{site.estate.organisation.id}-server", clean=False),
+            connect=mqtt.connector(broker, client_id=_client_id(site, leading), clean=False),
             site=site.estate.organisation.id,
             handle=self.handle,
             clock=clock,
@@ -95,6 +97,7 @@ class Server:
             clock=clock,
             on_result=self._told,
             ack_link=self.ack_link,
+            stamp=leading.stamp if leading else None,
         )
         self.lines = Lines(self)
         self.ack_secret = secret_of(self.data_dir / "ack-secret")
@@ -117,6 +120,9 @@ class Server:
         self._unit = Unit("engine", self._engine_loop, clock=clock)
         self._crashing_since: float | None = None
         self._unfinished = list(restored.notices.values())
+        if leading is not None:
+            term = {"server": leading.link.holder, "term": leading.lease.term, "asked": not leading.open}
+            self.journal.append("term", at=self.started_at, body=term)
 
     async def run(self) -> None:
         """Serve until cancelled; the store is closed last."""
@@ -127,6 +133,9 @@ class Server:
                 spawn(group, "dispatcher", Unit("dispatcher", self.dispatcher.run, clock=self.clock).supervise())
                 spawn(group, "store writer", Unit("store writer", self.writer.run, clock=self.clock).supervise())
                 spawn(group, "inbox", Unit("inbox", self.inbox.run, clock=self.clock).supervise())
+                if self.leading is not None:
+                    copies = self.leading.answer_copies(self.journal.path, self._journal_lock)
+                    spawn(group, "copies", copies)
                 spawn(group, "own rows", Unit("own rows", self._store_own_rows, clock=self.clock).supervise())
         finally:
             await self.store.close()
@@ -336,6 +345,8 @@ class Server:
             return
         async with self._journal_lock:
             await asyncio.to_thread(self.journal.commit, changes)
+            if self.leading is not None:
+                await self.leading.replicate(changes)
 
     def _told(self, notice: Notice) -> None:
         if self._told_late is not None:
@@ -391,6 +402,7 @@ class Server:
             | store
             | {key: value for count in self.probers.values() for key, value in count().items()}
             | self.dispatcher.counters()
+            | (self.leading.counters() if self.leading else {})
         )
 
     def view(self) -> View:
@@ -452,6 +464,15 @@ class Server:
             staffed=Calendar(site.estate, site.holidays).staffed,
             restored=restored,
         )
+
+
+def _client_id(site: SiteConfig, leading: Leading | None) -> str:
+    """One session for both servers of a pair: whoever leads takes it over, and the broker cuts the other off.
+
+    Not while nobody could be asked who leads: two would cut each other off for ever.
+    """
+    name = f"healthmon-{site.estate.organisation.id}-server"
+    return f"{name}-{leading.link.holder}" if leading is not None and leading.open else name
 
 
 def _engine_settings(site: SiteConfig) -> EngineSettings:

@@ -90,10 +90,14 @@ def up(
 @app.command()
 @clear_errors
 def server(
-    config: ConfigOption = None, json_: JsonOption = False, verbose: VerboseOption = False, watch: WatchOption = False
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+    verbose: VerboseOption = False,
+    watch: WatchOption = False,
+    standby: Annotated[bool, typer.Option("--standby", help="of two servers (`ha:`), stand by first")] = False,
 ) -> None:
     """The server alone, with the embedded broker if configured. Example: healthmon server -c site.yaml"""
-    from healthmon.app.roles import run_server
+    from healthmon.app.roles import run_one_of_two, run_server
 
     levels(verbose)
     site = need_config(config)
@@ -102,6 +106,11 @@ def server(
         print(json.dumps({"url": url, "pid": os.getpid()}) if json_ else f"server up: {url}/", flush=True)
 
     reread = partial(need_config, config)
+    if site.pair is not None:
+        start(run_one_of_two(reread, clock=SystemClock(), ready=ready, standby=standby, watch=watch))
+        return
+    if standby:
+        raise ConfigError(["server --standby: needs the block `ha:` in the configuration (docs/scaling.md)"])
     start(run_server(site, clock=SystemClock(), ready=ready, reread=reread, watch=watch))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import socket
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -18,6 +19,7 @@ from healthmon.config.problems import Problems, allowed, did_you_mean
 from healthmon.config.site import (
     AlertingConfig,
     ChannelConfig,
+    PairConfig,
     Person,
     Rota,
     StoreConfig,
@@ -67,6 +69,21 @@ def broker_of(written: Written) -> Broker | None:
         written.validator.problem(("broker", "url"), "unknown scheme (allowed: mqtt://, mqtts://)")
     ca_file = str(beside(written.document, ("broker", "ca_file"), form.ca_file)) if form.ca_file else None
     return Broker(form.url, form.username, secret_of(written, form, "password", ("broker",)), ca_file)
+
+
+def pair_of(written: Written) -> PairConfig | None:
+    """None: one server."""
+    form, problem = written.ha, written.validator.problem
+    if form is None:
+        return None
+    if written.broker is None or written.broker.url is None:
+        problem(("ha",), "needs `broker.url`: two servers cannot share an embedded broker")
+    if not all(one.strip().startswith(("nats://", "tls://")) for one in form.lease.split(",")):
+        problem(("ha", "lease"), "unknown scheme (allowed: nats://, tls://)")
+    if not 2.0 <= form.life <= 30.0:
+        problem(("ha", "life"), f"{form.life:g} s is out of range (allowed: 2s to 30s)")
+    name = form.name or socket.gethostname()
+    return PairConfig(form.lease, name, form.life, form.username, secret_of(written, form, "password", ("ha",)))
 
 
 def store_of(written: Written) -> StoreConfig:

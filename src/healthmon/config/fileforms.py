@@ -348,6 +348,17 @@ def _embedded_store(value: Any) -> Any:
     return {"embedded": {}} if value == "embedded" else value
 
 
+class PairForm(Form):
+    """Two servers with this configuration, of which one leads; each has a `name` of its own."""
+
+    lease: str = Field(description="`nats://HOST:4222`, more with a comma between: NATS with JetStream")
+    name: str | None = Field(default=None, description="This server; default: the host's name")
+    life: Interval = Field(default=10.0, description="A lease that is not renewed for so long is free")
+    username: str | None = None
+    password: str | None = None
+    password_file: str | None = None
+
+
 class SiteFileForm(Form):
     """The top of the configuration."""
 
@@ -378,4 +389,5 @@ class SiteFileForm(Form):
     probe_modules: ProbeModulesForm = ProbeModulesForm()
     traps: TrapsForm | None = None
     line_protocol: LinesForm | None = None
+    ha: PairForm | None = Field(default=None, description="Two servers: one leads, one stands by")
     push: dict[Id, PushForm] = Field(default={}, description="Sources of `POST /api/v1/readings`, by name")

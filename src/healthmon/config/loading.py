@@ -15,6 +15,7 @@ from healthmon.config.blocks import (
     channels_of,
     data_dir_of,
     holidays_of,
+    pair_of,
     push_tokens_of,
     rotas_of,
     safety_of,
@@ -122,6 +123,7 @@ def _site(
         probe_modules=probe_modules_of(written, packs),
         traps=traps_of(written, packs),
         push_tokens=push_tokens_of(written),
+        pair=pair_of(written),
         line_protocol=lines_of(written),
         listener=listener_of(written),
     )

@@ -108,6 +108,17 @@ class Rota:
 
 
 @dataclass(frozen=True, slots=True)
+class PairConfig:
+    """Of two servers the one that holds the lease pages. lease: NATS URLs with JetStream, comma between."""
+
+    lease: str
+    name: str
+    lease_s: float = 10.0
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeModule:
     """One way to look on demand; `limit_s` is None where only the asker's own patience counts."""
 
@@ -185,6 +196,7 @@ class SiteConfig:
     pack_roots: tuple[Path, ...] = ()
     probe_modules: ProbeModules = ProbeModules()
     traps: TrapsConfig | None = None
+    pair: PairConfig | None = None
     push_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)  # by source
     line_protocol: LineProtocolConfig | None = None
     listener: Listener | None = None  # None: the embedded broker is for this machine only

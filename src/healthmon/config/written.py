@@ -12,6 +12,7 @@ from healthmon.config.fileforms import (
     ChangeForm,
     ChannelForm,
     OncallForm,
+    PairForm,
     ProbeModulesForm,
     PushForm,
     SafetyForm,
@@ -54,6 +55,7 @@ class Written:
     teams: dict[str, Placed[TeamForm]]
     channels: dict[str, Placed[ChannelForm]]
     broker: BrokerForm | None
+    ha: PairForm | None
     store: StoreForm
     safety: SafetyForm
     alerting: AlertingForm
@@ -101,6 +103,7 @@ def read_written(document: Document, problems: Problems) -> Written:
         teams=_named(validator, TeamForm, ("teams",)),
         channels=_named(validator, ChannelForm, ("notify", "channels")),
         broker=_block(validator, "broker", None),
+        ha=_block(validator, "ha", None),
         store=_block(validator, "store", StoreForm()),
         safety=_block(validator, "safety", SafetyForm()),
         alerting=_block(validator, "alerting", AlertingForm()),

@@ -101,6 +101,7 @@ class Dispatcher:
         concurrency: int = 4,
         limit: int = QUEUE_LIMIT,
         ack_link: Callable[[Notice], str | None] | None = None,
+        stamp: Callable[[Notice], Notice] | None = None,
     ) -> None:
         self._channels = channels
         self._commit = journal_commit
@@ -108,6 +109,7 @@ class Dispatcher:
         self._on_result = on_result
         self._concurrency = concurrency
         self._ack_link = ack_link
+        self._stamp = stamp
         self._limit = limit
         self._lanes = {name: _Lane(limit) for name in channels}
         self._gone: frozenset[str] = frozenset()
@@ -222,6 +224,7 @@ class Dispatcher:
         notice = lane.chains[chain][0]
         self._began.setdefault(notice.key, self._clock.mono())
         notice = replace(notice, result=NoticeResult.RETRYING, detail=SENDING, attempts=notice.attempts + 1)
+        notice = self._stamp(notice) if self._stamp else notice
         await self._record(notice)
         lane.chains[chain][0] = notice
         if notice.repeat:

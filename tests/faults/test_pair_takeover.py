@@ -1,0 +1,178 @@
+"""Two servers and one lease, real processes: the leader is killed in mid-incident, or nobody can be asked who leads."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemons.healthmon import until
+from daemons.mosquitto import Mosquitto
+from daemons.onesite import OneSite, Service
+from daemons.paging import Answer, Receiver
+from daemons.process import Daemon, free_port, listens
+from healthmon.transport.embedded import find_server
+
+pytestmark = pytest.mark.wire
+
+
+@contextlib.contextmanager
+def nats(folder: Path) -> Iterator[tuple[int, Daemon]]:
+    """A nats-server with JetStream, for the lease."""
+    folder.mkdir()
+    port = free_port()
+    argv = [find_server(), "-js", "-sd", str(folder), "-a", "127.0.0.1", "-p", str(port)]
+    daemon = Daemon(argv, ready=listens(port), log=folder / "nats.log")
+    daemon.start()
+    try:
+        yield port, daemon
+    finally:
+        daemon.stop()
+
+
+class Two:
+    """Servers `a` and `b` of one site: one broker, one pager, one poller."""
+
+    def __init__(self, folder: Path, broker: str, pager: str, lease: int) -> None:
+        self.servers: dict[str, OneSite] = {}
+        self.services = {"ed": Service(), "icu": Service()}
+        for name in ("a", "b"):
+            site = OneSite(folder / name, role_name="server", broker={"url": broker})
+            site.services = self.services
+            targets = site._site()["targets"]
+            site.site |= {
+                "targets": targets,
+                "ha": {"lease": f"nats://127.0.0.1:{lease}", "name": name, "life": "3s"},
+                "notify": {"channels": {"pager": {"kind": "webhook", "url": pager}}},
+                "oncall": {"policies": [{"id": "all", "severities": [1, 2, 3, 4, 5],
+                                         "steps": [{"after": "0s", "channels": ["pager"]}]}]},
+            }  # fmt: skip
+            site.write()
+            self.servers[name] = site
+        self.poller = Daemon(
+            [sys.executable, "-m", "healthmon", "poller", "-c", str(self.servers["a"].config.parent / "poller.yaml")],
+            ready=lambda: True, log=folder / "poller.log",
+        )  # fmt: skip
+        poller = self.servers["a"].site | {"data_dir": str(folder / "poller")}
+        (folder / "a" / "poller.yaml").write_text(json.dumps(poller))
+
+    def incidents(self, name: str) -> dict[str, str]:
+        try:
+            return {one["id"]: one["state"] for one in self.servers[name].incidents()}
+        except OSError:
+            return {}
+
+    def stop(self) -> None:
+        for daemon in (self.poller, *(site.daemon for site in self.servers.values())):
+            daemon.stop()
+        for service in self.services.values():
+            service.down()
+
+
+@contextlib.contextmanager
+def two(folder: Path) -> Iterator[tuple[Two, Receiver, Daemon]]:
+    """Both up: `a` leads, `b` has a copy of its journal. The daemon keeps the lease."""
+    folder.mkdir(exist_ok=True)
+    broker = Mosquitto(folder / "mosquitto", extra="persistence false")
+    pager = Receiver(lambda number: Answer())
+    with nats(folder / "nats") as (port, keeper):
+        broker.start()
+        made = Two(folder, broker.broker.url, pager.url, port)
+        try:
+            for service in made.services.values():
+                service.up()
+            made.servers["a"].daemon.start()
+            made.poller.start()
+            standby = made.servers["b"].daemon
+            standby.argv.append("--standby")
+            standby.ready = lambda: "standing by with a copy" in made.servers["b"].log.read_text()
+            standby.start()
+            until(made.servers["a"].both_seen, timeout_s=60, what="both services are seen")
+            yield made, pager, keeper
+        finally:
+            made.stop()
+            broker.stop()
+            pager.stop()
+
+
+def pages(pager: Receiver, why: str) -> list[dict[str, Any]]:
+    return [posted.json for posted in list(pager.posted) if posted.json["why"] == why]
+
+
+def test_the_standby_goes_on_with_the_same_incident(tmp_path: Path) -> None:
+    with two(tmp_path / "pair") as (made, pager, _):
+        made.services["ed"].down()
+        until(lambda: pages(pager, "opened"), timeout_s=60, what="a page")
+        (incident,) = made.incidents("a")
+        made.servers["a"].daemon.kill9()
+        until(lambda: made.incidents("b") == {incident: "open"}, timeout_s=90, what="b has the incident")
+        made.services["ed"].up()
+        until(lambda: pages(pager, "mitigated"), timeout_s=90, what="b says that it is back")
+        assert made.incidents("b") == {incident: "mitigated"}
+        keys = Counter(posted.json["key"] for posted in list(pager.posted))
+        first: set[str] = set()
+        for posted in list(pager.posted):
+            assert posted.json["key"] not in first or posted.json["repeat"], "an unmarked repeat"
+            first.add(posted.json["key"])
+        assert sum(count - 1 for count in keys.values()) <= 1
+        assert {posted.json["incident"]["id"] for posted in list(pager.posted)} == {incident}
+        terms = _terms(made, "b")
+        assert [term["server"] for term in terms] == ["a", "b"]
+        assert terms[0]["term"] < terms[1]["term"]
+        # the one that was killed comes back, and stands by
+        back = made.servers["a"].daemon
+        back.ready = lambda: "standing by with a copy" in made.servers["a"].log.read_text()
+        back.start()
+
+
+def _terms(made: Two, name: str) -> list[dict[str, Any]]:
+    path = made.servers[name].data / "journal.sqlite"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        return [json.loads(body) for (body,) in db.execute("SELECT body FROM event WHERE kind = 'term' ORDER BY seq")]
+
+
+def test_while_nobody_can_be_asked_both_page_and_mark_it(tmp_path: Path) -> None:
+    with two(tmp_path / "pair") as (made, pager, keeper):
+        assert keeper.process is not None
+        keeper.process.send_signal(signal.SIGSTOP)
+        try:
+            until(lambda: made.incidents("b") == {} and _up(made, "b"), timeout_s=90, what="b leads as well")
+            made.services["icu"].down()
+            until(lambda: _senders(pager) == {"a", "b"}, timeout_s=90, what="a page of each")
+            assert all(page["repeat"] for page in pages(pager, "opened"))
+        finally:
+            keeper.process.send_signal(signal.SIGCONT)
+        until(lambda: any(_stands_by(made, name) for name in "ab"), timeout_s=90, what="one of them stands by")
+
+
+def _up(made: Two, name: str) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(made.servers[name].health()["broker_ok"])
+    return False
+
+
+def _senders(pager: Receiver) -> set[str]:
+    return {page["incident"]["server"] for page in pages(pager, "opened")}
+
+
+def _stands_by(made: Two, name: str) -> bool:
+    return "another server leads" in made.servers[name].log.read_text()
+
+
+def test_standby_needs_the_block(tmp_path: Path) -> None:
+    site = {"organisation": {"id": "o", "name": "O", "timezone": "UTC"}, "sites": [{"id": "main", "name": "M"}]}
+    (tmp_path / "healthmon.yaml").write_text(json.dumps(site))
+    argv = [sys.executable, "-m", "healthmon", "server", "--standby", "-c", str(tmp_path / "healthmon.yaml")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "needs the block `ha:`" in done.stderr
