@@ -211,5 +211,6 @@ class Memory:
             incidents={**old.incidents, **{one.id: one for one in changes.incidents}},
             notices={**old.notices, **{one.key: one for one in changes.notices}},
             presence={**old.presence, **changes.presence},
+            memory={key: body for key, body in {**old.memory, **changes.memory}.items() if body},
             ledgered=old.ledgered | {row.key for row in changes.ledger},
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from healthmon.alerting.detect.desk import ASLEEP_S, AlertDesk
@@ -12,12 +12,13 @@ from healthmon.alerting.engine_telling import Escalate, Telling
 from healthmon.alerting.engine_view import Showing
 from healthmon.alerting.incidents import actions
 from healthmon.alerting.incidents.assess import Weighing
-from healthmon.alerting.incidents.blind import BLIND_RULE, outlook, watch
+from healthmon.alerting.incidents.blind import BLIND_RULE, outlook, turns, watch
 from healthmon.alerting.incidents.correlate import correlate
 from healthmon.alerting.incidents.evidence import Evidence, Series, reached
 from healthmon.alerting.incidents.groups import Picture
 from healthmon.alerting.incidents.harm import Assessor, Losses, PathCache
 from healthmon.alerting.incidents.placing import place
+from healthmon.alerting.incidents.questions import Questions
 from healthmon.alerting.incidents.readiness import Readiness, questions_within
 from healthmon.alerting.incidents.reconcile import Reconciler
 from healthmon.alerting.incidents.text import Texts
@@ -96,8 +97,9 @@ class Engine:
         self._picture = Picture()
         self._losses = Losses(self._evidence, self._picture.troubles, self._cache, 0.0)
         self._showing = Showing(self._evidence, self._desk.alerts, self._cache, self._index)
-        self._asked: dict[Series, float] = {}
-        self._spent: deque[float] = deque()  # when the last asks went out
+        self._questions = Questions(
+            budget_per_s=settings.ask_budget_per_s, settle_s=settings.settle_s, returned=self._evidence.returned
+        )
         self._changed_incidents: dict[str, Incident] = {}
         self._changed_readings: dict[Series, Reading] = {}
         self._changed_presence: dict[str, tuple[str, float]] = {}
@@ -107,8 +109,11 @@ class Engine:
         self._news = True
         self._look_again_at = float("-inf")
         self._waiting_for_sight = self._suspect = self._waiting = False
+        self._turns_of_sight: tuple[float, ...] = ()
         self._version = 0
-        self._mutes.restore(restored.mutes if restored is not None else ())
+        self._mutes.restore(
+            restored.mutes if restored is not None else (), restored.at if restored is not None else None
+        )
         if restored is not None:
             self._restore(restored)
 
@@ -270,7 +275,7 @@ class Engine:
         self._desk.touched.update({alert.key: alert for alert in kept.ended})
         for incident in kept.incidents:
             self._keep(incident)
-        self._desk.remember(restored.memory)
+        self._desk.remember(self._questions.restore(restored.memory))
         self._desk.count_again(self._evidence.latest.values())
         for reading in self._evidence.latest.values():
             self._desk.watch_series(reading)
@@ -282,7 +287,7 @@ class Engine:
     def _take_up(self, reading: Reading, now: float) -> None:
         series = (reading.target, reading.check, reading.vantage)
         self._changed_readings[series] = reading
-        self._asked.pop(series, None)
+        self._questions.answered(series)
         self._desk.read(reading, now)
         self._showing.seen(reading)
         odd = reading.outcome is not Outcome.OK and not reached(reading)
@@ -314,6 +319,7 @@ class Engine:
         self._evidence.blind = blind
         self._suspect = after is not None and after.phase is Phase.PENDING
         self._waiting_for_sight = after is not None
+        self._turns_of_sight = turns(after, seen, settle_s=self._settings.settle_s)
 
     def _readiness(self) -> Readiness:
         settings = self._settings
@@ -328,21 +334,18 @@ class Engine:
     def _asks(self, readiness: Readiness, now: float) -> tuple[Ask, ...]:
         """Look at the parents at the first sign of trouble, within the budget."""
         settings = self._settings
-        self._asked = {series: until for series, until in self._asked.items() if until > now}
-        while self._spent and self._spent[0] <= now - settings.settle_s:
-            self._spent.popleft()
-        room = int(settings.ask_budget_per_s * settings.settle_s) - len(self._spent)
-        found = questions_within(self._recoveries(), self._asked, deadline=now + settings.settle_s, room=room)
+        room, asked = self._questions.room(now), self._questions.asked
+        deadline = now + settings.settle_s
+        found = questions_within(self._recoveries(), asked, deadline=deadline, room=room)
         homes = {member.key for incident in self._incidents.values() if incident.open for member in incident.members}
         for key in sorted(self._desk.alerts):
             alert = self._desk.alerts[key]
             hard = alert.effect in (Effect.DOWN, Effect.DEGRADED) and key.rule != BLIND_RULE
             if hard and alert.phase in (Phase.PENDING, Phase.FIRING) and key not in homes and len(found) < room:
                 questions = readiness.open_questions(alert, now)
-                deadline = now + settings.settle_s
-                found += questions_within(questions, self._asked, deadline=deadline, room=room - len(found))
-        self._spent.extend([now] * len(found))
-        return tuple(Ask(*series, deadline=now + settings.settle_s) for series in found)
+                found += questions_within(questions, asked, deadline=deadline, room=room - len(found))
+        self._questions.went_out(len(found), now)
+        return tuple(Ask(*series, deadline=deadline) for series in found)
 
     def _recoveries(self) -> Iterator[Series]:
         """Where something has come back, look at the rest again: an all-clear needs every member confirmed."""
@@ -395,13 +398,15 @@ class Engine:
         """When time alone may change the picture."""
         times = list(deadlines)
         if any(incident.state in _BEING_WORKED_ON for incident in self._incidents.values()):
-            times.append(now + _REASSESS_S)
+            times.append((now // _REASSESS_S + 1) * _REASSESS_S)  # round moments, so that a restart moves none
         waiting = [a for a in self._desk.alerts.values() if a.phase is Phase.FIRING and not readiness.ready(a, now)]
         self._waiting = bool(waiting) or self._waiting_for_sight
         times += [alert.fired_at + self._settings.settle_s for alert in waiting if alert.fired_at is not None]
         if self._waiting_for_sight:
-            times.append(now + _WATCH_S)
-        return min(times, default=float("inf"))
+            times += [now + _WATCH_S, *self._turns_of_sight]
+        if self._desk.alerts:
+            times += self._questions.deadlines()
+        return min((at for at in times if at > now), default=float("inf"))
 
     def _keep(self, incident: Incident) -> None:
         self._incidents[incident.id] = self._changed_incidents[incident.id] = incident
@@ -434,10 +439,11 @@ class Engine:
         targets = self._mutes.looks_due(now, before)
         if not targets:
             return ()
-        room = int(self._settings.ask_budget_per_s * self._settings.settle_s) - len(self._asked)
+        asked = self._questions.asked
+        room = int(self._settings.ask_budget_per_s * self._settings.settle_s) - len(asked)
         series = sorted(one for one in self._evidence.latest if one[0] in targets)[: max(0, room)]
         deadline = now + self._settings.settle_s
-        self._asked.update((one, deadline) for one in series)
+        asked.update((one, deadline) for one in series)
         return tuple(Ask(*one, deadline=deadline) for one in series)
 
     def _changes(self, now: float, notices: tuple[Notice, ...]) -> Changes:
@@ -451,7 +457,7 @@ class Engine:
             ledger=self._telling.unwritten(self._ledger),
             presence=dict(self._changed_presence),
             mutes=self._mute_events,
-            memory=self._desk.recall.written(),
+            memory=self._desk.recall.written() | self._questions.written(),
         )
         self._changed_readings.clear()
         self._changed_incidents.clear()

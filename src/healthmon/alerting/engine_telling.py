@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -76,7 +77,7 @@ class Telling:
         for incident in incidents.values():
             self._absorb(incident)
             if not _over(incident):
-                self.look_at(incident.id)
+                self.look_at(incident.id, self._next_look(incident, restored.at))
 
     def look_at(self, incident: str, at: float = float("-inf")) -> None:
         """Ask the escalation about this incident at the next due, or at a time."""
@@ -123,7 +124,7 @@ class Telling:
             notices += new
             rows += listed
             if not _over(incident):
-                self.look_at(id_, min([now + _POLL_S, *self._steps(incident, now)]))
+                self.look_at(id_, self._next_look(incident, now))
         return tuple(notices), rows
 
     def unwritten(self, rows: Iterable[LedgerRow]) -> tuple[LedgerRow, ...]:
@@ -188,6 +189,14 @@ class Telling:
             or (settings.site_modes.get(target.site) if target else None)
             or settings.mode
         )
+
+    def _next_look(self, incident: Incident, after: float | None) -> float:
+        """The next step, or the next of the incident's own moments, one every few seconds: a restart moves none."""
+        if after is None:
+            return float("-inf")
+        offset_s = zlib.crc32(incident.id.encode()) % 1_000 / 1_000 * _POLL_S
+        poll = ((after - offset_s) // _POLL_S + 1) * _POLL_S + offset_s
+        return min([poll if poll > after else poll + _POLL_S, *self._steps(incident, after)])
 
     def _steps(self, incident: Incident, now: float) -> list[float]:
         """When the steps of any policy fall due, from the opening."""

@@ -371,6 +371,7 @@ class Journal:
             incidents={**old.incidents, **{i.id: i for i in changes.incidents}},
             notices={**old.notices, **{n.key: n for n in changes.notices}},
             presence={**old.presence, **changes.presence},
+            memory={key: body for key, body in {**old.memory, **changes.memory}.items() if body},
             mutes=(*old.mutes, *changes.mutes),
             ledgered=old.ledgered | {row.key for row in changes.ledger},
         )

@@ -145,8 +145,20 @@ def test_the_same_night_twice_is_the_same_night(events: list[Event]) -> None:
 CUT_AGAIN = [Event(47.0, "cut", "poller"), Event(56.0, "join", "poller"), Event(57.0, "cut", "poller")]
 
 
+#: The looker is away for twenty seconds while two wards are down: what it says of them when it is back is the truth.
+BACK_IN_A_FAULT = [
+    Event(26.0, "break", "sw-w7"),
+    Event(24.0, "break", "sw-w8"),
+    Event(50.0, "cut", "poller"),
+    Event(45.0, "join", "poller"),
+    Event(69.0, "join", "poller"),
+    Event(85.0, "join", "poller"),
+]
+
+
 @given(EVENTS)
 @example(CUT_AGAIN)
+@example(BACK_IN_A_FAULT)
 @settings(SLOW, max_examples=10)
 def test_a_restart_after_every_step_changes_nothing(events: list[Event]) -> None:
     """The journal alone carries the engine over: incidents, alerts, notices and ledger are the same to the byte."""

@@ -134,6 +134,15 @@ def watch(
     return _suspected(None, view, evidence, alerts, now=now, settle_s=settle_s)  # it may be cut off again by now
 
 
+def turns(blind: Alert | None, view: Outlook, *, settle_s: float) -> tuple[float, ...]:
+    """When the state of being cut off may change with time alone."""
+    if blind is None:
+        return ()
+    begun = (blind.bad_since, view.first_bad_at)
+    judged = [at + lasted for at in begun for lasted in (settle_s, _UNSEEING_S)]
+    return (*judged, blind.since + _RECONNECT_S)
+
+
 def holds_back(blind: Alert, alert: Alert, evidence: Evidence, *, now: float) -> bool:
     """Whether the alert rests on what a cut-off looker failed to see, and nobody has looked afresh since."""
     if alert.key.rule == BLIND_RULE or not alert.active:

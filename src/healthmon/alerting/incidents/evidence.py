@@ -146,7 +146,7 @@ class Evidence:
         return tuple(self._agents_on.get(target, ()))
 
     def fresh(self, reading: Reading, now: float) -> bool:
-        return now - self.index.expected_by(reading) <= self.index.stale_s(reading.target, reading.check)
+        return now - self.index.expected_by(reading) < self.index.stale_s(reading.target, reading.check)
 
     def counts(self, reading: Reading, now: float) -> bool:
         """Fresh, and not from a vantage point that is cut off or was shut down since."""

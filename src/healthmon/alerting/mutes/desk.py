@@ -50,8 +50,11 @@ class MuteDesk:
     _next_at: float = float("-inf")
     _scopes: dict[tuple[str, ...], tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
 
-    def restore(self, events: Iterable[MuteEvent]) -> None:
-        """Take up the audit of all runs; what the configuration says joins it, unless it was ended."""
+    def restore(self, events: Iterable[MuteEvent], at: float | None = None) -> None:
+        """Take up the audit of all runs; what the configuration says joins it, unless it was ended.
+
+        at: the last moment of the run before, after which nothing has been passed yet.
+        """
         for event in events:
             self._revisions[event.id] = max(event.revision, self._revisions.get(event.id, 0))
             known = self.mutes.get(event.id)
@@ -59,8 +62,11 @@ class MuteDesk:
                 self.mutes[event.id] = event.mute
             if event.action == "covers":
                 self._covered.add((event.id, event.note))
+        before = dict(self.mutes)
         self._take_up_config()
         self._forget_over()
+        if at is not None and before.items() >= self.mutes.items():
+            self._expect(at)
 
     def act(self, command: MuteCommand, now: float) -> Mute:
         """A person acts. Raises NotFound, Conflict, NotAllowed; what was refused is in the audit too."""
@@ -82,6 +88,10 @@ class MuteDesk:
         for mute in list(self.mutes.values()):
             self._pass(mute, now)
         self.turned = True
+        self._expect(now)
+
+    def _expect(self, now: float) -> None:
+        """What falls due next."""
         self._closing = bool(self.in_verification(now))
         self._next_at = min((at for mute in self.mutes.values() for at in self._turns(mute, now)), default=float("inf"))
 
