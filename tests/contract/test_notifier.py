@@ -38,14 +38,28 @@ SHORT_S = 0.4  # for receivers that never answer
 LONG_S = 20.0  # for those that do, on a busy machine
 
 
-# --- webhook --------------------------------------------------------------------------------------------------
+# --- over HTTP --------------------------------------------------------------------------------------------------
 
 
-def webhook(answer: Answer, timeout_s: float = LONG_S) -> Setting:
+#: kind -> what it needs beside the URL. Jira and ServiceNow are recorded by a receiver that we wrote: it answers
+#: searches as their documents show them.
+OVER_HTTP: dict[str, dict[str, Any]] = {
+    "webhook": {},
+    "gateway": {"body": {"to": "{to}", "text": "{text}"}},
+    "pagerduty": {"routing_key": "r" * 32},
+    "opsgenie": {"api_key": "k"},
+    "servicenow": {"username": "u", "password": "p"},
+    "jira": {"project": "OPS", "token": "t"},
+}
+NOTHING_FOUND = {"servicenow": b'{"result": []}', "jira": b'{"issues": []}'}
+
+
+def over_http(kind: str, answer: Answer, timeout_s: float = LONG_S) -> Setting:
     @contextlib.asynccontextmanager
     async def setting(folder: Path) -> AsyncIterator[Bench]:
         receiver = Receiver(lambda number: answer)
-        channel = make_channel("webhook", {"url": receiver.url, "timeout_s": timeout_s})
+        receiver.found = NOTHING_FOUND.get(kind, b"")
+        channel = make_channel(kind, {"url": receiver.url, "timeout_s": timeout_s, **OVER_HTTP[kind]})
         try:
             yield Bench(channel, lambda: [post.headers["Idempotency-Key"] for post in receiver.posted])
         finally:
@@ -55,21 +69,29 @@ def webhook(answer: Answer, timeout_s: float = LONG_S) -> Setting:
     return setting
 
 
-@contextlib.asynccontextmanager
-async def webhook_to_nobody(folder: Path) -> AsyncIterator[Bench]:
-    channel = make_channel("webhook", {"url": f"http://127.0.0.1:{free_port()}/", "timeout_s": LONG_S})
-    yield Bench(channel, list)
-    await closed(channel)
-
-
-@contextlib.asynccontextmanager
-async def webhook_to_deaf(folder: Path) -> AsyncIterator[Bench]:
-    """It takes the connection and says nothing, as a stopped process does."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        channel = make_channel("webhook", {"url": f"http://127.0.0.1:{port}/", "timeout_s": SHORT_S})
+def http_to_nobody(kind: str) -> Setting:
+    @contextlib.asynccontextmanager
+    async def setting(folder: Path) -> AsyncIterator[Bench]:
+        url = f"http://127.0.0.1:{free_port()}/"
+        channel = make_channel(kind, {"url": url, "timeout_s": LONG_S, **OVER_HTTP[kind]})
         yield Bench(channel, list)
         await closed(channel)
+
+    return setting
+
+
+def http_to_deaf(kind: str) -> Setting:
+    """It takes the connection and says nothing, as a stopped process does."""
+
+    @contextlib.asynccontextmanager
+    async def setting(folder: Path) -> AsyncIterator[Bench]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            channel = make_channel(kind, {"url": url, "timeout_s": SHORT_S, **OVER_HTTP[kind]})
+            yield Bench(channel, list)
+            await closed(channel)
+
+    return setting
 
 
 async def closed(channel: Notifier) -> None:
@@ -175,16 +197,23 @@ def torn(folder: Path) -> Path:
     return path
 
 
+#: The one table of what an HTTP answer means, whatever the channel.
+ANSWERS: list[tuple[str, Answer, float, type[Sent | Retry | Dead]]] = [
+    *[(str(code), Answer(code), LONG_S, Sent) for code in (200, 201, 202, 204)],
+    *[(str(code), Answer(code), LONG_S, Retry) for code in (408, 425, 429, 500, 502, 503, 504)],
+    *[(str(code), Answer(code), LONG_S, Dead) for code in (400, 401, 403, 404, 410, 413, 422)],
+    ("sent elsewhere", Answer(302, {"Location": "http://192.0.2.1/"}), LONG_S, Retry),
+    ("slow", Answer(hang_s=3 * SHORT_S), SHORT_S, Retry),
+    ("reset", Answer(drop=True), LONG_S, Retry),
+]
 SETTINGS: list[tuple[str, str, Setting, type[Sent | Retry | Dead]]] = [
-    *[(f"webhook {code}", "webhook", webhook(Answer(code)), Sent) for code in (200, 201, 202, 204)],
-    *[(f"webhook {code}", "webhook", webhook(Answer(code)), Retry) for code in (408, 425, 429)],
-    *[(f"webhook {code}", "webhook", webhook(Answer(code)), Retry) for code in (500, 502, 503, 504)],
-    *[(f"webhook {code}", "webhook", webhook(Answer(code)), Dead) for code in (400, 401, 403, 404, 410, 413, 422)],
-    ("webhook sent elsewhere", "webhook", webhook(Answer(302, {"Location": "http://192.0.2.1/"})), Retry),
-    ("webhook slow", "webhook", webhook(Answer(hang_s=3 * SHORT_S), SHORT_S), Retry),
-    ("webhook reset", "webhook", webhook(Answer(drop=True)), Retry),
-    ("webhook refused", "webhook", webhook_to_nobody, Retry),
-    ("webhook deaf", "webhook", webhook_to_deaf, Retry),
+    *[
+        (f"{kind} {word}", kind, over_http(kind, answer, timeout_s), expected)
+        for kind in OVER_HTTP
+        for word, answer, timeout_s, expected in ANSWERS
+    ],
+    *[(f"{kind} refused", kind, http_to_nobody(kind), Retry) for kind in OVER_HTTP],
+    *[(f"{kind} deaf", kind, http_to_deaf(kind), Retry) for kind in OVER_HTTP],
     ("mail taken", "mail", mail(Postbox), Sent),
     ("mail busy", "mail", mail(lambda: Postbox(data="451 try later")), Retry),
     ("mail greylisted", "mail", mail(lambda: Postbox(rcpt="450 greylisted")), Retry),
@@ -218,6 +247,14 @@ def works(kind: str) -> list[Setting]:
 
 
 WORKING = [(kind, setting) for kind in CHANNELS for setting in works(kind)]
+
+
+@pytest.mark.parametrize("kind", OVER_HTTP)
+async def test_every_http_channel_obeys_retry_after(kind: str, tmp_path: Path) -> None:
+    async with over_http(kind, Answer(429, {"Retry-After": "37"}))(tmp_path) as bench:
+        answer = await bench.channel.send(notice())
+    assert isinstance(answer, Retry)
+    assert answer.after_s == 37.0
 
 
 def test_every_channel_is_in_this_suite() -> None:

@@ -150,6 +150,7 @@ class Receiver:
     def __init__(self, answer: Callable[[int], Answer] = lambda number: Answer()) -> None:
         self.posted: list[Posted] = []
         self.answer = answer
+        self.found = b""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -157,6 +158,14 @@ class Receiver:
                 raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 receiver.posted.append(Posted(self.path, dict(self.headers.items()), raw))
                 receiver.reply(self, receiver.answer(len(receiver.posted)))
+
+            def do_GET(self) -> None:
+                """A search of a ticket system: `found` is what there is; any other answer is as for a post."""
+                answer = receiver.answer(len(receiver.posted))
+                good = 200 <= answer.status < 300  # a search that works is a 200
+                receiver.reply(self, replace(answer, status=200) if good else answer, receiver.found)
+
+            do_PATCH = do_POST
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
@@ -173,7 +182,7 @@ class Receiver:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}/hook"
 
-    def reply(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+    def reply(self, handler: BaseHTTPRequestHandler, answer: Answer, body: bytes = b"") -> None:
         time.sleep(answer.hang_s)
         if answer.drop:
             handler.close_connection = True
@@ -182,8 +191,10 @@ class Receiver:
         handler.send_response(answer.status)
         for name, value in answer.headers.items():
             handler.send_header(name, value)
-        handler.send_header("Content-Length", "0")
+        body = b"" if answer.status == 204 else body
+        handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
+        handler.wfile.write(body)
 
     def stop(self) -> None:
         self._server.shutdown()

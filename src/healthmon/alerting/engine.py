@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from healthmon.alerting.detect.desk import ASLEEP_S, AlertDesk
 from healthmon.alerting.detect.index import RuleIndex
@@ -26,6 +27,7 @@ from healthmon.alerting.incidents.unwatched import Scope, readings_of, watched
 from healthmon.alerting.mutes import floor, holding, messages
 from healthmon.alerting.mutes.desk import MuteDesk
 from healthmon.alerting.mutes.preview import preview
+from healthmon.alerting.oncall.roster import Roster
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.hours import Calendar
 from healthmon.impact.severity import Hospital, SeverityTable
@@ -190,9 +192,13 @@ class Engine:
     def act(self, command: Command, now: float) -> Incident:
         """A person acts. Raises NotFound, Conflict."""
         now = self._moved_on(now)
+        if command.action == "pass" and self._settings.roster is not None:
+            command = replace(command, to=self._settings.roster.word_of(command.to, self._estate.teams, now))
         changed = actions.act(self._incidents, command, now, failing=self._member_fails, texts=self._texts)
         for incident in changed:
             self._keep(incident)
+        if command.action in ("ack", "own", "pass"):
+            self._telling.answered(command.incident, _readers_of(command, self._settings.roster), now)
         self._news = True
         return changed[0]
 
@@ -211,6 +217,10 @@ class Engine:
         incident = self._telling.told(notice, self._incidents.get(notice.incident), now)
         if incident is not None:
             self._keep(incident)
+
+    def received(self, key: str, now: float) -> bool:
+        """A gateway's receipt: the message of this key was delivered. False when there is none."""
+        return self._telling.received(key, self._moved_on(now))
 
     def view(self, now: float, health: Health) -> View:
         """One immutable picture for every surface."""
@@ -418,6 +428,8 @@ class Engine:
             for incident in self._incidents.values():
                 if incident.open:
                     self._telling.look_at(incident.id)
+        for incident in self._telling.lapse(self._incidents, now):
+            self._keep(incident)
         notices, rows = self._telling.due(self._incidents, now)
         self._ledger += rows
         for id_, decision in self._telling.drain_decisions().items():
@@ -494,6 +506,12 @@ class Engine:
 
 
 _BEING_WORKED_ON = (IncidentState.OPEN, IncidentState.ACKNOWLEDGED)
+
+
+def _readers_of(command: Command, roster: Roster | None) -> set[tuple[str, str]]:
+    """Where whoever acts was written to: the way that they answered on, and all ways of an on-call user."""
+    user = roster.named(command.by) if roster is not None else None
+    return {*(user.readers if user else ()), *([command.reader] if command.reader else [])}
 
 
 def _in_order(incidents: Iterable[Incident]) -> tuple[Incident, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from healthmon.alerting.oncall.roster import Roster
 from healthmon.alerting.oncall.waking import DEFAULT_WAKING, Waking
 from healthmon.model.incident import Ask, Notice
 from healthmon.model.journal import Changes
@@ -29,6 +30,7 @@ class EngineSettings:
     server: str = "poller"
     waking: Waking = DEFAULT_WAKING
     mutes: MuteSettings = field(default_factory=MuteSettings)
+    roster: Roster | None = None  # who is on call; people change it while the engine runs
 
     def pages_somebody(self) -> bool:
         """Whether anything at all is live."""

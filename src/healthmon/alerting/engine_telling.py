@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from healthmon.alerting.engine_settings import EngineSettings
+from healthmon.alerting.incidents.actions import lapsed
 from healthmon.alerting.incidents.reconcile import noted
 from healthmon.alerting.mutes import holding
 from healthmon.alerting.mutes.desk import MuteDesk
 from healthmon.alerting.mutes.floor import Line
+from healthmon.alerting.oncall.ladder import lapses_at
 from healthmon.model.alert import Rule
 from healthmon.model.incident import (
     Entry,
@@ -88,6 +91,10 @@ class Telling:
 
     def told(self, notice: Notice, incident: Incident | None, now: float) -> Incident | None:
         """Keep the result; the incident with a line about it, if there is something to say."""
+        before = self._told.get(notice.incident, {}).get(notice.key)
+        if before is not None and before.delivered_at is not None:  # the reader answered before the sender did
+            notice = replace(notice, delivered_at=before.delivered_at)
+            notice = replace(notice, result=before.result) if before.result is NoticeResult.ACKNOWLEDGED else notice
         self._told.setdefault(notice.incident, {})[notice.key] = notice
         self._results[notice.key] = notice
         self.look_at(notice.incident)
@@ -97,6 +104,35 @@ class Telling:
         who = notice.to if notice.to == notice.channel else f"{notice.to} ({notice.channel})"
         text = f"{who}: {notice.why.value}, {notice.result.value}"
         return noted(incident, Entry(now, what, text))
+
+    def lapse(self, incidents: Mapping[str, Incident], now: float) -> list[Incident]:
+        """Accepted incidents of which nobody has said a word for too long: nobody has them any more."""
+        found = []
+        for incident in incidents.values():
+            at = lapses_at(incident, self._policies)
+            if at is not None and at <= now:
+                found.append(lapsed(incident, now))
+        return found
+
+    def answered(self, incident: str, readers: Container[tuple[str, str]], now: float) -> None:
+        """Somebody answered a page: what was sent to them has been delivered, which sending alone never proves."""
+        for notice in self._told.get(incident, {}).values():
+            known = notice.result in (NoticeResult.SENT, NoticeResult.RETRYING)
+            if known and (notice.channel, notice.to) in readers:
+                self._note(replace(notice, result=NoticeResult.ACKNOWLEDGED, delivered_at=notice.delivered_at or now))
+
+    def received(self, key: str, now: float) -> bool:
+        """A gateway's receipt for one message; False when no such message is known."""
+        for told in self._told.values():
+            notice = told.get(key)
+            if notice is not None:
+                if notice.result is NoticeResult.SENT and notice.delivered_at is None:
+                    self._note(replace(notice, delivered_at=now))
+                return True
+        return False
+
+    def _note(self, notice: Notice) -> None:
+        self._told[notice.incident][notice.key] = self._results[notice.key] = notice
 
     def drain_decisions(self) -> dict[str, holding.Decision | None]:
         """What was decided about mutes since the last time, by incident."""
@@ -169,6 +205,8 @@ class Telling:
             "ledgered": self._ledgered,
             "absorbed": absorbed,
         }
+        if self._settings.roster is not None:
+            more["roster"] = self._settings.roster
         return self._escalate(
             incident,
             policies=self._policies,

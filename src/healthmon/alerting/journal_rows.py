@@ -48,7 +48,8 @@ WHERE excluded.progress > notice.progress
 def progress(notice: Notice) -> int:
     """A number that only grows over the life of a notice."""
     on_the_wire = notice.result is NoticeResult.RETRYING and notice.detail == SENDING
-    return notice.attempts * 10 + _STAGE[notice.result] - (1 if on_the_wire else 0)
+    delivered = 500_000 if notice.delivered_at is not None else 0
+    return notice.attempts * 10 + _STAGE[notice.result] + delivered - (1 if on_the_wire else 0)
 
 
 class Writer:

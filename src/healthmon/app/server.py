@@ -20,9 +20,11 @@ from healthmon.alerting.engine import Engine, EngineSettings
 from healthmon.alerting.journal import Journal
 from healthmon.alerting.notify import make_channel
 from healthmon.alerting.notify.dispatch import Dispatcher
+from healthmon.alerting.oncall.roster import Roster
 from healthmon.alerting.oncall.tokens import DEFAULT_LIFE_S, make_token
 from healthmon.app import agent as agent_role
 from healthmon.app import lastresort
+from healthmon.app.dutybook import DutyBook, kept_overrides
 from healthmon.app.engineroom import Decided, EngineRoom, Intake
 from healthmon.app.fleet import with_epochs
 from healthmon.app.lines import Lines
@@ -40,6 +42,7 @@ from healthmon.model.errors import JournalDown, MalformedBatch
 from healthmon.model.incident import Command, Incident, LedgerRow, Notice, Why
 from healthmon.model.journal import Changes, Restored
 from healthmon.model.mute import MuteCommand, MuteSettings, Standing
+from healthmon.model.oncall import Override
 from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock, Notifier
 from healthmon.model.sample import Family
@@ -75,6 +78,8 @@ class Server:
         self.clock = clock
         self.data_dir = site.data_dir
         self.journal = Journal(self.data_dir / "journal.sqlite")
+        self.roster = Roster(site.oncall)
+        self.roster.restore(self._kept_overrides(site), clock.now())
         restored = self.journal.restore()
         self.room = EngineRoom(self._build_engine, restored, restore=self.journal.restore, set_aside=self._set_aside)
         self.quarantine = Quarantine(self.data_dir / "quarantine", clock=clock)
@@ -100,6 +105,7 @@ class Server:
             stamp=leading.stamp if leading else None,
         )
         self.lines = Lines(self)
+        self.duty = DutyBook(self)
         self.ack_secret = secret_of(self.data_dir / "ack-secret")
         self.public_url = public_url(site.web)
         self.counters: dict[str, float] = {}
@@ -136,6 +142,7 @@ class Server:
                 if self.leading is not None:
                     copies = self.leading.answer_copies(self.journal.path, self._journal_lock)
                     spawn(group, "copies", copies)
+                spawn(group, "duty book", Unit("duty book", self.duty.run, clock=self.clock).supervise())
                 spawn(group, "own rows", Unit("own rows", self._store_own_rows, clock=self.clock).supervise())
         finally:
             await self.store.close()
@@ -266,8 +273,11 @@ class Server:
             try:
                 await self._step()
                 families, senders = declared_families(site), self._channels_of(site)
-                engine = await asyncio.to_thread(lambda: self._build_engine(self.journal.restore(), site))
+                roster = Roster(site.oncall)
+                roster.restore(self._kept_overrides(site), self.clock.now())
+                engine = await asyncio.to_thread(lambda: self._build_engine(self.journal.restore(), site, roster))
                 self.site, self._channels = site, senders
+                self.roster = roster
                 self.pipeline.adopt(site.estate, families=families, declared=heard_by(site))
                 self.dispatcher.adopt(senders)
                 self.room.adopt(engine, site.estate.targets)
@@ -319,7 +329,7 @@ class Server:
             self._crashing_since = None
 
     def _tell_of_crashes(self, why: Why, since: float) -> None:
-        organisation, alerting = self.site.estate.organisation, self.site.alerting
+        organisation = self.site.estate.organisation
         notices = lastresort.crash_notices(
             self.site.channels,
             name=organisation.name,
@@ -328,11 +338,18 @@ class Server:
             now=self.clock.now(),
             why=why,
         )
-        overrides = (*alerting.site_modes.values(), *alerting.area_modes.values(), *alerting.rule_modes.values())
-        if "live" in (alerting.mode, *overrides):
+        if self.pages_somebody():
             self.dispatcher.put(notices)
         else:
             detach("crash ledger", self._list_pages(lastresort.shadow_rows(notices)))
+
+    def pages_somebody(self) -> bool:
+        """Whether anything at all is live."""
+        return _engine_settings(self.site, self.roster).pages_somebody()
+
+    async def commit(self, changes: Changes) -> None:
+        """Write beside the engine's steps. Raises OSError, sqlite3.Error."""
+        await self._commit(changes)
 
     async def _list_pages(self, rows: tuple[LedgerRow, ...]) -> None:
         try:
@@ -432,6 +449,13 @@ class Server:
         self._bump()
         return incident
 
+    def delivered(self, key: str) -> bool:
+        """A gateway's receipt for one message; False when there is no such message."""
+        known = self.room.engine.received(key, self.clock.now())
+        self._work.set()
+        self._bump()
+        return known
+
     async def mute(self, command: MuteCommand) -> Standing:
         """A person makes, extends, ends or reviews a silence or a change; the answer comes after the commit."""
         try:
@@ -447,20 +471,26 @@ class Server:
 
     def ack_link(self, notice: Notice) -> str | None:
         """Where the reader of a page says "I have it" without a login; None for messages that need no answer."""
-        if notice.why in (Why.MITIGATED, Why.RESOLVED, Why.MUTE) or notice.incident.startswith(lastresort.PREFIX):
+        if notice.why in (Why.MITIGATED, Why.RESOLVED, Why.MUTE, Why.DUTY) or notice.incident.startswith(
+            lastresort.PREFIX
+        ):
             return None
         expires_at = notice.due + DEFAULT_LIFE_S
         to = {"incident": notice.incident, "channel": notice.channel, "to": notice.to}
         return f"{self.public_url}/ack/{make_token(self.ack_secret, expires_at=expires_at, **to)}"
 
-    def _build_engine(self, restored: Restored, site: SiteConfig | None = None) -> Engine:
+    def _kept_overrides(self, site: SiteConfig) -> list[Override]:
+        """Those of the configuration, then what people said, oldest first."""
+        return [*site.overrides, *kept_overrides(self.journal)]
+
+    def _build_engine(self, restored: Restored, site: SiteConfig | None = None, roster: Roster | None = None) -> Engine:
         site = site or self.site
         return Engine(
             estate=site.estate,
             rules=site.rules,
             policies=site.policies,
             severity=site.severity,
-            settings=_engine_settings(site),
+            settings=_engine_settings(site, roster or self.roster),
             staffed=Calendar(site.estate, site.holidays).staffed,
             restored=restored,
         )
@@ -475,7 +505,7 @@ def _client_id(site: SiteConfig, leading: Leading | None) -> str:
     return f"{name}-{leading.link.holder}" if leading is not None and leading.open else name
 
 
-def _engine_settings(site: SiteConfig) -> EngineSettings:
+def _engine_settings(site: SiteConfig, roster: Roster) -> EngineSettings:
     alerting = site.alerting
     return EngineSettings(
         mode=alerting.mode,
@@ -485,6 +515,7 @@ def _engine_settings(site: SiteConfig) -> EngineSettings:
         waking=site.waking,
         text=site.text,
         mutes=mute_settings(site),
+        roster=roster,
     )
 
 

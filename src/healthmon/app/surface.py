@@ -69,7 +69,7 @@ class Surface:
         spend = partial(self._server.journal.append, SPENT, at=now, body=body, incident=found.incident, key=found.id)
         if not await asyncio.to_thread(spend):
             raise TokenRefused(Refusal.USED)
-        return await self.act(Command("ack", found.incident, by))
+        return await self.act(Command("ack", found.incident, by, reader=(found.channel, found.to)))
 
     async def incident_for_token(self, token: str) -> Incident:
         """The incident a link is about; looking changes nothing."""
@@ -80,8 +80,10 @@ class Surface:
         raise NotFound("this incident is not known any more")
 
     def name_for_token(self, token: str) -> str | None:
-        """Whom the page was sent to."""
-        return self._token(token).to or None
+        """Whom the page was sent to, by name where it was a person's own way."""
+        found = self._token(token)
+        user = self._server.roster.behind(found.channel, found.to)
+        return user.name if user else found.to or None
 
     def _token(self, token: str) -> Token:
         return verify_token(self._server.ack_secret, token, now=self._server.clock.now())

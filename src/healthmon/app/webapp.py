@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from healthmon.app.dutydesk import DutyDesk
 from healthmon.app.ondemand import OnDemand
 from healthmon.app.private import token_of
 from healthmon.app.server import Server
@@ -57,4 +58,5 @@ def application(server: Server, surface: Surface) -> Any:
         name_for_token=surface.name_for_token,
         clock=server.clock,
         tools=Toolbox(server),
+        duty=DutyDesk(server),
     )

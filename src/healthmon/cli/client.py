@@ -30,6 +30,10 @@ class Client:
     def get(self, path: str) -> Any:
         return self._call("GET", path, None)
 
+    def text(self, path: str) -> str:
+        """What is not JSON."""
+        return self._answer("GET", path, None).decode()
+
     def items(self, path: str) -> list[dict[str, Any]]:
         """Every page of a list."""
         found: list[dict[str, Any]] = []
@@ -45,6 +49,12 @@ class Client:
         return self._call("POST", path, body)
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
+        try:
+            return json.loads(self._answer(method, path, body) or b"null")
+        except ValueError as error:
+            raise HealthmonError(f"what answers at {self.base} is not a healthmon server") from error
+
+    def _answer(self, method: str, path: str, body: dict[str, Any] | None) -> bytes:
         request = urllib.request.Request(f"{self.base}/api/v1/{path}", method=method)
         request.add_header("Content-Type", "application/json")
         if self.token_file.exists():
@@ -52,9 +62,8 @@ class Client:
         data = None if body is None else json.dumps(body).encode()
         try:
             with urllib.request.urlopen(request, data, timeout=15) as response:
-                return json.loads(response.read() or b"null")
-        except ValueError as error:
-            raise HealthmonError(f"what answers at {self.base} is not a healthmon server") from error
+                found: bytes = response.read()
+                return found
         except urllib.error.HTTPError as error:
             raise _problem(error) from None
         except (urllib.error.URLError, TimeoutError, OSError) as error:

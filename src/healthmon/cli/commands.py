@@ -20,6 +20,7 @@ from healthmon.cli import (
     importing,
     loading,
     mute_commands,
+    oncall,
     questions,
     reloading,
     ruletests,
@@ -322,13 +323,15 @@ def remarks(agent: dict[str, Any]) -> str:
 @clear_errors
 def incidents(
     action: Annotated[
-        str, typer.Argument(help="list, show, ack, unack, own, note, mitigate, resolve, reopen, merge, split")
+        str,
+        typer.Argument(help="list, show, ack, unack, own, pass, note, mitigate, resolve, reopen, merge, split"),
     ] = "list",
     incident: Annotated[str | None, typer.Argument(metavar="ID")] = None,
     by: Annotated[str | None, typer.Option(help="who acts (default: login name)")] = None,
     text: Annotated[str, typer.Option(help="note text")] = "",
     reason: Annotated[str, typer.Option(help="why it is resolved")] = "",
     impact: Annotated[str, typer.Option(help="clinical impact in a line")] = "",
+    to: Annotated[str | None, typer.Option(help="pass: a team, a person or duty-manager")] = None,
     into: Annotated[str | None, typer.Option(help="merge: the incident that stays")] = None,
     member: Annotated[list[str] | None, typer.Option(help="split: a member, repeated")] = None,
     config: ConfigOption = None,
@@ -351,7 +354,15 @@ def incidents(
     if action == "show":
         typer.echo(shown(client, incident, as_json=json_))
         return
-    body = {"by": by or person(), "text": text, "note": text, "reason": reason, "impact": impact, "into": into}
+    body = {
+        "by": by or person(),
+        "text": text,
+        "note": text,
+        "reason": reason,
+        "impact": impact,
+        "into": into,
+        "to": to,
+    }
     typer.echo(act(client, incident, action, body | {"members": member or []}, as_json=json_))
 
 
@@ -362,6 +373,7 @@ _APART = (
     importing,
     loading,
     mute_commands,
+    oncall,
     questions,
     reloading,
     ruletests,

@@ -13,6 +13,7 @@ from healthmon.model.errors import ConfigError
 BODIES: dict[str, tuple[str, ...]] = {
     "ack": ("by", "note"),
     "own": ("by", "note"),
+    "pass": ("by", "to", "note"),
     "unack": ("by",),
     "note": ("by", "text"),
     "mitigate": ("by", "note"),

@@ -20,8 +20,6 @@ from healthmon.config.site import (
     AlertingConfig,
     ChannelConfig,
     PairConfig,
-    Person,
-    Rota,
     StoreConfig,
     User,
     WatchConfig,
@@ -172,7 +170,11 @@ def channels_of(written: Written) -> dict[str, ChannelConfig]:
         if isinstance(own.get("path"), str):
             own["path"] = str(beside(written.document, (*path, "path"), own["path"]))
         params = read_params(channel_kind(form.kind), own, path, written.validator, defaults={})
-        channels[name] = ChannelConfig(name, form.kind, params or {})
+        secret = secret_of(written, form, "reply_secret", path)
+        if secret is not None and len(secret.strip()) < _TOKEN_LEAST:
+            written.validator.problem(path, f"'{name}' needs a reply secret with at least {_TOKEN_LEAST} characters")
+        fields = {str(key): value for key, value in form.reply_fields.items()}
+        channels[name] = ChannelConfig(name, form.kind, params or {}, tuple(form.via), secret, fields)
     return channels
 
 
@@ -261,20 +263,6 @@ def watch_of(written: Written) -> WatchConfig | None:
     return WatchConfig(form.url, form.every, tuple(form.channels), form.name)
 
 
-def rotas_of(written: Written) -> dict[str, Rota]:
-    """Rotas by id; the order of people is the order of turns."""
-    rotas: dict[str, Rota] = {}
-    for number, form in enumerate(written.oncall.rotas):
-        path: DataPath = ("oncall", "rotas", number)
-        if form.id in rotas:
-            written.validator.problem((*path, "id"), f"rota id '{form.id}' is used twice")
-        for place, person in enumerate(form.people):
-            channels_known(written, person.channels, (*path, "people", place, "channels"))
-        people = tuple(Person(p.id, p.name, p.email, p.phone, tuple(p.channels)) for p in form.people)
-        rotas[form.id] = Rota(form.id, form.name or form.id, people)
-    return rotas
-
-
 def channels_known(written: Written, names: list[str], path: DataPath) -> None:
     """Say of each name that no channel has."""
     for number, name in enumerate(names):
@@ -286,15 +274,18 @@ def channels_known(written: Written, names: list[str], path: DataPath) -> None:
 
 
 def holidays_of(written: Written, today: date | None) -> frozenset[date]:
-    """Bank holidays of the year before, this and the next."""
-    code = written.organisation.holidays
+    """Bank holidays of the organisation: the year before, this and the next."""
+    return holidays_in(written, written.organisation.holidays, ("organisation", "holidays"), today)
+
+
+def holidays_in(written: Written, code: str | None, path: DataPath, today: date | None) -> frozenset[date]:
+    """Bank holidays of a nation (`GB-ENG`), the year before, this and the next."""
     if code is None:
         return frozenset()
     import holidays  # 0.3 s, and only sites with holidays need it
 
     country, _, subdivision = code.partition("-")
     supported = holidays.list_supported_countries(include_aliases=True)
-    path: DataPath = ("organisation", "holidays")
     if country not in supported:
         written.validator.problem(path, f"unknown country '{country}'{did_you_mean(country, list(supported))}")
         return frozenset()

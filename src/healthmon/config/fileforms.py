@@ -20,6 +20,7 @@ from healthmon.config.forms import (
     TeamForm,
 )
 from healthmon.config.lineforms import LinesForm
+from healthmon.config.oncallforms import OncallForm
 from healthmon.config.scalars import (
     Day,
     Duration,
@@ -189,57 +190,20 @@ class AlertingForm(Form):
     overrides: OverridesForm = OverridesForm()
 
 
-class PersonForm(Form):
-    """Somebody on a rota."""
-
-    id: Id
-    name: str
-    email: str | None = None
-    phone: str | None = None
-    channels: Names = Field(default=[])
-
-
-class RotaForm(Form):
-    """People who take turns."""
-
-    id: Id
-    name: str | None = None
-    people: list[PersonForm] = Field(min_length=1)
-
-
-class StepForm(Form):
-    """After so long without an owner, tell these channels."""
-
-    after: Duration = 0.0
-    channels: Names = Field(min_length=1)
-
-
-class PolicyForm(Form):
-    """Who is told, in which order."""
-
-    id: Id
-    severities: list[Annotated[int, Field(ge=1, le=5)]] = Field(default=[1, 2, 3])
-    teams: Names = Field(default=[], description="Empty: every team")
-    steps: list[StepForm] = Field(min_length=1)
-
-
-class OncallForm(Form):
-    """Rotas and escalation; policies given here replace those of the packs."""
-
-    rotas: list[RotaForm] = Field(default=[])
-    policies: list[PolicyForm] = Field(default=[])
-    site_manager: Names = Field(
-        default=[], description="Channels that hear when one person breaks the glass; none: every channel"
-    )
-    reminders: Names = Field(default=[], description="Channels that hear of silences that end soon or cover something")
-
-
 class ChannelForm(BaseModel):
     """One way to reach people; keys beside `kind` are the parameters of that kind of channel."""
 
     model_config = ConfigDict(extra="allow")
 
     kind: str
+    via: Names = Field(
+        default=[], description="What it hangs on: an uplink, a mail system, an identity provider, as you name them"
+    )
+    reply_secret: str | None = Field(default=None, description="Signs what the gateway posts to `replies/CHANNEL`")
+    reply_secret_file: str | None = None
+    reply_fields: dict[Literal["from", "text", "id", "key", "status"], str] = Field(
+        default={}, description="The gateway's own names of what it posts"
+    )
 
 
 class WatchForm(Form):

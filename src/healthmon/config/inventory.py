@@ -114,15 +114,9 @@ class Inventory:
             self._refer(form.rota, rotas, "rota", (*placed.path, "rota"))
             for number, name in enumerate(form.channels):
                 self._refer(name, channels, "channel", (*placed.path, "channels", number))
-            teams[team_id] = Team(
-                team_id, form.name or team_id, form.rota, form.phone, form.desk, self._team_channels(form)
-            )
+            own = tuple(dict.fromkeys(form.channels))
+            teams[team_id] = Team(team_id, form.name or team_id, form.rota, form.phone, form.desk, own)
         return teams
-
-    def _team_channels(self, form: Any) -> tuple[str, ...]:
-        """The team's own channels, then those of the people on its rota, each once."""
-        people = [p for rota in self._written.oncall.rotas if rota.id == form.rota for p in rota.people]
-        return tuple(dict.fromkeys([*form.channels, *(name for person in people for name in person.channels)]))
 
     def _agents(self) -> dict[str, Agent]:
         agents: dict[str, Agent] = {}

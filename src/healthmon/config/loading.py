@@ -17,7 +17,6 @@ from healthmon.config.blocks import (
     holidays_of,
     pair_of,
     push_tokens_of,
-    rotas_of,
     safety_of,
     severity_of,
     store_of,
@@ -30,6 +29,7 @@ from healthmon.config.document import Document, document_of_text, read_document
 from healthmon.config.inventory import Inventory
 from healthmon.config.lines import lines_of
 from healthmon.config.listening import listener_of
+from healthmon.config.oncall import oncall_advice, oncall_of, overrides_of
 from healthmon.config.packs import SITE_PACKS, Packs, stock_root
 from healthmon.config.probemodules import probe_modules_of
 from healthmon.config.problems import Problems
@@ -113,7 +113,8 @@ def _site(
         data_dir=data_dir,
         watch=watch_of(written),
         holidays=holidays_of(written, today),
-        rotas=rotas_of(written),
+        oncall=oncall_of(written, estate.teams, today),
+        overrides=overrides_of(written),
         changes=changes_of(written),
         site_manager=site_manager_of(written),
         reminders=reminders_of(written),
@@ -129,6 +130,7 @@ def _site(
     )
     problems.raise_if_any()
     warn.extend(advice(written, estate))
+    warn.extend(oncall_advice(written, site, today))
     return replace(site, warnings=_lines(document, warn))
 
 

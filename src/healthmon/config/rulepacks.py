@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from healthmon.config.conditions import ConditionForm, condition_of
-from healthmon.config.fileforms import PolicyForm
 from healthmon.config.forms import CheckForm, Form, Names
+from healthmon.config.oncallforms import PolicyForm
 from healthmon.config.scalars import Duration, Id
 from healthmon.model.alert import Effect, Flap, NoData, Rule, Selector
 from healthmon.model.incident import Policy, Step
@@ -134,5 +134,17 @@ def rule_of(form: RuleForm) -> Rule:
 
 def policy_of(form: PolicyForm) -> Policy:
     """The model's policy; steps in the order of their time."""
-    steps = sorted((Step(step.after, tuple(step.channels)) for step in form.steps), key=lambda step: step.after_s)
-    return Policy(form.id, tuple(steps), tuple(form.severities), tuple(form.teams))
+    steps = (
+        Step(step.after, tuple(step.channels), tuple(step.to), step.media, tuple(step.only)) for step in form.steps
+    )
+    return Policy(
+        id=form.id,
+        steps=tuple(sorted(steps, key=lambda step: step.after_s)),
+        severities=tuple(form.severities),
+        teams=tuple(form.teams),
+        quorum=form.quorum,
+        repeat=form.repeat,
+        repeat_every_s=form.repeat_every,
+        unack_after_s=form.unack_after,
+        one_medium=form.one_medium,
+    )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from healthmon.config.fileforms import RuleOverrideForm
+from healthmon.config.oncall import guaranteed, words_known
 from healthmon.config.packs import Packs
 from healthmon.config.problems import allowed, did_you_mean
 from healthmon.config.rulelint import lint_rule, references_known
@@ -181,11 +182,16 @@ def policies_of(written: Written, packs: Packs) -> tuple[Policy, ...]:
         for number, form in enumerate(own):
             path: DataPath = ("oncall", "policies", number)
             for step_number, step in enumerate(form.steps):
-                _known(written, step.channels, channels, "channel", (*path, "steps", step_number, "channels"))
+                where: DataPath = (*path, "steps", step_number)
+                named = [name.partition(":")[0] for name in step.channels]
+                _known(written, named, channels, "channel", (*where, "channels"))
+                words_known(written, step.to, (*where, "to"))
+                if not step.channels and not step.to:
+                    written.validator.problem(where, "tells nobody: give `channels` or `to`")
             _known(written, form.teams, teams, "team", (*path, "teams"))
-        return tuple(policy_of(form) for form in own)
+        return tuple(guaranteed(policy_of(form), written.oncall) for form in own)
     policies = [policy for name in packs.names(_POLICIES) for policy in _pack_policies(name, packs, written)]
-    return tuple(_with_channels(policy, written.channels) for policy in policies)
+    return tuple(guaranteed(_with_channels(policy, written.channels), written.oncall) for policy in policies)
 
 
 def _pack_policies(name: str, packs: Packs, written: Written) -> list[Policy]:

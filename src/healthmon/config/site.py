@@ -13,6 +13,7 @@ from healthmon.impact.severity import SeverityTable
 from healthmon.model.alert import Rule
 from healthmon.model.incident import Policy
 from healthmon.model.mute import Change
+from healthmon.model.oncall import OncallPlan, Override
 from healthmon.model.plan import Broker, Safety
 from healthmon.model.sample import Family
 from healthmon.model.topology import Estate
@@ -47,6 +48,9 @@ class ChannelConfig:
     id: str
     kind: str
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    via: tuple[str, ...] = ()  # what it hangs on: an uplink, a mail system, an identity provider
+    reply_secret: str | None = field(default=None, repr=False)
+    reply_fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +93,6 @@ class WatchConfig:
     every_s: float = 10.0
     channels: tuple[str, ...] = ()
     name: str = "healthmon"
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    id: str
-    name: str
-    email: str | None = None
-    phone: str | None = None
-    channels: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Rota:
-    id: str
-    name: str
-    people: tuple[Person, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +174,8 @@ class SiteConfig:
     data_dir: Path
     watch: WatchConfig | None = None
     holidays: frozenset[date] = frozenset()
-    rotas: Mapping[str, Rota] = field(default_factory=dict)
+    oncall: OncallPlan = field(default_factory=OncallPlan)
+    overrides: tuple[Override, ...] = ()  # of the rotas, as the configuration says
     changes: tuple[Change, ...] = ()
     site_manager: tuple[str, ...] = ()  # channels that hear when the clinical floor is lifted by one person
     reminders: tuple[str, ...] = ()  # channels that hear of silences that end or cover something

@@ -11,7 +11,6 @@ from healthmon.config.fileforms import (
     BrokerForm,
     ChangeForm,
     ChannelForm,
-    OncallForm,
     PairForm,
     ProbeModulesForm,
     PushForm,
@@ -33,6 +32,7 @@ from healthmon.config.forms import (
     TeamForm,
 )
 from healthmon.config.lineforms import LinesForm
+from healthmon.config.oncallforms import OncallForm
 from healthmon.config.problems import Problems, allowed, did_you_mean
 from healthmon.config.scalars import checked_id
 from healthmon.config.validation import Placed, Validator

@@ -134,6 +134,9 @@ class Incident:
     runbook: str = ""  # of the rule that speaks for the cause, below alerting/
     first_steps: tuple[str, ...] = ()  # of that runbook
     silenced: tuple[HeldBy, ...] = ()  # what holds its pages back now; it is on the board all the same
+    accepted_by: tuple[str, ...] = ()  # everyone who said "I have it" and has not given it back, the owner too
+    passed_to: str = ""  # whom the last reader who said "not mine" named: a word of alerting/oncall/roster.py
+    impact_note: str = ""  # what it meant for care, in a person's words
 
     @property
     def open(self) -> bool:
@@ -151,14 +154,22 @@ class Why(StrEnum):
     MITIGATED = "mitigated"
     RESOLVED = "resolved"
     MUTE = "mute"  # about a silence or a change itself, never about an incident
+    DUTY = "duty"  # to on-call staff about their work: the morning list, too many pages in a shift
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """After `after_s` without an owner, tell these channels."""
+    """After `after_s` without an owner, tell these channels and these people.
+
+    to: words of alerting/oncall/roster.py (`team`, `next`, `duty-manager`, `rota:ID`, `user:ID`); media: by how many of
+    a person's ways at once (None: two for severity 1, else one); only: these severities (empty: those of the policy).
+    """
 
     after_s: float
     channels: tuple[str, ...]
+    to: tuple[str, ...] = ()
+    media: int | None = None
+    only: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +178,11 @@ class Policy:
     steps: tuple[Step, ...]
     severities: tuple[int, ...] = (1, 2, 3)
     teams: tuple[str, ...] = ()  # empty: every team
+    quorum: int = 1  # so many must accept before the steps stop
+    repeat: int = 0  # the whole ladder again, so many times
+    repeat_every_s: float = 900.0
+    unack_after_s: float | None = None  # an accepted incident without a word for so long is nobody's again
+    one_medium: str = ""  # why two media of a severity 1 step may share what they hang on, in words
 
 
 class NoticeResult(StrEnum):
@@ -204,6 +220,9 @@ class Notice:
     areas: tuple[str, ...] = ()
     episode: int = 1
     kind: IncidentKind = IncidentKind.INCIDENT
+    person: str | None = None  # the on-call user whose way this is
+    round: int = 0  # which time through the ladder of steps
+    delivered_at: float | None = None  # by an answer of the reader or the gateway's receipt; `sent` is not delivered
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +262,10 @@ class LedgerFilter:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A person acts on an incident: ack, unack, own, note, mitigate, resolve, reopen, merge, split."""
+    """A person acts on an incident: ack, unack, own, pass, note, mitigate, resolve, reopen, merge, split.
+
+    to: `pass`: the team, person or duty manager who is asked instead; reader: the (channel, to) that answered.
+    """
 
     action: str
     incident: str
@@ -253,3 +275,5 @@ class Command:
     members: tuple[str, ...] = ()
     reason: str = ""
     impact: str = ""
+    to: str = ""
+    reader: tuple[str, str] | None = None

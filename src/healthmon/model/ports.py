@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -13,6 +13,7 @@ from healthmon.model.sample import Query, Reading, Row, Series, Written
 if TYPE_CHECKING:  # every agent loads this module, and none of them needs incidents, views and estates
     from healthmon.model.incident import Command, Incident, LedgerFilter, LedgerRow, Notice
     from healthmon.model.mute import Mute, MuteCommand, MuteEvent, Preview, Standing
+    from healthmon.model.oncall import OncallUser, Override, Rota, Shift, Standby
     from healthmon.model.view import View
 
 
@@ -163,6 +164,34 @@ class Queries(Protocol):
 
     async def mute_events(self, mute: str) -> Sequence[MuteEvent]:
         """The audit of one silence or change, oldest first."""
+        ...
+
+
+class Duty(Protocol):
+    """Who is on call, and what people may change in it. Raises NotFound, Conflict."""
+
+    def oncall(self, at: float | None = None) -> Sequence[Standby]: ...
+
+    def schedule(self, rota: str, start: float, end: float) -> Sequence[Shift]: ...
+
+    def rota(self, rota: str) -> Rota: ...
+
+    def users(self) -> Mapping[str, OncallUser]: ...
+
+    def overrides(self, rota: str) -> Sequence[Override]: ...
+
+    async def loads(self) -> Mapping[str, int]:
+        """Pages in the present shift of whoever is on call, by rota."""
+        ...
+
+    async def override(self, wanted: Override) -> Override: ...
+
+    async def swap(self, first: Override, second: Override) -> Sequence[Override]: ...
+
+    async def end_override(self, override: str, by: str) -> Sequence[Override]: ...
+
+    async def reply(self, channel: str, raw: bytes, signature: str) -> str:
+        """A gateway's webhook: somebody answered, or a message was delivered. Raises NotAllowed, NotFound, Conflict."""
         ...
 
 

@@ -56,6 +56,8 @@ def notice_json(notice: Notice) -> dict[str, Any]:
         "attempts": notice.attempts,
         "repeat": notice.repeat,
         "detail": notice.detail,
+        "person": notice.person,
+        "delivered_at": rfc3339(notice.delivered_at),
     }
 
 
@@ -109,6 +111,8 @@ def incident_json(incident: Incident, notices: Iterable[Notice] = ()) -> dict[st
         "first_human_report_at": rfc3339(incident.first_human_report_at),
         "lead_s": lead_s,
         "owner": incident.owner,
+        "accepted_by": list(incident.accepted_by),
+        "impact_note": incident.impact_note,
         "acknowledged_at": rfc3339(incident.acknowledged_at),
         "mitigated_at": rfc3339(incident.mitigated_at),
         "resolved_at": rfc3339(incident.resolved_at),

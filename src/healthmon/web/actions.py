@@ -33,6 +33,14 @@ class Act(msgspec.Struct, forbid_unknown_fields=True):
     note: Text | None = None
 
 
+class Pass(msgspec.Struct, forbid_unknown_fields=True):
+    """Seen, not mine: who is asked instead (a team, a person, `duty-manager`)."""
+
+    to: Name
+    by: Name | None = None
+    note: Text | None = None
+
+
 class Note(msgspec.Struct, forbid_unknown_fields=True):
     text: Text
     by: Name | None = None
@@ -83,6 +91,7 @@ BODIES: dict[str, type[msgspec.Struct]] = {
     "ack": Act,
     "unack": Act,
     "own": Act,
+    "pass": Pass,
     "note": Note,
     "mitigate": Act,
     "resolve": Resolve,
@@ -95,6 +104,8 @@ BODIES: dict[str, type[msgspec.Struct]] = {
 def command_of(action: str, incident: str, body: Any, *, by: str) -> Command:
     """The command that a checked body asks for."""
     match body:
+        case Pass():
+            return Command(action, incident, by, text=body.note or "", to=body.to)
         case Note():
             return Command(action, incident, by, text=body.text)
         case Resolve():

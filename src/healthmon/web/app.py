@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from healthmon.model.ports import Clock, Commands, Queries
+from healthmon.model.ports import Clock, Commands, Duty, Queries
 from healthmon.model.view import Health
 from healthmon.runtime.clock import SystemClock
-from healthmon.web import actions, api, board, events, muteboard, mutes, pushed, signin, tooling
+from healthmon.web import actions, api, board, events, muteboard, mutes, oncall, pushed, signin, tooling
 from healthmon.web.access import add_headers, admit
 from healthmon.web.blackbox import probe
 from healthmon.web.exporter import Exporter
@@ -34,6 +34,7 @@ def make_app(
     name_for_token: Callable[[str], str | None] | None = None,
     clock: Clock | None = None,
     tools: Tools | None = None,
+    duty: Duty | None = None,
 ) -> web.Application:
     """The application. `health` gives live health if `queries.view().health` does not; `prober` opens /probe.
 
@@ -54,6 +55,7 @@ def make_app(
         scrub=scrub,
         name_for_token=name_for_token,
         tools=tools,
+        duty=duty,
     )
     app = web.Application(middlewares=[problems, admit], client_max_size=BODY_MOST_BYTES)
     app[WEB] = site
@@ -70,6 +72,7 @@ def add_routes(app: web.Application, site: Web) -> None:
     app.add_routes(actions.routes())
     app.add_routes(mutes.routes())
     app.add_routes(muteboard.routes())
+    app.add_routes(oncall.routes())
     app.add_routes(tooling.routes())
     app.add_routes(pushed.routes())
     app.add_routes(board.routes())

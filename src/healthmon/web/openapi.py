@@ -24,6 +24,7 @@ from healthmon.web.openapi_forms import (
     ref,
 )
 from healthmon.web.openapi_mutes import MUTE_SCHEMAS
+from healthmon.web.openapi_oncall import ONCALL_SCHEMAS
 from healthmon.web.openapi_tools import TOOL_SCHEMAS
 
 PATHS_LEFT = obj("left", "of", "exact", left=INT, of=INT, exact=BOOL)
@@ -74,6 +75,8 @@ NOTICE = obj(
     attempts=INT,
     repeat=BOOL,
     detail=TEXT,
+    person=nullable(TEXT),
+    delivered_at=nullable(TIME),
 )
 SEVERITY: Json = {"type": "integer", "minimum": 1, "maximum": 5}
 SERVICE_STATE = obj(
@@ -148,6 +151,8 @@ SCHEMAS: dict[str, Json] = {
         first_human_report_at=nullable(TIME),
         lead_s=nullable(NUMBER),
         owner=nullable(TEXT),
+        accepted_by=arr(TEXT),
+        impact_note=TEXT,
         acknowledged_at=nullable(TIME),
         mitigated_at=nullable(TIME),
         resolved_at=nullable(TIME),
@@ -278,10 +283,12 @@ SCHEMAS: dict[str, Json] = {
     "Act": obj(by=NAME, note=NOTE),
     "Note": obj("text", by=NAME, text=NOTE),
     "Resolve": obj("reason", by=NAME, reason=NOTE, impact=NOTE),
+    "Pass": obj("to", to=TEXT, by=NAME, note=NOTE),
     "Merge": obj("into", by=NAME, into=TEXT),
     "Split": obj("members", by=NAME, members={"type": "array", "minItems": 1, "items": {"anyOf": [TEXT, MEMBER]}}),
     **TOOL_SCHEMAS,
     **MUTE_SCHEMAS,
+    **ONCALL_SCHEMAS,
     "By": obj(by=NAME),
     "Acknowledge": obj("by", by=NAME),
 }
@@ -367,6 +374,13 @@ def made(summary: str, body: str, result: str) -> Json:
     return found
 
 
+def created(summary: str, body: str, result: str, *parameters: Json) -> Json:
+    """One POST that makes a thing."""
+    found = act(summary, body, result, *parameters)
+    found["responses"]["201"] = found["responses"].pop("200")
+    return found
+
+
 MUTE_STATE = param("state", TEXT, f"any of {', '.join(MuteState)}, separated by commas")
 MUTE_PATHS: dict[str, dict[str, Json]] = {
     "silences": {
@@ -384,6 +398,24 @@ MUTE_PATHS: dict[str, dict[str, Json]] = {
     "changes/{id}": {"get": read("One change with what it hides now and its audit", ref("Change"), ID)},
     "changes/{id}/end": {"post": act("End it now, for good", "EndMute", "Change", ID)},
     "changes/{id}/extend": {"post": act("Move its end", "ExtendMute", "Change", ID)},
+}
+STRETCH = (param("start", TIME, "default now"), param("end", TIME, "at most 400 days later"))
+OVERRIDE_ID: Json = {"name": "override", "in": "path", "required": True, "schema": TEXT}
+CHANNEL: Json = {"name": "channel", "in": "path", "required": True, "schema": TEXT}
+SIGNATURE: Json = {"name": "X-Healthmon-Signature", "in": "header", "schema": TEXT,
+                   "description": "sha256= and the hex HMAC-SHA256 of the body"}  # fmt: skip
+ICAL: Json = read("The shifts of a rota as iCalendar", TEXT, ID, *STRETCH, param("user", TEXT))
+ICAL["responses"]["200"] = {"description": "RFC 5545", "content": {"text/calendar": {"schema": TEXT}}}
+ONCALL_PATHS: dict[str, dict[str, Json]] = {
+    "oncall": {"get": listing("Who is on call, now or at a moment", "Standby", param("at", TIME))},
+    "oncall/{id}": {"get": read("The shifts and gaps of a rota", ref("Schedule"), ID, *STRETCH)},
+    "oncall/{id}/calendar": {"get": ICAL},
+    "oncall/{id}/overrides": {"post": created("Somebody stands in", "NewOverride", "Override", ID)},
+    "oncall/{id}/swaps": {"post": created("Two people swap shifts", "NewSwap", "Overrides", ID)},
+    "oncall/overrides/{override}/end": {"post": act("Take it back; a swap whole", "By", "Overrides", OVERRIDE_ID)},
+    "replies/{channel}": {
+        "post": act("A gateway's webhook: an answer, or a receipt", "Reply", "Said", CHANNEL, SIGNATURE, security=False)
+    },
 }
 STATES = "any of open, acknowledged, mitigated, resolved, separated by commas"
 EVENTS: Json = {
@@ -447,6 +479,7 @@ PATHS: dict[str, dict[str, Json]] = {
     "incidents/{id}/ack": {"post": act("I have it", "Act", "Incident", ID)},
     "incidents/{id}/unack": {"post": act("Give it back", "Act", "Incident", ID)},
     "incidents/{id}/own": {"post": act("Become its owner", "Act", "Incident", ID)},
+    "incidents/{id}/pass": {"post": act("Seen, not mine: ask somebody else", "Pass", "Incident", ID)},
     "incidents/{id}/note": {"post": act("Add a note to the timeline", "Note", "Incident", ID)},
     "incidents/{id}/mitigate": {"post": act("Say that it works again", "Act", "Incident", ID)},
     "incidents/{id}/resolve": {"post": act("Close it with a reason", "Resolve", "Incident", ID)},
@@ -467,6 +500,7 @@ PATHS: dict[str, dict[str, Json]] = {
         )
     },
     **MUTE_PATHS,
+    **ONCALL_PATHS,
     "query": {
         "get": listing(
             "Series by metric and tags",

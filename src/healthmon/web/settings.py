@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from healthmon.model.ports import Clock, Commands, Queries
+from healthmon.model.ports import Clock, Commands, Duty, Queries
 from healthmon.model.sample import Reading
 from healthmon.model.view import Health
 
@@ -98,6 +98,7 @@ class Web:
     scrub: Scrub | None = None
     name_for_token: Callable[[str], str | None] | None = None
     tools: Tools | None = None
+    duty: Duty | None = None
     streams: set[asyncio.Timeout] = field(default_factory=set)
     matrices: dict[bool, tuple[int, float, Matrix]] = field(default_factory=dict)
     errors: int = 0

@@ -59,7 +59,7 @@ def test_a_person_may_hold_it_open_through_a_false_recovery() -> None:
     night.act("reopen", night.only_or_mitigated().id)
     night.run(60)
     assert night.only().state is IncidentState.OPEN
-    night.act("resolve", night.only().id, reason="cable replaced")
+    night.act("resolve", night.only().id, reason="cable replaced", impact="none seen")
     assert night.incidents() == []
 
 
@@ -67,7 +67,7 @@ def test_resolving_tells_everybody_who_was_told() -> None:
     night = ward_fault()
     night.down.clear()
     night.run(40)
-    night.act("resolve", night.only_or_mitigated().id, reason="cable")
+    night.act("resolve", night.only_or_mitigated().id, reason="cable", impact="none seen")
     night.run(2)
     assert [notice.why for notice in night.notices][:2] == [Why.OPENED, Why.MITIGATED]
     assert len(night.incidents(open_only=False)) == 1

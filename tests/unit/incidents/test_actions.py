@@ -78,7 +78,7 @@ def do(action: str, *known: Incident, failing: bool = False, **more: Any) -> tup
     ],
 )
 def test_allowed(action: str, state: IncidentState, after: IncidentState) -> None:
-    (found,) = do(action, incident(state), text="said", reason="why")
+    (found,) = do(action, incident(state), text="said", reason="why", impact="none seen")
     assert found.state is after
     assert found.timeline[-1].by == "kim"
     assert found.timeline[-1].at == T0 + 100
@@ -108,7 +108,7 @@ def test_refused(action: str, state: IncidentState) -> None:
 @pytest.mark.parametrize("action", ["mitigate", "resolve"])
 def test_nobody_calls_it_over_while_a_member_fails(action: str) -> None:
     with pytest.raises(Conflict, match="still fail"):
-        do(action, incident(), failing=True, reason="why")
+        do(action, incident(), failing=True, reason="why", impact="none seen")
 
 
 def test_severity_one_and_two_need_a_reason_and_the_worst_ever_counts() -> None:

@@ -43,6 +43,8 @@ def _ack(incident: Incident, command: Command, now: float, failing: Failing, tex
         after,
         state=state,
         owner=incident.owner or command.by,
+        accepted_by=tuple(dict.fromkeys((*incident.accepted_by, command.by))),
+        passed_to="",
         acknowledged_at=incident.acknowledged_at if incident.acknowledged_at is not None else now,
     )
 
@@ -51,7 +53,31 @@ def _unack(incident: Incident, command: Command, now: float, failing: Failing, t
     if incident.state is not IncidentState.ACKNOWLEDGED:
         raise Conflict(f"{incident.id} is {incident.state.value}, not acknowledged")
     after = noted(incident, _entry(command, now, "unack", "Acknowledgement taken back"))
-    return replace(after, state=IncidentState.OPEN, owner=None, acknowledged_at=None)
+    return replace(after, state=IncidentState.OPEN, owner=None, acknowledged_at=None, accepted_by=())
+
+
+def lapsed(incident: Incident, now: float) -> Incident:
+    """Nobody has said a word for too long: the acknowledgement ends, and whoever is on call is asked anew."""
+    text = f"No word from {incident.owner} for too long: open again, and on-call staff are asked anew"
+    after = noted(incident, Entry(now, "lapsed", text))
+    return replace(after, state=IncidentState.OPEN, owner=None, acknowledged_at=None, accepted_by=())
+
+
+def _pass(incident: Incident, command: Command, now: float, failing: Failing, texts: Texts) -> Incident:
+    """The other answer to a page: seen, not mine. Whoever is named is asked; the steps begin anew behind them."""
+    _refuse_resolved(incident)
+    if not command.to:
+        raise Conflict("say whom to pass it to: a team, a person or duty-manager")
+    after = noted(incident, _entry(command, now, "passed", f"Seen by {command.by}, not theirs: passed to {command.to}"))
+    accepted = tuple(name for name in incident.accepted_by if name != command.by)
+    state = IncidentState.OPEN if incident.state is IncidentState.ACKNOWLEDGED and not accepted else incident.state
+    owner = incident.owner if incident.owner != command.by else next(iter(accepted), None)
+    team = command.to.removeprefix("team:") if command.to.startswith("team:") else incident.team
+    acknowledged_at = incident.acknowledged_at if owner else None
+    return replace(
+        after, state=state, owner=owner, accepted_by=accepted, passed_to=command.to, team=team,
+        acknowledged_at=acknowledged_at,
+    )  # fmt: skip
 
 
 def _own(incident: Incident, command: Command, now: float, failing: Failing, texts: Texts) -> Incident:
@@ -78,14 +104,20 @@ def _mitigate(incident: Incident, command: Command, now: float, failing: Failing
 def _resolve(incident: Incident, command: Command, now: float, failing: Failing, texts: Texts) -> Incident:
     _refuse_resolved(incident)
     reason = command.reason.strip() or command.text.strip()
+    impact = command.impact.strip() or incident.impact_note
     if incident.worst_severity <= 2 and not reason:
         raise Conflict(f"{incident.id} is severity {incident.worst_severity}: resolving it needs a reason")
+    if incident.worst_severity <= 2 and not impact:
+        raise Conflict(
+            f"{incident.id} is severity {incident.worst_severity}: resolving it needs a line on what it meant for care "
+            f"(impact; it may be `not known yet, by ROLE by DATE`)"
+        )
     _refuse_failing(incident, failing)
     said = [reason, f"impact: {command.impact}" if command.impact else ""]
     text = "; ".join(part for part in said if part) or "Resolved"
     after = noted(incident, Entry(now, "resolved", text, command.by))
     mitigated_at = incident.mitigated_at if incident.mitigated_at is not None else now
-    return replace(after, state=IncidentState.RESOLVED, resolved_at=now, mitigated_at=mitigated_at)
+    return replace(after, state=IncidentState.RESOLVED, resolved_at=now, mitigated_at=mitigated_at, impact_note=impact)
 
 
 def _reopen(incident: Incident, command: Command, now: float, failing: Failing, texts: Texts) -> Incident:
@@ -130,6 +162,7 @@ def _split(incident: Incident, command: Command, now: float) -> tuple[Incident, 
         members=tuple(out),
         opened_at=now,
         owner=None,
+        accepted_by=(),
         acknowledged_at=None,
         mitigated_at=None,
         first_human_report_at=None,
@@ -164,6 +197,7 @@ _HANDLERS: Mapping[str, Callable[[Incident, Command, float, Failing, Texts], Inc
     "ack": _ack,
     "unack": _unack,
     "own": _own,
+    "pass": _pass,
     "note": _note,
     "mitigate": _mitigate,
     "resolve": _resolve,

@@ -162,7 +162,7 @@ class Reconciler:
             impact_known=found.impact_known,
             title=found.title,
             plain_text=found.plain_text,
-            team=found.team or incident.team,
+            team=incident.team if incident.passed_to.startswith("team:") else found.team or incident.team,
             runbook=found.runbook or incident.runbook,
             first_steps=found.first_steps or incident.first_steps,
         )
@@ -288,6 +288,7 @@ def merged(older: Incident, younger: Incident, now: float, texts: Texts, *, by: 
         first_human_report_at=min(reports, default=None),
         worst_severity=min(older.worst_severity, younger.worst_severity),
         owner=older.owner or younger.owner,
+        accepted_by=tuple(dict.fromkeys((*older.accepted_by, *younger.accepted_by))),
     )
     younger = noted(younger, Entry(now, "merged", texts.say("entry_merged", incident=older.id), by))
     ended = replace(younger, state=IncidentState.RESOLVED, merged_into=older.id, resolved_at=now, members=())

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from healthmon.alerting.mutes import making, messages, windows
 from healthmon.alerting.mutes.floor import are_two
 from healthmon.alerting.mutes.matching import covers, related, scope_of
-from healthmon.alerting.oncall.case import Reader
 from healthmon.impact.graph import NeedGraph
 from healthmon.model.errors import Conflict, NotAllowed, NotFound
 from healthmon.model.incident import Incident, Member, Notice
@@ -25,6 +24,7 @@ from healthmon.model.mute import (
     Silence,
     Standing,
 )
+from healthmon.model.oncall import Reader
 
 #: So long after a change has closed its expected signals are still held back, while its targets are looked at again.
 VERIFY_S = 30.0

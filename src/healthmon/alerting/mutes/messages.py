@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from healthmon.alerting.oncall.case import Reader, notice_key
+from healthmon.alerting.oncall.case import notice_key
 from healthmon.model.incident import Incident, LedgerRow, Notice, Why
 from healthmon.model.mute import Change, Silence
+from healthmon.model.oncall import Reader
 from healthmon.model.render import rfc3339
 
 

@@ -12,8 +12,13 @@ from healthmon.model.ports import Notifier
 
 #: kind -> module:Class. The module also has `Params`, a frozen dataclass, the only argument of the class.
 CHANNELS: Mapping[str, str] = {
+    "gateway": "healthmon.alerting.notify.gateway:Gateway",
     "inbox": "healthmon.alerting.notify.inbox:Inbox",
+    "jira": "healthmon.alerting.notify.jira:Jira",
     "mail": "healthmon.alerting.notify.mail:Mail",
+    "opsgenie": "healthmon.alerting.notify.opsgenie:Opsgenie",
+    "pagerduty": "healthmon.alerting.notify.pagerduty:PagerDuty",
+    "servicenow": "healthmon.alerting.notify.servicenow:ServiceNow",
     "webhook": "healthmon.alerting.notify.webhook:Webhook",
 }
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from healthmon.alerting.oncall import wording
+from healthmon.alerting.oncall.roster import Roster
 from healthmon.alerting.oncall.waking import Wake, Waking
 from healthmon.model.incident import (
     Incident,
@@ -19,13 +20,11 @@ from healthmon.model.incident import (
     ServiceState,
     Why,
 )
+from healthmon.model.oncall import Reader
 from healthmon.model.render import incident_json
 from healthmon.model.topology import Acuity, Area, Estate
 
 Staffed = Callable[[str, float], bool]
-#: (channel, to): who hears a message.
-Reader = tuple[str, str]
-
 BAD_NEWS = frozenset({Why.OPENED, Why.WORSE, Why.NEW_AREA, Why.ESCALATED})
 OVER = frozenset({IncidentState.MITIGATED, IncidentState.RESOLVED})
 _HIT = frozenset({ServiceState.LOST, ServiceState.DEGRADED})
@@ -61,6 +60,7 @@ class Case:
     estate: Estate
     waking: Waking
     staffed: Staffed | None = None
+    roster: Roster | None = None
 
     @classmethod
     def of(
@@ -73,11 +73,12 @@ class Case:
         estate: Estate,
         waking: Waking,
         staffed: Staffed | None,
+        roster: Roster | None = None,
     ) -> Case:
         """The case with its own notices picked out and the episode counted."""
         ids = {incident.id, *absorbed}
         mine = tuple(sorted((n for n in told.values() if n.incident in ids), key=_order))
-        return cls(incident, mine, _episode(incident, mine), now, estate, waking, staffed)
+        return cls(incident, mine, _episode(incident, mine), now, estate, waking, staffed, roster)
 
     def heard(self) -> tuple[Notice, ...]:
         """Bad news of this episode, whatever became of its sending."""
@@ -122,10 +123,13 @@ class Case:
         held = self.incident.severity in self.waking.hold_severities and len(vantages) <= 1 and self.night()
         return self.started_at() + self.waking.hold_s if held and self.waking.hold_s > 0 else None
 
-    def notice(self, step: int, reader: Reader, why: Why, *more: str) -> Notice:
+    def notice(
+        self, step: int, reader: Reader, why: Why, *more: str, person: str | None = None, round_: int = 0
+    ) -> Notice:
         """A message about the incident as it is now; `more` sets apart what the key would not."""
         channel, to = reader
         incident = self.incident
+        more = (*more, f"round {round_}") if round_ else more
         return Notice(
             key=notice_key(incident.id, self.episode, step, channel, to, why.value, incident.severity, *more),
             incident=incident.id,
@@ -141,6 +145,8 @@ class Case:
             areas=tuple(sorted(areas_hit(incident))),
             episode=self.episode,
             kind=incident.kind,
+            person=person,
+            round=round_,
         )
 
     def row(self, cause: str, *, who: str, because: str, key: str | None = None) -> LedgerRow:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 
-from healthmon.alerting.oncall.case import BAD_NEWS, OVER, Case, Reader, Staffed, areas_hit, notice_key
+from healthmon.alerting.oncall.case import BAD_NEWS, OVER, Case, Staffed, areas_hit, notice_key
+from healthmon.alerting.oncall.ladder import fits, steps_due
+from healthmon.alerting.oncall.roster import Roster
 from healthmon.alerting.oncall.waking import DEFAULT_WAKING, Wake, Waking
 from healthmon.alerting.oncall.wording import clock_text, zone_of
 from healthmon.model.incident import (
@@ -15,9 +17,9 @@ from healthmon.model.incident import (
     Notice,
     NoticeResult,
     Policy,
-    Step,
     Why,
 )
+from healthmon.model.oncall import Reader
 from healthmon.model.topology import Estate
 
 Due = tuple[tuple[Notice, ...], tuple[LedgerRow, ...]]
@@ -36,15 +38,19 @@ def due(
     staffed: Staffed | None = None,
     ledgered: Container[str] = frozenset(),
     absorbed: Collection[str] = (),
+    roster: Roster | None = None,
 ) -> Due:
     """New notices, and ledger rows for the pages that are not sent, each with its cause.
 
     told: every notice intended so far, by key (other incidents' are ignored, save those `absorbed` by a merge);
-    ledgered: keys of ledger rows already written; mode: `live` or `shadow`; staffed: whether an area is at a time.
+    ledgered: keys of ledger rows already written; mode: `live` or `shadow`; staffed: whether an area is at a time;
+    roster: who is on call.
     """
     if incident.merged_into is not None:
         return _NOTHING
-    case = Case.of(incident, told, absorbed=absorbed, now=now, estate=estate, waking=waking, staffed=staffed)
+    case = Case.of(
+        incident, told, absorbed=absorbed, now=now, estate=estate, waking=waking, staffed=staffed, roster=roster
+    )
     notices, rows = _told_over(case) if incident.state in OVER else _told_bad(case, policies, live=mode == "live")
     fresh = {notice.key: notice for notice in notices if notice.key not in told}
     return tuple(fresh.values()), tuple({row.key: row for row in rows if row.key not in ledgered}.values())
@@ -67,15 +73,13 @@ def _pages(case: Case, policies: Sequence[Policy], *, live: bool) -> Due:
     hold = case.held_until()
     if hold is not None and case.now < hold and not heard:
         return (), (_held(case, hold),)
-    matching = [policy for policy in policies if _matches(policy, case.incident)]
+    matching = [policy for policy in policies if fits(policy, case.incident)]
     changed = tuple(_changes(case, heard))
     known = (*heard, *changed)
-    notices = (*changed, *(n for policy in matching for n in _steps(case, policy, known, live=live)))
+    notices = (*changed, *(n for policy in matching for n in steps_due(case, policy, known, live=live)))
+    if matching and not notices and not heard and _all_steps_over(case, matching):
+        return (), (_nobody_on_call(case),)
     return notices, () if matching else (_no_policy(case),)
-
-
-def _matches(policy: Policy, incident: Incident) -> bool:
-    return incident.severity in policy.severities and (not policy.teams or incident.team in policy.teams)
 
 
 def _changes(case: Case, heard: tuple[Notice, ...]) -> Iterator[Notice]:
@@ -95,51 +99,9 @@ def _changes(case: Case, heard: tuple[Notice, ...]) -> Iterator[Notice]:
         why, more = Why.NEW_AREA, tuple(sorted(new))
     else:
         return
-    for reader in dict.fromkeys((notice.channel, notice.to) for notice in heard):
-        yield case.notice(0, reader, why, *more)
-
-
-def _steps(case: Case, policy: Policy, heard: tuple[Notice, ...], *, live: bool) -> Iterator[Notice]:
-    """Steps whose time has come and which were not told yet."""
-    # What was told of something less bad than this policy is about does not count as told under it.
-    counted = tuple(notice for notice in heard if notice.severity <= max(policy.severities))
-    taken = case.incident.state is IncidentState.ACKNOWLEDGED or case.incident.owner is not None
-    began = _began(case, heard, counted)
-    for number, step in enumerate(policy.steps):
-        waited = case.now >= began + step.after_s or _nobody_reached(counted, number)
-        if not waited or (taken and step.after_s > 0):
-            continue
-        if live and not counted and step.after_s > policy.steps[0].after_s:
-            return  # waking came late: later steps wait for the first to be told
-        told = {(notice.channel, notice.to) for notice in counted if notice.step == number}
-        for reader in _readers(case, step, first=number == 0):
-            if reader not in told:
-                yield case.notice(number, reader, Why.ESCALATED if number else Why.OPENED)
-
-
-def _began(case: Case, heard: tuple[Notice, ...], counted: tuple[Notice, ...]) -> float:
-    """Waits count from the first page that this policy's readers got; before any, from the start of the episode."""
-    if counted:
-        return min(notice.due for notice in counted)
-    return case.now if heard else case.started_at()
-
-
-def _nobody_reached(heard: tuple[Notice, ...], number: int) -> bool:
-    """Every page so far is dead, so the next step does not wait."""
-    if not heard or any(notice.result is not NoticeResult.DEAD for notice in heard):
-        return False
-    return number == max(notice.step for notice in heard) + 1
-
-
-def _readers(case: Case, step: Step, *, first: bool) -> Iterator[Reader]:
-    """The step's channels, and with the first step those of the team whose fault it is.
-
-    `mail` is everyone behind that channel, `mail:ops@hospital.example` one address.
-    """
-    team = case.estate.teams.get(case.incident.team or "") if first else None
-    for name in dict.fromkeys((*step.channels, *(team.channels if team else ()))):
-        channel, _, to = name.partition(":")
-        yield channel, to or channel
+    people = {(notice.channel, notice.to): notice.person for notice in heard}
+    for reader, person in people.items():
+        yield case.notice(0, reader, why, *more, person=person)
 
 
 def _endings(case: Case) -> Iterator[Notice]:
@@ -182,6 +144,18 @@ def _brief_loss(case: Case) -> tuple[LedgerRow, ...]:
         return ()
     lasted = end - case.started_at()
     return (case.row("brief_loss", who="morning list", because=f"healed after {lasted:.0f} s, inside the night hold"),)
+
+
+def _all_steps_over(case: Case, policies: Sequence[Policy]) -> bool:
+    """No step that is still to come could tell anybody."""
+    severity, waited = case.incident.severity, case.now - case.started_at()
+    steps = (step for policy in policies for step in policy.steps if not step.only or severity in step.only)
+    return case.incident.owner is None and all(step.after_s <= waited for step in steps)
+
+
+def _nobody_on_call(case: Case) -> LedgerRow:
+    team = case.incident.team or "no team"
+    return case.row("nobody_on_call", who="nobody", because=f"no step of a policy had anybody to tell for {team}")
 
 
 def _no_policy(case: Case) -> LedgerRow:

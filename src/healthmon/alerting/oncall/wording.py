@@ -23,6 +23,7 @@ _LEAD = {
     Why.MITIGATED: "REACHABLE AGAIN: ",
     Why.RESOLVED: "CLOSED: ",
     Why.MUTE: "",
+    Why.DUTY: "",
 }
 #: Lines of impact in one message; the rest is counted, the board has them all.
 _MOST_LINES = 12
