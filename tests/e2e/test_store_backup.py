@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import yaml
 
+from daemons.healthmon import until
+from daemons.onesite import one_site
 from healthmon.alerting.journal import Journal
 from healthmon.config import load
 from healthmon.model.sample import Query, Row
@@ -46,10 +49,11 @@ async def test_the_documented_way_there_and_back(tmp_path: Path) -> None:
     await store.close()
 
     copies = tmp_path / "healthmon"
-    assert {path.name for path in copies.iterdir()} == {"journal.sqlite", "store.sqlite"}
+    assert {path.name for path in copies.iterdir()} == {"journal.sqlite", "store.sqlite", "config"}
+    assert (copies / "config" / "data.yaml").read_text() == config.read_text()
     configuration(tmp_path, "fresh")
     (tmp_path / "fresh").mkdir()
-    for path in copies.iterdir():
+    for path in copies.glob("*.sqlite"):
         path.rename(tmp_path / "fresh" / path.name)
     restored = EmbeddedStore(tmp_path / "fresh" / "store.sqlite")
     (series,) = await restored.query(Query("icmp", "rtt"))
@@ -85,3 +89,37 @@ def test_every_documented_store_section_is_one(tmp_path: Path) -> None:
         found = load(path, env={}, today=date(2026, 11, 22)).store
         assert found.retention_days == 30.0
     assert found.kind == "lineprotocol"
+
+
+def test_a_server_is_rebuilt_from_one_copy(tmp_path: Path) -> None:
+    """The machine is lost in mid-incident: the copy gives the same incident and token, and nobody is told twice."""
+    with one_site(tmp_path / "site") as site:
+        until(site.both_seen, timeout_s=60, what="both services are seen")
+        site.services["ed"].down()
+        until(site.pages, timeout_s=60, what="a page")
+        (incident,) = (one["id"] for one in site.incidents("open"))
+        token, copies, told = site.token, tmp_path / "copies", site.pages()
+        done = healthmon(site.config, "store", "backup", str(copies))
+        assert done.returncode == 0, done.stderr
+        assert all(
+            path.stat().st_mode & 0o077 == 0 for path in (copies / "token", copies / "config" / site.config.name)
+        )
+        site.daemon.kill9()
+        shutil.rmtree(site.data)
+        site.config.unlink()
+        shutil.rmtree(site.folder / "packs")
+
+        steps = [line for line in DOC.read_text(encoding="utf-8").splitlines() if line.startswith(("cp ", "mkdir "))]
+        assert len(steps) == 3
+        for step in steps:
+            places = {"/var/backups/healthmon": copies, "/etc/healthmon": site.folder, "/var/lib/healthmon": site.data}
+            for documented, here in places.items():
+                step = step.replace(documented, str(here))
+            subprocess.run(["sh", "-c", step], check=True, timeout=30)
+        site.daemon.start()
+        assert [one["id"] for one in site.incidents("open")] == [incident]
+        assert site.token == token
+        site.services["ed"].up()
+        until(lambda: site.incidents("mitigated"), timeout_s=60, what="the incident is over")
+        until(lambda: len(site.pages()) > len(told), timeout_s=60, what="the page of the end")
+        assert [page["why"] for page in site.pages()[len(told) :]] == ["mitigated"]

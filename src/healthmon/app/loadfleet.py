@@ -24,7 +24,8 @@ from healthmon.runtime.ranges import contains, merge
 from healthmon.runtime.supervise import detach
 from healthmon.transport import codec, packets, topics
 from healthmon.transport.mqtt import KEEPALIVE_S, endpoint
-from healthmon.transport.publisher import WINDOW, fleet_pace_hz, reconnect_spread_s
+from healthmon.transport.pace import Pace
+from healthmon.transport.publisher import fleet_pace_hz, reconnect_spread_s
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class _Kept:
     made_at: float
     made_mono: float
     again_at: float = -inf
+    sent_at: float = -inf
     times: int = 0
     live: bool = True
 
@@ -79,6 +81,7 @@ class SimAgent(asyncio.Protocol):
         self._received = bytearray()
         self._catching_up = False
         self._confirmed_at = -inf
+        self._pace = Pace(fleet.catch_up_hz)
         self._wrote_at = -inf
         self.waiting: dict[int, _Kept] = {}
         self.up = False
@@ -136,6 +139,7 @@ class SimAgent(asyncio.Protocol):
                 self._acknowledged(codec.decode_ack(packets.published(flags, body)[1]))
         elif kind == packets.SUBACK:
             self.up = True
+            self._pace.begin()
             self._fleet.connected(self)
             self._catch_up()
 
@@ -188,6 +192,7 @@ class SimAgent(asyncio.Protocol):
     def _send(self, seq: int) -> None:
         kept, clock = self.waiting[seq], self._fleet.clock
         kept.live = not kept.times and clock.mono() - kept.made_mono <= LIVE_FOR_S
+        kept.sent_at = clock.mono()
         kept.again_at = clock.mono() + RESEND_S * 2.0**kept.times
         kept.times += 1
         payload = codec.envelop(
@@ -211,6 +216,8 @@ class SimAgent(asyncio.Protocol):
         for seq in [seq for seq in self.waiting if contains(durable, seq)]:
             kept = self.waiting.pop(seq)
             self._confirmed_at = now
+            if not kept.live:
+                self._pace.acknowledged(now - kept.sent_at)
             self._fleet.acknowledged(now - kept.made_mono, live=kept.live)
 
     def _catch_up(self) -> None:
@@ -223,12 +230,12 @@ class SimAgent(asyncio.Protocol):
         self._catching_up = False
         now = self._fleet.clock.mono()
         out = sum(1 for kept in self.waiting.values() if not kept.live and kept.again_at > now)
-        window = WINDOW if self._confirmed_at > now - 2 * RESEND_S else 1
+        window = self._pace.window if self._confirmed_at > now - 2 * RESEND_S else 1
         if self.up and out < window and (seq := max(self._due(), default=0)):
             self._send(seq)
         if self.up and any(True for _ in self._due()):
             self._catching_up = True
-            self._fleet.clock.call_later(1.0 / self._fleet.catch_up_hz, self._send_late)
+            self._fleet.clock.call_later(self._pace.rest_s(1), self._send_late)
 
     def _due(self) -> list[int]:
         now = self._fleet.clock.mono()

@@ -28,6 +28,7 @@ def open_database(
     path.parent.mkdir(parents=True, exist_ok=True)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
+        _refuse_newer(db, path, migrations)  # before anything is written: the file stays as it is
         if shrinks:
             db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of effect in a new file only
         db.execute("PRAGMA journal_mode=WAL")
@@ -40,13 +41,17 @@ def open_database(
     return db
 
 
-def _migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+def _refuse_newer(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version > len(migrations):
         raise FileFromNewerVersion(
             f"{path}: schema version {version} is newer than this program's {len(migrations)}; "
             "upgrade healthmon or restore a backup"
         )
+
+
+def _migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if 0 < version < len(migrations):
         backup_database(path, path.with_name(f"{path.name}.v{version}"))
     for number in range(version, len(migrations)):

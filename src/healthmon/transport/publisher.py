@@ -18,13 +18,13 @@ from healthmon.runtime.ranges import Ranges, contains, merge
 from healthmon.runtime.supervise import keep, spawn
 from healthmon.transport import codec, topics
 from healthmon.transport.codec import Ack, Probing, State, Will
+from healthmon.transport.pace import Pace
 from healthmon.transport.shelf import Pending
 from healthmon.transport.spool import Spool
 
 log = logging.getLogger(__name__)
 
 LIVE_AT_ONCE = 16
-WINDOW = 128  # catch-up batches that may wait for an acknowledgement
 REMEMBERED = 4096  # batches whose last sending we remember
 LONGEST_RESEND_S = 600.0
 FLEET_CATCH_UP_HZ = 2000.0  # what all agents together may send a server that comes back
@@ -102,7 +102,7 @@ class Publisher:
         self._on_probing = on_probing
         self._spread_s = reconnect_spread_s(fleet_size)
         self._resend_s = resend_s
-        self._catch_up_hz = catch_up_hz or fleet_pace_hz(fleet_size)
+        self._pace = Pace(catch_up_hz or fleet_pace_hz(fleet_size))
         self._sendings: dict[tuple[str, int], _Sending] = {}
         self._live = asyncio.Event()
         self._confirmed_at = -inf  # when the server last took something off us, monotonic s
@@ -137,6 +137,7 @@ class Publisher:
             await self._clock.sleep(random.uniform(0.0, self._spread_s))
         async with self._connect() as bus:
             self._counts["connections"] += 1
+            self._pace.begin()
             try:
                 await self._serve(bus)
             except asyncio.CancelledError:
@@ -211,6 +212,8 @@ class Publisher:
         durable = merge(ack.ranges, ((1, ack.upto),))
         for name in [n for n in self._sendings if n[0] == ack.epoch and contains(durable, n[1])]:
             sending = self._sendings.pop(name)
+            if sending.late:
+                self._pace.acknowledged(self._clock.mono() - sending.at)
             if sending.declared:
                 await self._spool.declared(ack.epoch, sending.declared)
 
@@ -229,7 +232,7 @@ class Publisher:
                 await self._clock.sleep(IDLE_S)
             elif batches := await self._next_late():
                 await self._send(bus, batches)
-                await self._clock.sleep(len(batches) / self._catch_up_hz)
+                await self._clock.sleep(self._pace.rest_s(len(batches)))
             else:
                 await self._clock.sleep(WINDOW_FULL_S)
 
@@ -250,7 +253,7 @@ class Publisher:
 
     def _window(self) -> int:
         """While nothing is confirmed, one batch at a time asks whether the server is back: the broker keeps all."""
-        return WINDOW if self._confirmed_at > self._clock.mono() - 2 * self._resend_s else 1
+        return self._pace.window if self._confirmed_at > self._clock.mono() - 2 * self._resend_s else 1
 
     async def _send(self, bus: Bus, batches: Sequence[Pending]) -> None:
         if len(batches) == 1:

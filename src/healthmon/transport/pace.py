@@ -1,0 +1,43 @@
+"""How fast one agent of a fleet may send what waited: as fast as the server answers, and never so that live data waits.
+
+A fixed pace fits one machine: 10,000 agents at one batch a second each sent a busy server ten times what it could take,
+and live batches queued behind them for minutes. So each agent looks at how long its last late batch took.
+"""
+
+from __future__ import annotations
+
+WINDOW = 128  # catch-up batches that may wait for an acknowledgement
+#: A late batch that is durable sooner says that there is room for more at once.
+QUICK_S = 1.0
+#: Rest after an answer of t seconds: this many times t squared. With 10,000 agents a server of 130 batches a second
+#: settles at answers of 4 s, one of 1,000 at 1.5 s, both below the 5 s that live data may take.
+SLOWNESS = 4.0
+LONGEST_REST_S = 120.0
+
+
+class Pace:
+    """`hz`: batches a second at most."""
+
+    def __init__(self, hz: float) -> None:
+        self._hz = hz
+        self._took_s = 0.0
+        self._window = 1
+
+    @property
+    def window(self) -> int:
+        """How many late batches may wait for their acknowledgement."""
+        return self._window
+
+    def acknowledged(self, took_s: float) -> None:
+        """A late batch is durable, so long after it was sent."""
+        self._took_s = took_s
+        self._window = min(WINDOW, self._window * 2) if took_s < QUICK_S else 1
+
+    def begin(self) -> None:
+        """A new connection: nothing is known of the server."""
+        self._took_s, self._window = 0.0, 1
+
+    def rest_s(self, sent: int) -> float:
+        """How long to wait after sending so many."""
+        slow_s = SLOWNESS * self._took_s**2 if self._took_s >= QUICK_S and self._window == 1 else 0.0
+        return min(LONGEST_REST_S, max(sent / self._hz, slow_s))
