@@ -11,6 +11,7 @@ COMMANDS = (
     ["-m", "healthmon.config.reference", "docs/config.md"],
     ["-m", "healthmon.config.probing", "docs/probing.md"],
     ["-m", "healthmon.web.reference", "docs"],
+    ["tools/stock_rules.py"],
     ["tools/boards.py"],
     ["tools/cli_reference.py"],
 )

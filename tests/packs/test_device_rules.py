@@ -65,8 +65,6 @@ ERRORS = {"snmp_if__out_error_ratio": 0.0, "snmp_if__out_errors_per_second": 0.0
          {"snmp_if__in_error_ratio": 0.5, "snmp_if__in_errors_per_second": 0.03, **ERRORS}),  # one on an idle port
         ("interface-full", PORT, {"snmp_if__in_utilisation_ratio": 0.95, "snmp_if__out_utilisation_ratio": 0.1},
          {"snmp_if__in_utilisation_ratio": 0.5, "snmp_if__out_utilisation_ratio": 0.1}),
-        ("spanning-tree-unrest", (), {"snmp_bridge__topology_changes_per_second": 0.1},
-         {"snmp_bridge__topology_changes_per_second": 0.003}),
         ("device-processor-busy", (("processor", "1"),), {"snmp_processor__utilisation_ratio": 0.97},
          {"snmp_processor__utilisation_ratio": 0.5}),
     ],

@@ -38,8 +38,6 @@ HOUR = 3600.0
 @pytest.mark.parametrize(
     ("rule", "means", "does_not"),
     [
-        ("disk-full-soon", reading(host_disk__full_in_seconds=HOUR, host_disk__used_ratio=0.8),
-         reading(host_disk__full_in_seconds=HOUR, host_disk__used_ratio=0.2)),
         ("disk-failing", reading(host_smart__passed=0.0),
          reading(host_smart__passed=1.0, host_smart__damaged_places=0.0)),
         ("disk-failing", reading(host_smart__passed=1.0, host_smart__damaged_places=8.0),

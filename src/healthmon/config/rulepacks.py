@@ -65,6 +65,7 @@ class RuleForm(Form):
     keep: Duration = 0.0
     stale: Duration = 0.0
     certainty: Literal["symptom", "threshold", "deterministic"] = "symptom"
+    source: str = Field(default="", description="Where the threshold comes from")
     runbook: str = ""
     mode: Literal["live", "shadow"] | None = None
     flap: Annotated[FlapForm | None, BeforeValidator(_flap_of_word)] = Field(

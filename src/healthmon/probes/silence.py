@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from healthmon.model.sample import Family, Reading, Sample
@@ -12,6 +12,12 @@ FAMILY, COUNTER, AGE = "interface", "messages_total", "last_message_age_seconds"
 INTERFACE_FAMILY = Family(
     FAMILY, frozenset({COUNTER, AGE, "rejected_total", "queued", "oldest_queued_seconds"}), frozenset({"interface"})
 )
+#: Counters whose last rise is worth an age: (family, counter) -> (the age's field, the label that tells them apart).
+COUNTERS: Mapping[tuple[str, str], tuple[str, str]] = {
+    (FAMILY, COUNTER): (AGE, "interface"),
+    ("snmp_printer_counter", "pages_total"): ("last_page_age_seconds", "marker"),
+}
+_COUNTED = frozenset(family for family, _ in COUNTERS)
 _MOST_KNOWN = 20_000
 
 
@@ -29,19 +35,21 @@ class Ages:
 
     def complete(self, reading: Reading, now: float) -> Reading:
         """The reading with an age beside every counter that has none; `now` is monotonic."""
-        if FAMILY not in [sample.family for sample in reading.samples]:
+        if _COUNTED.isdisjoint(sample.family for sample in reading.samples):
             return reading
         added = tuple(self._ages(reading, now))
         return replace(reading, samples=(*reading.samples, *added)) if added else reading
 
     def _ages(self, reading: Reading, now: float) -> Iterator[Sample]:
-        told = [sample.labels for sample in reading.samples if (sample.family, sample.field) == (FAMILY, AGE)]
+        told = {(one.family, one.field, *sorted(one.labels.items())) for one in reading.samples}
         for sample in reading.samples:
-            if (sample.family, sample.field) != (FAMILY, COUNTER) or sample.labels in told:
+            known = COUNTERS.get((sample.family, sample.field))
+            if known is None or (sample.family, known[0], *sorted(sample.labels.items())) in told:
                 continue
             if isinstance(sample.value, float):
-                key = (reading.target, reading.check, sample.labels.get("interface", ""))
-                yield Sample(FAMILY, AGE, self._age_s(key, sample.value, now), dict(sample.labels))
+                age, label = known
+                key = (reading.target, reading.check, f"{sample.family} {sample.labels.get(label, '')}")
+                yield Sample(sample.family, age, self._age_s(key, sample.value, now), dict(sample.labels))
 
     def _age_s(self, key: tuple[str, str, str], count: float, now: float) -> float:
         """A counter that fell was reset: that is no message."""

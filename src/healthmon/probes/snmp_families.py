@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from healthmon.model.sample import Family
 from healthmon.probes.silence import INTERFACE_FAMILY
+from healthmon.probes.told import TOLD
 
 #: Every pack reads the uptime; it comes with each answer.
 SYSTEM = "snmp_system"
@@ -57,7 +58,7 @@ VOCABULARY: Mapping[str, Family] = {
         _family("snmp_printer_supply", "supply", "level capacity remaining_ratio some_left level_known"),
         _family("snmp_printer_cover", "cover", "open"),
         _family("snmp_printer_tray", "tray", "sheets capacity_sheets remaining_ratio paper_left"),
-        _family("snmp_printer_counter", "marker", "pages_total"),
+        _family("snmp_printer_counter", "marker", "pages_total last_page_age_seconds"),
         _family("snmp_wlan", None, "access_points clients"),
         _family("snmp_access_point", "access_point", "up clients"),
         _family("snmp_bridge", None, "topology_changes_total topology_changes_per_second"
@@ -68,5 +69,6 @@ VOCABULARY: Mapping[str, Family] = {
         _family("snmp_poe", "group", "power_watts used_watts used_ratio on ok state state_code"),
         _family("snmp_outlet", "outlet", "on amperes watts state state_code ok"),
         INTERFACE_FAMILY,
+        *TOLD,
     )
 }  # fmt: skip

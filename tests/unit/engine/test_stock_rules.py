@@ -10,7 +10,11 @@ import pytest
 from healthmon import collectors, probes
 from healthmon.alerting.detect.conditions import metrics_of
 from healthmon.config import load
+from healthmon.config.packs import read_pack
+from healthmon.config.problems import Problems
 from healthmon.model.alert import NoData, Rule
+from healthmon.model.sample import Family
+from healthmon.probes.openmetrics_pack import with_scraped
 
 ALERTING = Path(__file__).parents[3] / "alerting"
 PLACEHOLDERS = {"target", "check", "vantage", "reason", "value", "percent", "days", "detail"}
@@ -21,6 +25,14 @@ def rules() -> tuple[Rule, ...]:
     return load(ALERTING.parent / "configs" / "minimal.yaml", env={}).rules
 
 
+def exported() -> dict[str, Family]:
+    """What the packs of exporters keep beside the families that code declares."""
+    files = sorted((ALERTING.parent / "probes" / "openmetrics").glob("*.yaml"))
+    packs = [document.data for file in files if (document := read_pack(file, Problems())) is not None]
+    return with_scraped(probes.families() | collectors.families(), packs)
+
+
+FAMILIES = exported()
 RULES = {rule.id: rule for rule in rules()}
 
 
@@ -33,7 +45,7 @@ def test_ids_are_unique_and_the_core_ones_are_there() -> None:
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
 def test_every_metric_is_emitted_by_something(rule: Rule) -> None:
-    families = probes.families() | collectors.families()
+    families = FAMILIES
     for metric in metrics_of(rule):
         family, field = metric.split(".")
         assert field in families[family].fields, metric
@@ -41,7 +53,7 @@ def test_every_metric_is_emitted_by_something(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
 def test_every_summary_can_be_filled(rule: Rule) -> None:
-    families = probes.families() | collectors.families()
+    families = FAMILIES
     labels = {label for metric in metrics_of(rule) for label in families[metric.split(".")[0]].labels}
     assert set(re.findall(r"\{(\w+)\}", rule.summary)) <= PLACEHOLDERS | labels
 

@@ -26,6 +26,8 @@ AGENT_CHECK = "agent"
 ASLEEP_S = 30.0
 #: Roles of machines that people switch off when they go home.
 _SWITCHED_OFF = ("ward-workstation",)
+#: Roles of machines that must never be off: what a ward falls back on.
+_NEVER_OFF = ("downtime-pc",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +392,8 @@ class AlertDesk:
     def _meant(self, agent: Agent, state: str, at: float) -> tuple[str, str] | None:
         """Why this silence is as it should be, if it is: (cause, words)."""
         target = self.estate.targets.get(agent.target) if agent.target else None
+        if any(role in _NEVER_OFF for role in agent.roles):
+            return None
         home = any(role in _SWITCHED_OFF for role in agent.roles)
         if state == "stopped":
             return "clean_stop", "it was shut down cleanly"

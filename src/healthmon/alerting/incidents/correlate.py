@@ -54,7 +54,7 @@ def correlate(
     hard_groups = [replace(group, faded=faded(group, evidence, now)) for group in found]
     groups += hard_groups
     groups = come_true(groups, warnings)
-    groups += warning_groups([alert for alert in warnings if not in_any(groups, alert)])
+    groups += warning_groups([a for a in warnings if not in_any(groups, a)], evidence.index.rules)
     troubles = troubles_of(hard_groups, run.findings)
     troubles.slow_series = frozenset(series_of(a) for a in alerts.values() if a.effect is Effect.DEGRADED and _bad(a))
     return Picture(tuple(joined(groups)), troubles)

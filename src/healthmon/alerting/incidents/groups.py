@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from healthmon.alerting.incidents.evidence import Evidence, Series
 from healthmon.impact.sharedfate import Fate
-from healthmon.model.alert import Alert, Effect, Phase
+from healthmon.model.alert import Alert, Effect, Phase, Rule
+from healthmon.model.condition import metrics_in
 from healthmon.model.incident import IncidentKind, Root
 from healthmon.model.sample import Reason
 
@@ -114,11 +115,13 @@ def _of_expiry(alert: Alert) -> bool:
     return alert.reason is Reason.CERT_EXPIRED or (alert.value is not None and alert.value <= 0)
 
 
-def warning_groups(alerts: Iterable[Alert]) -> list[Group]:
-    """One early warning per target and rule."""
+def warning_groups(alerts: Iterable[Alert], rules: Mapping[str, Rule]) -> list[Group]:
+    """One early warning per target and thing: a disk that will be full and one that is nearly full are one warning."""
     found: dict[tuple[str, str], list[Alert]] = {}
     for alert in alerts:
-        found.setdefault((alert.key.target, alert.key.rule), []).append(alert)
+        rule = rules.get(alert.key.rule)
+        families = sorted({metric.partition(".")[0] for metric in metrics_in(rule.condition)}) if rule else []
+        found.setdefault((alert.key.target, " ".join(families) or alert.key.rule), []).append(alert)
     return [
         Group(
             IncidentKind.EARLY_WARNING,
