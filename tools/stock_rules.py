@@ -1,5 +1,7 @@
 """docs/stock-rules.md: every stock rule with what it asks, its threshold and source, its effect and its runbook."""
 
+# ruff: noqa: E501 - the page is written here as it will stand there
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping

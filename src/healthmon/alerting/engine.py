@@ -374,7 +374,8 @@ class Engine:
     def _correlate(self, readiness: Readiness, now: float) -> None:
         self._news = self._desk.moved = False
         self._looked_at = now
-        self._picture = correlate(self._desk.alerts, self._evidence, now, cleared=self._cleared())
+        sides = self._desk.groups.standing
+        self._picture = correlate(self._desk.alerts, self._evidence, now, cleared=self._cleared(), sides=sides)
         self._losses = Losses(self._evidence, self._picture.troubles, self._cache, now)
         placement = place(self._incidents, self._picture.groups, lambda alert: readiness.ready(alert, now), now)
         weighing = Weighing(self._assessor, self._losses, self._cache, self._index.rules, self._texts, now)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from smallsite import Night, hospital
+from smallsite import FAILED_RULE, Night, hospital
 
 from healthmon.model.alert import Absent, Effect, NoData, Phase, Rule, Selector
 from healthmon.model.condition import Group
+from healthmon.model.sample import Reason
+from healthmon.model.topology import Estate
 
 MASS = Rule(
     id="agents-vanish",
@@ -32,3 +36,56 @@ def test_machines_that_vanish_together_are_named(restart: bool) -> None:
     night.quiet.clear()
     night.run(40)
     assert [one for one in night.engine._desk.alerts.values() if one.key.rule == MASS.id] == []
+
+
+SILENT = replace(MASS, id="agent-silent", condition=Absent(30.0), effect=Effect.DOWN, no_data=NoData.ALERT)
+#: Two lost of every three, so that neither an area nor a switch explains them; the image does.
+BY_SITE = replace(MASS, condition=Group(Absent(60.0), share=0.05, at_least=5, out_of=20, by="site"))
+
+
+def imaged(wards: int, pcs: int, new: frozenset[str]) -> Estate:
+    estate = hospital(wards=wards, pcs=pcs)
+    targets = {
+        id_: replace(target, labels={**target.labels, "image": "new" if id_ in new else "old"})
+        for id_, target in estate.targets.items()
+    }
+    return replace(estate, targets=targets)
+
+
+def lost_machines() -> frozenset[str]:
+    estate = hospital(wards=6, pcs=5)
+    pcs = sorted(agent.target for agent in estate.agents.values() if agent.target and agent.target.startswith("pc-"))
+    return frozenset(id_ for id_ in pcs if id_.endswith(("-1", "-3")))
+
+
+def test_one_incident_says_what_the_lost_share() -> None:
+    lost = lost_machines()
+    night = Night(imaged(6, 5, lost), rules=(BY_SITE, SILENT))
+    night.run(60)
+    night.quiet |= lost
+    night.run(150)
+    (incident,) = night.incidents()
+    assert {member.key.rule for member in incident.members} == {"agents-vanish", "agent-silent"}
+    assert incident.root is not None
+    assert incident.root.in_common == ("image new",)
+    assert "image new" in incident.title
+
+
+def test_what_a_switch_explains_is_no_second_incident() -> None:
+    night = Night(hospital(wards=6, pcs=5, poller_hop=False), rules=(BY_SITE, SILENT, FAILED_RULE))
+    night.run(60)
+    night.down["sw-core"] = Reason.TIMEOUT
+    night.run(150)
+    assert len(night.incidents()) == 1
+    assert "agents-vanish" in {member.key.rule for member in night.only().members}
+
+
+def test_a_place_is_called_by_its_name() -> None:
+    night = Night(hospital(wards=6, pcs=5), rules=(BY_SITE,))
+    night.run(60)
+    night.quiet |= lost_machines()
+    night.run(150)
+    (incident,) = night.incidents()
+    assert incident.root is not None
+    assert incident.root.target == "main"
+    assert night.engine._texts.name("main") == "Main"

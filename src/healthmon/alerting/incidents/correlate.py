@@ -25,6 +25,7 @@ from healthmon.alerting.incidents.groups import (
     troubles_of,
     warning_groups,
 )
+from healthmon.alerting.incidents.masses import Sides, with_lost
 from healthmon.alerting.incidents.suspects import reconsidered
 from healthmon.alerting.incidents.together import gathered
 from healthmon.impact.graph import Explanation
@@ -37,9 +38,17 @@ _ABOUT_THEN_S = 120.0
 
 
 def correlate(
-    alerts: Mapping[AlertKey, Alert], evidence: Evidence, now: float, *, cleared: Mapping[Series, float] | None = None
+    alerts: Mapping[AlertKey, Alert],
+    evidence: Evidence,
+    now: float,
+    *,
+    cleared: Mapping[Series, float] | None = None,
+    sides: Sides | None = None,
 ) -> Picture:
-    """Every active alert in exactly one group, in a stable order. `cleared`: who recovered lately, and when."""
+    """Every active alert in exactly one group, in a stable order.
+
+    cleared: who recovered lately, and when; sides: who is lost and who is not, by the alert about many of them.
+    """
     active = sorted((alert for alert in alerts.values() if alert.active), key=lambda alert: alert.key)
     blind = [alert for alert in active if alert.key.rule == BLIND_RULE]
     held = {alert.key: view for alert in active for view in blind if holds_back(view, alert, evidence, now=now)}
@@ -50,7 +59,7 @@ def correlate(
     doubted = {(alert.key.rule, series_of(alert)) for alert in alerts.values() if _bad(alert)}
     run = _Run(evidence, now, hard, {**(cleared or {}), **recovering}, doubted)
     warnings = [alert for alert in rest if alert.effect not in (Effect.DOWN, Effect.DEGRADED)]
-    found = reconsidered(run.groups(), warnings, evidence, now)
+    found = with_lost(reconsidered(run.groups(), warnings, evidence, now), evidence, sides, now)
     hard_groups = [replace(group, faded=faded(group, evidence, now)) for group in found]
     groups += hard_groups
     groups = come_true(groups, warnings)

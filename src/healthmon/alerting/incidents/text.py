@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from healthmon.impact.hours import Calendar
 from healthmon.model.incident import ImpactLine, IncidentKind, Root, ServiceState
-from healthmon.model.topology import Acuity, AreaKind, Estate
+from healthmon.model.topology import Acuity, Area, AreaKind, Estate, Organisation, Service, Site, Target
 
 #: The built-in catalogue; alerting/text/en.yaml holds the same, for a hospital to overwrite.
 DEFAULT_TEXT: Mapping[str, str] = {
@@ -99,8 +99,13 @@ class Texts:
             return template
 
     def name(self, id_: str) -> str:
-        """The name that people know a target or service by."""
-        known = self._estate.targets.get(id_) or self._estate.services.get(id_)
+        """The name that people know a target, service, area or site by; the organisation's for its own id."""
+        estate = self._estate
+        known: Target | Service | Area | Site | Organisation | None = (
+            estate.targets.get(id_) or estate.services.get(id_) or estate.areas.get(id_) or estate.sites.get(id_)
+        )
+        if known is None and id_ == estate.organisation.id:
+            known = estate.organisation
         return known.name if known and known.name else id_
 
     def label(self, attribute: str) -> str:

@@ -21,14 +21,14 @@ _JOINING_RATE = 0.001
 
 def gathered(groups: Sequence[Group], evidence: Evidence, now: float) -> list[Group]:
     """The groups, with those joined that share a fate, and then those of one kind in one area."""
-    alone = [group for group in groups if _by_itself(group, evidence)]
-    rest = [group for group in groups if not _by_itself(group, evidence)]
+    alone = [group for group in groups if by_itself(group, evidence)]
+    rest = [group for group in groups if not by_itself(group, evidence)]
     for run in _chained(alone):
         rest += _of_one_fate(run, evidence, now)
     return list(_with_peers(rest, evidence))
 
 
-def _by_itself(group: Group, evidence: Evidence) -> bool:
+def by_itself(group: Group, evidence: Evidence) -> bool:
     """One thing that is down by itself, for no reason that is known."""
     root = group.root
     known = root.target in evidence.estate.targets and root.reason != INFERRED and group.nodes == (root.target,)
@@ -57,12 +57,12 @@ def _of_one_fate(run: list[Group], evidence: Evidence, now: float) -> list[Group
             break
         sharing = frozenset(fates[0].broken)
         mine = [group for group in left if group.root.target in sharing]
-        found.append(_as_fate(mine, tuple(f for f in fates if sharing <= set(f.broken)), evidence, now))
+        found.append(as_fate(mine, tuple(f for f in fates if sharing <= set(f.broken)), evidence, now))
         left = [group for group in left if group.root.target not in sharing]
     return [*left, *found]
 
 
-def _as_fate(groups: Sequence[Group], fates: tuple[Fate, ...], evidence: Evidence, now: float) -> Group:
+def as_fate(groups: Sequence[Group], fates: tuple[Fate, ...], evidence: Evidence, now: float) -> Group:
     """One group; its root is what they share where that is a thing that may have failed unseen, else the first."""
     one = _as_peers(groups)
     confidence = 0.85 if len(fates) == 1 else 0.6
