@@ -55,6 +55,8 @@ _REASSESS_S = 30.0
 _WATCH_S = 1.0
 _FUTURE_S = 60.0
 _RESOLVED_KEPT = 200
+#: Baselines are counted again so often: a hospital may have hundreds of thousands of them.
+_LEARNING_COUNTED_S = 300.0
 #: So many series are not correlated anew at every reading while nothing moves.
 _LARGE_SITE = 1_000
 #: The engine's own line in the presence table: when it last woke from a long sleep.
@@ -113,6 +115,7 @@ class Engine:
         self._waiting_for_sight = self._suspect = self._waiting = False
         self._turns_of_sight: tuple[float, ...] = ()
         self._version = 0
+        self._learning: tuple[float, dict[str, tuple[int, int]]] = (float("-inf"), {})
         self._mutes.restore(
             restored.mutes if restored is not None else (), restored.at if restored is not None else None
         )
@@ -183,7 +186,10 @@ class Engine:
 
     def learning(self) -> dict[str, tuple[int, int]]:
         """Baselines by metric: (series that can be judged, series that are still learning)."""
-        return self._desk.recall.learning()
+        at, known = self._learning
+        if not known or self._now - at >= _LEARNING_COUNTED_S:
+            self._learning = (self._now, self._desk.recall.learning())
+        return self._learning[1]
 
     def suppressed(self) -> dict[str, float]:
         """Pages not sent since the start, by cause."""

@@ -399,6 +399,7 @@ class Server:
             config_refused=self.reloader is not None and self.reloader.refused,
             config_loaded_at=self.started_at if self.reloader is None else self.reloader.loaded_at,
             counters=self._all_counters(),
+            baselines=self.room.engine.learning(),
         )
 
     def _all_counters(self) -> dict[str, float]:

@@ -206,11 +206,19 @@ def check(
 
 @app.command()
 @clear_errors
-def schema() -> None:
-    """JSON Schema of the configuration, for editors. Example: healthmon schema > healthmon.schema.json"""
+def schema(
+    packs: Annotated[
+        str | None, typer.Option(help="Of packs instead: rules, rule-tests, policies or roles.", metavar="KIND")
+    ] = None,
+) -> None:
+    """JSON Schema of the configuration, or of packs, for editors. Example: healthmon schema > healthmon.schema.json"""
     from healthmon.config import json_schema
+    from healthmon.config.packschema import PACK_FORMS, pack_schema
+    from healthmon.config.problems import allowed
 
-    typer.echo(json.dumps(json_schema(), indent=2))
+    if packs is not None and packs not in PACK_FORMS:
+        raise ConfigError([f"schema: no such kind of pack '{packs}'{allowed(PACK_FORMS)}"])
+    typer.echo(json.dumps(pack_schema(packs) if packs else json_schema(), indent=2))
 
 
 @app.command()

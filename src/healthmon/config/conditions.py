@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from healthmon.config.forms import Form
 from healthmon.config.scalars import Duration
@@ -45,6 +45,12 @@ _OVER = "The time looked back on"
 
 def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _words_of(values: type[Outcome] | type[Reason]) -> WithJsonSchema:
+    """One of these words, or a list of them."""
+    word = {"enum": [one.value for one in values]}
+    return WithJsonSchema({"anyOf": [word, {"type": "array", "items": word, "minItems": 1}]})
 
 
 class ThresholdForm(Form):
@@ -219,8 +225,8 @@ class GroupForm(Form):
 class ConditionForm(Form):
     """Exactly one kind of question; `reason` goes with `outcome`."""
 
-    outcome: Annotated[list[Outcome], BeforeValidator(_one_or_more)] | None = None
-    reason: Annotated[list[Reason], BeforeValidator(_one_or_more)] | None = None
+    outcome: Annotated[list[Outcome], BeforeValidator(_one_or_more), _words_of(Outcome)] | None = None
+    reason: Annotated[list[Reason], BeforeValidator(_one_or_more), _words_of(Reason)] | None = None
     above: ThresholdForm | None = None
     below: ThresholdForm | None = None
     outside: OutsideForm | None = None

@@ -33,7 +33,8 @@ from healthmon.config.oncall import oncall_advice, oncall_of, overrides_of
 from healthmon.config.packs import SITE_PACKS, Packs, stock_root
 from healthmon.config.probemodules import probe_modules_of
 from healthmon.config.problems import Problems
-from healthmon.config.rules import policies_of, rules_of
+from healthmon.config.ruleadvice import rule_advice
+from healthmon.config.rules import own_rules, policies_of, rules_of
 from healthmon.config.site import SiteConfig
 from healthmon.config.texts import text_of
 from healthmon.config.traps import traps_of
@@ -131,6 +132,7 @@ def _site(
     problems.raise_if_any()
     warn.extend(advice(written, estate))
     warn.extend(oncall_advice(written, site, today))
+    warn.extend((("alerting",), said) for said in rule_advice(site.rules, estate, own=own_rules(packs)))
     return replace(site, warnings=_lines(document, warn))
 
 

@@ -62,6 +62,15 @@ def _with_steps(rule: Rule, packs: Packs) -> Rule:
 OverridePlace = tuple[DataPath, Mapping[str, RuleOverrideForm]]
 
 
+def own_rules(packs: Packs) -> frozenset[str]:
+    """Ids of the rules in files that are not the stock ones."""
+    names = [f"{_RULES}/{name}.yaml" for name in packs.names(_RULES)]
+    own = [packs.document(name) for name in names if packs.find(name) != packs.roots[0] / name]
+    return frozenset(
+        str(rule["id"]) for document in own if document for rule in document.data.get("rules") or () if "id" in rule
+    )
+
+
 def _places(written: Written, known: Mapping[str, object]) -> dict[str, OverridePlace]:
     """Overrides of rules by `area:ID` and `site:ID`."""
     found: dict[str, OverridePlace] = {}

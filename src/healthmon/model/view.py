@@ -69,6 +69,8 @@ class Health:
     config_refused: bool = False  # the last reload was refused
     config_loaded_at: float = 0.0
     counters: Mapping[str, float] = field(default_factory=dict)
+    #: Baselines of rules by metric: (series that can be judged, series still learning what is usual).
+    baselines: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,8 @@ class Board:
     held: int
     probing: bool
     resting: int
+    baselines_known: int
+    baselines_learning: int
     strip: Strip
     matrix: Matrix
     open: tuple[IncidentCard, ...]
@@ -147,6 +149,8 @@ def board(view: View, health: Health, *, now: float, matrix: Matrix | None = Non
         held=sum(1 for row in view.ledger if row.cause == "shadow"),
         probing=health.probing,
         resting=sum(1 for reading in view.latest.values() if reading.rest_s),
+        baselines_known=sum(known for known, _ in health.baselines.values()),
+        baselines_learning=sum(learning for _, learning in health.baselines.values()),
         strip=strip(view, health, clock),
         matrix=matrix,
         open=tuple(opened),

@@ -293,6 +293,9 @@ def put_health(families: Families, health: Health) -> None:
     }
     for name, value in values.items():
         families.put(name, [], float(value))
+    for metric, (known, learning) in health.baselines.items():
+        families.put("healthmon_baselines", [metric, "known"], float(known))
+        families.put("healthmon_baselines", [metric, "learning"], float(learning))
     for status in ("ok", "degraded", "failing"):
         families.put("healthmon_status", [status], float(health.status == status))
 

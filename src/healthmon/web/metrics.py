@@ -74,6 +74,12 @@ SELF = (
     Metric("healthmon_config_last_reload_success", "gauge", "0 if the last reload was refused and the old one runs."),
     Metric("healthmon_config_last_reload_timestamp_seconds", "gauge", "When the running one was read, Unix seconds."),
     Metric("healthmon_live_mode", "gauge", "1 if the site pages people, 0 in shadow mode."),
+    Metric(
+        "healthmon_baselines",
+        "gauge",
+        "Series that rules compare with their usual, by metric and state (known, learning).",
+        ("metric", "state"),
+    ),
     Metric("healthmon_probing_enabled", "gauge", "0 while the stop button is pressed."),
     Metric("healthmon_exporter_series", "gauge", "Series of readings in this exposition."),
 )

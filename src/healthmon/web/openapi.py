@@ -125,6 +125,11 @@ SCHEMAS: dict[str, Json] = {
             "description": "by prober of this process: probes admitted, waited.LIMIT, refused.WHY, runs_rested",
             "additionalProperties": {"type": "object", "additionalProperties": INT},
         },
+        baselines={
+            "type": "object",
+            "description": "by metric: series that rules can compare with their usual, and those still learning",
+            "additionalProperties": obj("known", "learning", known=INT, learning=INT),
+        },
         view_version=INT,
         view_at=TIME,
     ),

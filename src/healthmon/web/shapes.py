@@ -44,6 +44,9 @@ def health_json(health: Health, *, version: str) -> dict[str, Any]:
         "probing": health.probing,
         "ingest_rejected": rejected_json(health),
         "probers": probers_json(health),
+        "baselines": {
+            metric: {"known": known, "learning": learning} for metric, (known, learning) in health.baselines.items()
+        },
     }
 
 

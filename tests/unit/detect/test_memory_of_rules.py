@@ -210,8 +210,9 @@ def test_it_learns_weeks_and_forgets_none_of_the_rhythm() -> None:
     usual = book.usual(nxt + 10)
     assert usual is not None
     assert (usual.periods, round(usual.value, 1)) == (3, 2.0)
+    assert book.known() == 3
     weeks(book, 9, nxt)
-    assert book.known() == WEEKS_KEPT
+    assert book.known() == WEEKS_KEPT, "counted again after it has learned"
     assert sum(len(book.pack(part)) for part in range(9)) < 20_000
 
 

@@ -100,6 +100,13 @@ async def test_a_reading_cannot_take_a_name_of_the_core() -> None:
     assert of(found, "healthmon_service_state") == []
 
 
+async def test_baselines_tell_how_far_they_have_learned() -> None:
+    found = await scrape(exporter(), sample_view(), baselines={"http.duration_seconds": (3, 12)})
+    named = {"metric": "http.duration_seconds"}
+    assert of(found, "healthmon_baselines", state="known", **named) == [3.0]
+    assert of(found, "healthmon_baselines", state="learning", **named) == [12.0]
+
+
 async def test_counters_of_health_with_their_labels() -> None:
     found = await scrape(exporter(), sample_view())
     assert of(found, "healthmon_ingest_accepted_total") == [120.0]

@@ -90,6 +90,7 @@ class HourBook:
 
     __slots__ = (
         "_cached",
+        "_known",
         "at",
         "dirty",
         "late",
@@ -114,6 +115,7 @@ class HourBook:
         self.at = -math.inf
         self.dirty: set[int] = set()
         self._cached: tuple[int, Usual | None] = (-1, None)
+        self._known: int | None = None
 
     def usual(self, hour: int) -> Usual | None:
         """What earlier periods say of this hour; None when none is known. `hour` counts on the local wall."""
@@ -136,9 +138,11 @@ class HourBook:
 
     def known(self) -> int:
         """Periods in the best known hour: how far the learning is."""
-        width = self.width
-        starts = range(0, len(self.medians), width)
-        return max(sum(not math.isnan(m) for m in self.medians[n : n + width]) for n in starts)
+        if self._known is None:
+            width = self.width
+            starts = range(0, len(self.medians), width)
+            self._known = max(sum(not math.isnan(m) for m in self.medians[n : n + width]) for n in starts)
+        return self._known
 
     def pack(self, part: int) -> bytes:
         if part == 0:
@@ -159,6 +163,7 @@ class HourBook:
             self.medians[here] = array("f", body[:third])
             self.spreads[here] = array("f", body[third : 2 * third])
             self.periods[here] = array("I", body[2 * third :])
+            self._known = None
 
     def _slice(self, part: int) -> slice:
         day = 24 * self.width
@@ -193,13 +198,13 @@ class HourBook:
         self.spreads[spot] = median(abs(value - middle) for value in book.values)
         self.periods[spot] = period
         self.dirty.add(2 + bucket // 24)
-        self._cached = (-1, None)
+        self._cached, self._known = (-1, None), None
 
     def _anew(self) -> None:
         fresh = HourBook(self.season)
         self.medians, self.spreads, self.periods = fresh.medians, fresh.spreads, fresh.periods
         self.shunned = 0
-        self._cached = (-1, None)
+        self._cached, self._known = (-1, None), None
         self.dirty.update(range(2, 2 + len(self.medians) // (24 * self.width)))
 
     def _usual(self, hour: int) -> Usual | None:
