@@ -13,12 +13,14 @@ PACKAGES = (
     "nginx-light nftables iproute2 fping chromium fonts-dejavu-core orthanc dcmtk "
     "tinyproxy prometheus-blackbox-exporter prometheus-snmp-exporter "
     "unbound chrony slapd freeradius openssh-server samba monitoring-plugins-basic systemd-journal-remote "
-    "cups-daemon cups-client cups-ipp-utils avahi-daemon dbus"
+    "cups-daemon cups-client cups-ipp-utils avahi-daemon dbus "
+    "dovecot-imapd dovecot-pop3d vsftpd postgresql"
 ).split()
 BINARIES = (
     "snmpd snmptrap mosquitto influxd victoria-metrics prometheus promtool nginx nft ip chromium Orthanc storescp "
     "tinyproxy prometheus-blackbox-exporter "
-    "unbound chronyd slapd freeradius sshd smbd cupsd lpadmin ippeveprinter avahi-daemon dbus-daemon"
+    "unbound chronyd slapd freeradius sshd smbd cupsd lpadmin ippeveprinter avahi-daemon dbus-daemon "
+    "dovecot vsftpd pg_lsclusters"
 ).split()
 POLICY = Path("/usr/sbin/policy-rc.d")
 

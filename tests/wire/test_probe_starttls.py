@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemons.certs import Authority
+from daemons.certs import Authority, Issued
 from daemons.directory import directory
 from daemons.looking import fields, look
 from daemons.mailhost import mailhost
+from daemons.starttls_servers import dovecot, postgres, vsftpd
 from daemons.stream_faults import hangs, says
 from daemons.wire_faults import Behaviour, serving
-from healthmon.model.sample import Outcome, Reason
+from healthmon.model.sample import Outcome, Reading, Reason
+from healthmon.runtime.clock import SystemClock
 
 pytestmark = pytest.mark.wire
 
@@ -79,6 +83,56 @@ async def test_real_servers(authority: Authority, tmp_path: Path) -> None:
     with directory(tmp_path, authority, issued) as ldap:
         reading = await look("tcp", f"127.0.0.1:{ldap.port}", starttls="ldap", ca_file=ca_file)
         assert reading.outcome is Outcome.OK, reading
+
+
+def real(protocol: str, folder: Path, issued: Issued) -> AbstractContextManager[int]:
+    """The port of a server that was not written by us."""
+    if protocol in ("imap", "pop3"):
+        return port_of(dovecot(folder, issued), protocol)
+    return vsftpd(folder, issued) if protocol == "ftp" else postgres(issued)
+
+
+@contextmanager
+def port_of(server: AbstractContextManager[Mapping[str, int]], protocol: str) -> Iterator[int]:
+    with server as ports:
+        yield ports[protocol]
+
+
+async def starttls(protocol: str, address: str, ca_file: Path) -> Reading:
+    return await look("tcp", address, starttls=protocol, ca_file=str(ca_file), timeout_s=20.0)
+
+
+@pytest.mark.parametrize("protocol", SCRIPTS)
+async def test_servers_of_others(authority: Authority, tmp_path: Path, protocol: str) -> None:
+    issued = authority.issue("server", names=("127.0.0.1",))
+    with real(protocol, tmp_path, issued) as port:
+        good = await starttls(protocol, f"127.0.0.1:{port}", authority.ca_file)
+        other_name = await starttls(protocol, f"[::1]:{port}", authority.ca_file)
+    assert good.outcome is Outcome.OK, good
+    assert other_name.reason is Reason.CERT_WRONG_HOST, other_name
+    for reading in (good, other_name):
+        ends_s = fields(reading, "tls")["expires_in_seconds"]
+        assert ends_s == pytest.approx(issued.not_after - SystemClock().now(), abs=60.0)
+
+
+@pytest.mark.parametrize(
+    ("issue", "reason"),
+    [
+        ({"starts_days": -90.0, "ends_days": -3.0}, Reason.CERT_EXPIRED),
+        ({"self_signed": True}, Reason.CERT_UNTRUSTED),
+    ],
+    ids=["expired", "self-signed"],
+)
+async def test_a_certificate_that_dovecot_should_not_show(
+    authority: Authority, tmp_path: Path, issue: dict[str, Any], reason: Reason
+) -> None:
+    issued = authority.issue("server", **issue)
+    with dovecot(tmp_path, issued) as ports:
+        for protocol, port in ports.items():
+            reading = await starttls(protocol, f"127.0.0.1:{port}", authority.ca_file)
+            assert reading.reason is reason, reading
+            ends_s = fields(reading, "tls")["expires_in_seconds"]
+            assert ends_s == pytest.approx(issued.not_after - SystemClock().now(), abs=60.0)
 
 
 async def test_a_bad_certificate_tells_its_dates(authority: Authority) -> None:
