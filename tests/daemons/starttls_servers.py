@@ -82,7 +82,8 @@ def dovecot(folder: Path, issued: Issued) -> Iterator[Mapping[str, int]]:
     config = folder / "dovecot.conf"
     config.write_text(_DOVECOT.format(folder=folder, issued=issued, **ports))
     argv = [binary, "-F", "-c", str(config)]
-    with running(Daemon(argv, ready=listens(ports["pop3"]), log=folder / "dovecot.out")):
+    both = [listens(port, host) for port in ports.values() for host in ("127.0.0.1", "::1")]
+    with running(Daemon(argv, ready=lambda: all(ready() for ready in both), log=folder / "dovecot.out")):
         yield ports
 
 

@@ -63,8 +63,6 @@ JOB = """
       - {{source_labels: [__param_target], target_label: instance}}
       - {{target_label: __address__, replacement: "{address}"}}
 """
-#: What ours does not say (hop limit: raw replies are not kept that long), or measures by another clock.
-NOT_OURS = {"probe_icmp_reply_hop_limit{}"}
 
 
 @dataclass
@@ -141,14 +139,14 @@ def test_the_same_metrics_for_the_same_target(bed: Bed, module: str, where: str)
     server = bed.server
     target = where.format(plain=server.plain, tls=server.tls["good"], old=server.tls["old"], dead=free_port())
     theirs, ours = series(ask(bed.theirs, module, target)), series(ask(bed.ours, module, target))
-    missing = {name for name in theirs if name not in ours} - NOT_OURS
+    missing = {name for name in theirs if name not in ours}
     if where.startswith("https://127.0.0.1:{old}"):  # a refused certificate: we still tell its dates, they do not
         assert ours["probe_ssl_earliest_cert_expiry{}"] > 0.0
         ours["probe_http_ssl{}"] = theirs["probe_http_ssl{}"]
     else:
         assert set(ours) <= set(theirs)
     assert missing == set()
-    same = {name: value for name, value in theirs.items() if not timing(name) and name not in NOT_OURS}
+    same = {name: value for name, value in theirs.items() if not timing(name)}
     assert {name: ours[name] for name in same} == pytest.approx(same)
     assert all(0.0 <= ours[name] < 5.0 for name in ours if timing(name))
 
@@ -159,8 +157,7 @@ def test_help_and_types_are_the_same(bed: Bed) -> None:
             {line for line in ask(address, module, target).splitlines() if line.startswith("#")}
             for address in (bed.theirs, bed.ours)
         ]
-        hop = {line for line in lines[0] if "hop_limit" in line}
-        assert lines[1] == lines[0] - hop
+        assert lines[1] == lines[0]
 
 
 def test_a_prometheus_job_written_for_blackbox_works_unchanged(bed: Bed) -> None:

@@ -7,6 +7,7 @@ import itertools
 import os
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -39,6 +40,10 @@ _NOTE_BYTES = 128
 _SOL_RAW, _ICMP_FILTER = 255, 1  # linux/icmp.h and linux/icmpv6.h: a set bit blocks the type
 
 
+#: Control messages as recvmsg gives them.
+Notes = list[tuple[int, int, bytes]]
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """ICMP for one address family: numbers of RFC 792 and RFC 4443."""
@@ -47,23 +52,43 @@ class Dialect:
     request: int
     reply: int
     errors: dict[int, str]
+    hop_limit: tuple[int, int]  # level and type of the note that goes with a packet
+    tell_hop_limit: int  # option of the same level
 
 
 _DIALECTS = {
-    socket.AF_INET: Dialect(socket.IPPROTO_ICMP, 8, 0, {3: "unreachable", 11: "time exceeded on the way"}),
-    socket.AF_INET6: Dialect(socket.IPPROTO_ICMPV6, 128, 129, {1: "unreachable", 3: "time exceeded on the way"}),
+    socket.AF_INET: Dialect(
+        socket.IPPROTO_ICMP,
+        8,
+        0,
+        {3: "unreachable", 11: "time exceeded on the way"},
+        (socket.IPPROTO_IP, 2),
+        12,
+    ),  # IP_TTL and IP_RECVTTL, linux/in.h
+    socket.AF_INET6: Dialect(
+        socket.IPPROTO_ICMPV6,
+        128,
+        129,
+        {1: "unreachable", 3: "time exceeded on the way"},
+        (socket.IPPROTO_IPV6, 52),
+        51,
+    ),  # IPV6_HOPLIMIT and IPV6_RECVHOPLIMIT, linux/in6.h
 }
 
 
 @dataclass(slots=True)
 class Flight:
-    """The packets of one run: round trip seconds by packet, None while or when there is none."""
+    """The packets of one run: round trip seconds by packet, None while or when there is none.
+
+    `hop_limit` is what was left of it in the last reply.
+    """
 
     ip: str
     rtts_s: list[float | None] = field(default_factory=list)
     open: set[int] = field(default_factory=set)
     error: str | None = None
     waiter: asyncio.Future[None] | None = None
+    hop_limit: int | None = None
 
     def close(self, seq: int) -> None:
         """This packet is answered, one way or another."""
@@ -112,15 +137,19 @@ class EchoSocket:
             self._socket.close()
             raise Finding(Reason.NO_LIBRARY, "ICMP needs a selector event loop; use a tcp check here") from None
 
-    async def send(self, flight: Flight, *, size_bytes: int) -> None:
-        """One echo request. Raises OSError; waits while the send buffer is full."""
+    async def send(self, flight: Flight, *, size_bytes: int, hop_limit: int | None = None) -> None:
+        """One echo request that may pass so many routers. Raises OSError; waits while the send buffer is full."""
         number = next(self._numbers)
         seq = self._free_seq(number)
         packet = self._packet(seq, number, size_bytes)
+        notes = [] if hop_limit is None else [(*self._dialect.hop_limit, struct.pack("=i", hop_limit))]
         while True:
             sent = (self._clock.mono(), self._clock.now())
             try:
-                self._socket.sendto(packet, (flight.ip, 0))
+                if notes:
+                    self._socket.sendmsg([packet], notes, 0, (flight.ip, 0))
+                else:
+                    self._socket.sendto(packet, (flight.ip, 0))
                 break
             except BlockingIOError:
                 self.drain()
@@ -147,7 +176,7 @@ class EchoSocket:
                 return
             except OSError:
                 continue  # an error queued for one of the targets; its packet stays unanswered
-            self._take(self._inbox[:length], _stamp(notes))
+            self._take(self._inbox[:length], notes)
 
     def close(self) -> None:
         """Stop listening."""
@@ -168,7 +197,7 @@ class EchoSocket:
         total = self._constant + seq + (number & 0xFFFF) + (number >> 16 & 0xFFFF) + (number >> 32)
         return _HEADER.pack(self._dialect.request, 0, checksum(total), self._ident, seq) + payload
 
-    def _take(self, data: memoryview, stamped: float | None) -> None:
+    def _take(self, data: memoryview, notes: Notes) -> None:
         source = ""
         if self._skips_ip_header:
             source = socket.inet_ntoa(data[12:16])
@@ -177,11 +206,11 @@ class EchoSocket:
             return
         kind, _, _, _, seq = _HEADER.unpack_from(data)
         if kind == self._dialect.reply:
-            self._answered(seq, data[_HEADER.size :], stamped)
+            self._answered(seq, data[_HEADER.size :], notes)
         elif kind in self._dialect.errors:
             self._refused(data[_HEADER.size :], self._dialect.errors[kind], source)
 
-    def _answered(self, seq: int, payload: memoryview, stamped: float | None) -> None:
+    def _answered(self, seq: int, payload: memoryview, notes: Notes) -> None:
         known = self._flying.get(seq)
         if known is None or len(payload) < _MARK.size:
             return
@@ -189,7 +218,8 @@ class EchoSocket:
         if _MARK.unpack_from(payload) != (self._token, number):
             return  # somebody else's ping, or an old one of ours
         del self._flying[seq]
-        flight.rtts_s[index] = self._rtt_s(sent, stamped)
+        flight.rtts_s[index] = self._rtt_s(sent, _stamp(notes))
+        flight.hop_limit = _hop_limit(notes, self._dialect)
         flight.close(seq)
 
     def _rtt_s(self, sent: tuple[float, float], stamped: float | None) -> float:
@@ -259,6 +289,12 @@ def _stamp(notes: list[tuple[int, int, bytes]]) -> float | None:
     return None
 
 
+def _hop_limit(notes: Notes, dialect: Dialect) -> int | None:
+    """What the reply had left, where the kernel says so."""
+    found = [data for level, kind, data in notes if (level, kind) == dialect.hop_limit]
+    return int.from_bytes(found[0][:4], sys.byteorder) if found else None
+
+
 def _open(family: int, dialect: Dialect) -> tuple[socket.socket, bool]:
     """Datagram first (no privilege needed), then raw."""
     for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
@@ -270,6 +306,8 @@ def _open(family: int, dialect: Dialect) -> tuple[socket.socket, bool]:
         _widen(opened)
         with suppress(OSError):
             opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        with suppress(OSError):
+            opened.setsockopt(dialect.hop_limit[0], dialect.tell_hop_limit, 1)
         if kind == socket.SOCK_RAW:
             _only(opened, family, dialect)
         return opened, kind == socket.SOCK_RAW

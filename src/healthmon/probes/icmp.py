@@ -22,7 +22,7 @@ _RTT_FIELDS = ("min", "avg", "median", "p95", "max", "jitter")
 FAMILIES = (
     Family(
         "icmp",
-        frozenset({"loss_ratio", "sent", "received"} | {f"rtt_{name}_seconds" for name in _RTT_FIELDS}),
+        frozenset({"loss_ratio", "sent", "received", "hop_limit"} | {f"rtt_{name}_seconds" for name in _RTT_FIELDS}),
     ),
 )
 
@@ -30,6 +30,8 @@ FAMILIES = (
 @dataclass(frozen=True, slots=True)
 class Params:
     """`wait_s` is how long the last packet may take; above `max_loss_ratio` the check has failed.
+
+    `hop_limit` is how many routers a packet may pass; the default is the system's.
 
     In a medical network one packet is sent, whatever `count` says.
     """
@@ -42,6 +44,7 @@ class Params:
     size_bytes: int = 56
     max_loss_ratio: float = 0.5
     ip_version: int = 0
+    hop_limit: int | None = None
 
     def __post_init__(self) -> None:
         _within("count", self.count, 1, 50)
@@ -49,6 +52,8 @@ class Params:
         _within("wait_s", self.wait_s, 0.05, 30.0)
         _within("size_bytes", self.size_bytes, SMALLEST_BYTES, 1472)
         _within("max_loss_ratio", self.max_loss_ratio, 0.0, 1.0)
+        if self.hop_limit is not None:
+            _within("hop_limit", self.hop_limit, 1, 255)
         if self.ip_version not in (0, 4, 6):
             raise ValueError(f"ip_version: {self.ip_version} (allowed: 0 for both, 4, 6)")
 
@@ -79,6 +84,8 @@ class IcmpProbe:
             finally:
                 echo.forget(flight)
         fields, fault = summary(flight.rtts_s), judged(flight, params.max_loss_ratio)
+        if flight.hop_limit is not None:
+            fields["hop_limit"] = float(flight.hop_limit)
         sight.trace(f"{int(fields['sent'])} sent, {int(fields['received'])} received")
         return look.ok(samples_of("icmp", fields)) if fault is None else look.bad(fault, samples_of("icmp", fields))
 
@@ -92,7 +99,7 @@ async def _fly(flight: Flight, echo: EchoSocket, params: Params, count: int, tim
             await clock.sleep(params.spacing_s)
         if clock.mono() >= end:
             break
-        await echo.send(flight, size_bytes=params.size_bytes)
+        await echo.send(flight, size_bytes=params.size_bytes, hop_limit=params.hop_limit)
     if not await flight.landed(clock, max(0.0, min(params.wait_s, end - clock.mono()))):
         echo.drain()  # what came while the loop was busy has come
 

@@ -45,6 +45,7 @@ HELP = {
     "probe_http_last_modified_timestamp_seconds": "Returns the Last-Modified HTTP response header in unixtime",
     _PHASE: "Duration of http request by phase, summed over all redirects",
     "probe_icmp_duration_seconds": "Duration of icmp request by phase",
+    "probe_icmp_reply_hop_limit": "Replied packet hop limit (TTL for ipv4)",
     "probe_ssl_earliest_cert_expiry": "Returns last SSL chain expiry in unixtime",
     "probe_ssl_last_chain_expiry_timestamp_seconds": "Returns last SSL chain expiry in timestamp",
     "probe_ssl_last_chain_info": "Contains SSL leaf certificate information",
@@ -122,6 +123,8 @@ def exposed(found: Found) -> Families:
     if found.kind == "icmp":
         phases = {"resolve": found.dns_s, "setup": 0.0, "rtt": _number(fields, "icmp", "rtt_avg_seconds")}
         _put_each(families, "probe_icmp_duration_seconds", "phase", phases.items())
+        if ("icmp", "hop_limit") in fields:
+            _put(families, "probe_icmp_reply_hop_limit", _number(fields, "icmp", "hop_limit"))
     if ("tls", "expires_in_seconds") in fields:
         _tls(families, fields, reading.started)
     return families

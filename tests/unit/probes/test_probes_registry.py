@@ -31,7 +31,17 @@ def test_an_unknown_kind_is_a_key_error() -> None:
 def test_families_have_fields_with_units() -> None:
     known = families()
     assert set(known) >= {"http", "icmp", "tcp", "tls"}
-    plain = {"status_code", "version", "verified", "sent", "received", "redirects", "certificates", "cipher"}
+    plain = {
+        "status_code",
+        "hop_limit",
+        "version",
+        "verified",
+        "sent",
+        "received",
+        "redirects",
+        "certificates",
+        "cipher",
+    }
     plain |= {"subject", "issuer", "alternatives", "fingerprint_sha256", "serial"}
     units = ("_seconds", "_bytes", "_ratio")
     for name in ("http", "icmp", "tcp", "tls"):
