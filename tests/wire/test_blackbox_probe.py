@@ -18,6 +18,7 @@ from daemons.certs import Authority
 from daemons.healthmon import until
 from daemons.nginx import Nginx, nginx
 from daemons.process import free_port
+from daemons.unbound import unbound
 from daemons.webboard import Hospital, hospital_app
 from healthmon.app.ondemand import OnDemand
 from healthmon.config.loading import load_text
@@ -33,6 +34,7 @@ targets:
   - {{id: six, kind: endpoint, address: "http://[::1]:{plain6}"}}
 safety: {{medical: [{{cidr: 127.0.9.0/24, allow: [{{kind: http, approved_by: x, approved_on: 2026-11-01}}]}}]}}
 probe_modules:
+  blackbox: {theirs}
   networks: [127.0.9.0/24, 127.0.8.0/24]
   modules:
     http_2xx: {{kind: http, ca_file: {ca}}}
@@ -50,6 +52,44 @@ modules:
   tcp_connect: {{prober: tcp, tcp: {{preferred_ip_protocol: ip4}}}}
   tcp_tls: {{prober: tcp, tcp: {{tls: true, preferred_ip_protocol: ip4, tls_config: {{ca_file: {ca}}}}}}}
   icmp: {{prober: icmp}}
+"""
+#: One file for both, as it is: what a hospital that comes from blackbox_exporter has.
+THEIR_FILE = """
+modules:
+  f_http: {{prober: http, timeout: 5s, http: {{preferred_ip_protocol: ip4, enable_http2: false,
+    tls_config: {{ca_file: {ca}}}}}}}
+  f_status: {{prober: http, http: {{preferred_ip_protocol: ip4, valid_status_codes: [503], follow_redirects: false}}}}
+  f_body: {{prober: http, http: {{preferred_ip_protocol: ip4, fail_if_body_matches_regexp: ["ok"]}}}}
+  f_header: {{prober: http, http: {{preferred_ip_protocol: ip4,
+    fail_if_header_not_matches: [{{header: Content-Type, regexp: json}},
+      {{header: X-None, regexp: a, allow_missing: true}}]}}}}
+  f_header_missing: {{prober: http, http: {{preferred_ip_protocol: ip4,
+    fail_if_header_matches: [{{header: X-None, regexp: a}}]}}}}
+  f_auth: {{prober: http, http: {{preferred_ip_protocol: ip4, headers: {{Host: a.example}},
+    basic_auth: {{username: monitor, password: open sesame}}}}}}
+  f_plain: {{prober: http, http: {{preferred_ip_protocol: ip4, fail_if_not_ssl: true}}}}
+  f_six: {{prober: http, http: {{preferred_ip_protocol: ip6, ip_protocol_fallback: false}}}}
+  f_talk:
+    prober: tcp
+    timeout: 5s
+    tcp:
+      preferred_ip_protocol: ip4
+      query_response:
+        - {{send: "GET /echo HTTP/1.0\\r"}}
+        - {{send: "\\r"}}
+        - {{expect: "^HTTP/1.1 (200) "}}
+        - {{expect: "^GET "}}
+  f_talk_wrong:
+    prober: tcp
+    tcp: {{preferred_ip_protocol: ip4, query_response: [{{send: "GET / HTTP/1.0\\r\\n\\r"}}, {{expect: "^SSH-2.0-"}}]}}
+  f_tls: {{prober: tcp, tcp: {{tls: true, preferred_ip_protocol: ip4, tls_config: {{ca_file: {ca}}}}}}}
+  f_ping: {{prober: icmp, icmp: {{preferred_ip_protocol: ip4, ttl: 33, payload_size: 100}}}}
+  f_name: {{prober: dns, dns: {{preferred_ip_protocol: ip4, query_name: ehr.st-elsewhere.example, query_type: A}}}}
+  f_none: {{prober: dns, dns: {{preferred_ip_protocol: ip4, query_name: none.st-elsewhere.example, query_type: A,
+    valid_rcodes: [NXDOMAIN], transport_protocol: tcp}}}}
+  f_wrong_code: {{prober: dns, dns: {{preferred_ip_protocol: ip4, query_name: none.st-elsewhere.example,
+    query_type: A}}}}
+  f_grpc: {{prober: grpc, grpc: {{preferred_ip_protocol: ip4}}}}
 """
 #: The documented job of blackbox_exporter, with nothing changed but the address.
 JOB = """
@@ -71,6 +111,7 @@ class Bed:
     ours: str
     theirs: str
     folder: Path
+    names: int
 
 
 @contextmanager
@@ -103,17 +144,28 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
         folder, {"good": authority.issue("good"), "old": authority.issue("old", ends_days=-1.0, starts_days=-9)}
     ) as server:
         ports = {"plain": server.plain, "plain6": server.plain6, "tls": server.tls["good"], "ca": authority.ca_file}
+        theirs_file = folder / "blackbox.yml"
+        theirs_file.write_text(THEIR_FILE.format(ca=authority.ca_file))
+        ports["theirs"] = theirs_file
         site = load_text(SITE.format(**ports), env={})
         prober = OnDemand(site, clock=SystemClock(), stop_file=folder / "stop")
         with (
-            blackbox(folder, MODULES.format(ca=authority.ca_file)) as theirs,
+            blackbox(folder, MODULES.format(ca=authority.ca_file) + their_modules(theirs_file)) as theirs,
+            unbound(folder) as names,
             in_a_thread(hospital_app(Hospital(), prober=prober)) as ours,
         ):
-            yield Bed(server, ours, theirs, folder)
+            yield Bed(server, ours, theirs, folder, names)
+
+
+def their_modules(file: Path) -> str:
+    """The modules alone, to go into one file with others."""
+    return file.read_text().partition("modules:\n")[2]
 
 
 def timing(name: str) -> bool:
-    return name.startswith(("probe_duration", "probe_dns_lookup", "probe_http_duration", "probe_icmp_duration"))
+    return name.startswith(
+        ("probe_duration", "probe_dns_lookup", "probe_dns_duration", "probe_http_duration", "probe_icmp_duration")
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,11 +185,35 @@ def timing(name: str) -> bool:
         ("tcp_connect", "127.0.0.1:{dead}"),
         ("tcp_tls", "localhost:{tls}"),
         ("icmp", "127.0.0.1"),
+        ("f_http", "http://127.0.0.1:{plain}/moved"),
+        ("f_http", "https://localhost:{tls}/health"),
+        ("f_status", "http://127.0.0.1:{plain}/down"),
+        ("f_body", "http://127.0.0.1:{plain}/health"),
+        ("f_header", "http://127.0.0.1:{plain}/health"),
+        ("f_header", "http://127.0.0.1:{plain}/page"),
+        ("f_header_missing", "http://127.0.0.1:{plain}/health"),
+        ("f_auth", "http://127.0.0.1:{plain}/private/big.bin"),
+        ("f_plain", "http://127.0.0.1:{plain}/health"),
+        ("f_six", "http://[::1]:{plain6}/health"),
+        ("f_talk", "127.0.0.1:{plain}"),
+        ("f_talk_wrong", "127.0.0.1:{plain}"),
+        ("f_tls", "localhost:{tls}"),
+        ("f_ping", "127.0.0.1"),
+        ("f_name", "127.0.0.1:{names}"),
+        ("f_none", "127.0.0.1:{names}"),
+        ("f_wrong_code", "127.0.0.1:{names}"),
     ],
 )
 def test_the_same_metrics_for_the_same_target(bed: Bed, module: str, where: str) -> None:
     server = bed.server
-    target = where.format(plain=server.plain, tls=server.tls["good"], old=server.tls["old"], dead=free_port())
+    target = where.format(
+        plain=server.plain,
+        plain6=server.plain6,
+        names=bed.names,
+        tls=server.tls["good"],
+        old=server.tls["old"],
+        dead=free_port(),
+    )
     theirs, ours = series(ask(bed.theirs, module, target)), series(ask(bed.ours, module, target))
     missing = {name for name in theirs if name not in ours}
     if where.startswith("https://127.0.0.1:{old}"):  # a refused certificate: we still tell its dates, they do not
@@ -228,6 +304,11 @@ def test_the_host_name_goes_into_the_request_and_the_handshake(bed: Bed) -> None
     target = f"https://127.0.0.1:{bed.server.tls['good']}/echo"
     assert "probe_success 1.0" in status(bed, "http_2xx", target, hostname="localhost")[1]
     assert "probe_success 0.0" in status(bed, "http_2xx", target, hostname="other.example")[1]
+
+
+def test_a_module_that_is_not_offered_says_why(bed: Bed) -> None:
+    code, body = status(bed, "f_grpc", "127.0.0.1:1")
+    assert (code, "prober grpc is not spoken here" in body) == (400, True)
 
 
 def test_debug_gives_the_transcript(bed: Bed) -> None:

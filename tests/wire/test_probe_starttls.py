@@ -182,6 +182,25 @@ async def test_a_server_that_says_nothing_more() -> None:
     assert (reading.reason, reading.detail) == (Reason.TIMEOUT, "no answer in 1 s (in the TLS handshake)")
 
 
+async def test_the_same_by_steps(authority: Authority) -> None:
+    """What a module file of blackbox_exporter says of SMTP, to a real server."""
+    steps = [
+        {"expect": "^220 ([^ ]+)", "send": "EHLO ${1}\r"},
+        {"expect": "^250[ -]STARTTLS"},
+        {"expect": "^250 ", "send": "STARTTLS\r"},
+        {"expect": "^220 ", "starttls": True},
+        {"send": "EHLO again\r"},
+        {"expect": "^250 "},
+    ]
+    async with mailhost(certificate=authority.issue("good")) as (port, _):
+        good = await look("tcp", f"127.0.0.1:{port}", steps=steps, ca_file=str(authority.ca_file), timeout_s=20.0)
+        stranger = await look("tcp", f"127.0.0.1:{port}", steps=steps, timeout_s=20.0)
+    assert good.outcome is Outcome.OK, good
+    assert fields(good, "tls")["expires_in_seconds"] > 86400.0
+    assert stranger.reason is Reason.CERT_UNTRUSTED, stranger
+    assert fields(stranger, "tls")["expires_in_seconds"] > 86400.0
+
+
 async def test_wrong_settings_are_ours() -> None:
     for params in ({"starttls": "gopher"}, {"starttls": "smtp", "tls": True}, {"min_version": "0.9"}):
         assert (await look("tcp", "127.0.0.1:1", **params)).reason is Reason.BAD_PARAMS, params

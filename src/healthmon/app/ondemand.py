@@ -40,6 +40,7 @@ class Seen:
 
     address: str = ""
     dns_s: float = 0.0
+    prefer: int = 0
 
 
 _SEEN: ContextVar[Seen | None] = ContextVar("healthmon_on_demand_seen", default=None)
@@ -61,6 +62,8 @@ class Allowed:
         if _plain(host) not in self._hosts:
             found = [entry for entry in found if self._inside(entry[1])]
         seen = _SEEN.get()
+        if seen is not None and seen.prefer:
+            found = sorted(found, key=lambda entry: ipaddress.ip_address(entry[1]).version != seen.prefer)[:1]
         if seen is not None:
             seen.dns_s += self._clock.mono() - begun
             seen.address = seen.address or (found[0][1] if found else "")
@@ -82,6 +85,7 @@ class OnDemand:
     def __init__(self, site: SiteConfig, *, clock: Clock, stop_file: Path | None) -> None:
         self._clock = clock
         self._modules = site.probe_modules.modules
+        self._refused = site.probe_modules.refused
         self._addresses = {target.id: target.address for target in site.estate.targets.values()}
         self._guard = Guard(_without_medical(site.safety), clock, stop_file=stop_file, lookup=Allowed(site, clock))
         self._runner = Runner(
@@ -96,9 +100,11 @@ class OnDemand:
     async def __call__(self, demand: Demand) -> Found:
         """Raises NotFound for an unknown module."""
         module = self._modules.get(demand.module)
+        if demand.module in self._refused:
+            raise NotFound(f"module {demand.module} is not offered: {self._refused[demand.module]}")
         if module is None:
             raise NotFound(f"unknown module {demand.module[:60]!r} (allowed: {', '.join(sorted(self._modules))})")
-        transcript, seen = Transcript(self._clock), Seen()
+        transcript, seen = Transcript(self._clock), Seen(prefer=module.prefer)
         kept = _SEEN.set(seen)
         try:
             reading = await self._runner.run_once(self._job(demand, module), transcript)

@@ -251,6 +251,9 @@ class ProbeModulesForm(Form):
     modules: dict[str, CheckItem] = Field(
         default={}, description="By name, each a check; `http_2xx`, `tcp_connect`, `icmp` and some more are there"
     )
+    blackbox: str | None = Field(
+        default=None, description="A module file of blackbox_exporter, as it is; `modules` are laid over it by name"
+    )
 
 
 class TrapUserForm(Form):

@@ -31,7 +31,7 @@ from healthmon.config.lines import lines_of
 from healthmon.config.listening import listener_of
 from healthmon.config.oncall import oncall_advice, oncall_of, overrides_of
 from healthmon.config.packs import SITE_PACKS, Packs, stock_root
-from healthmon.config.probemodules import probe_modules_of
+from healthmon.config.probemodules import blackbox_file, probe_modules_of
 from healthmon.config.problems import Problems
 from healthmon.config.ruleadvice import rule_advice
 from healthmon.config.rules import own_rules, policies_of, rules_of
@@ -97,6 +97,7 @@ def _site(
             written.validator.problem(("packs", number), f"'{written.packs[number]}' is not a folder")
     packs = Packs([stock_root(), SITE_PACKS, *own, *pack_dirs], problems)
     warn: list[tuple[DataPath, str]] = []
+    elsewhere: list[str] = []
     estate = Inventory(written, packs, warn).estate()
     data_dir = data_dir_of(written, env)
     site = SiteConfig(
@@ -119,10 +120,10 @@ def _site(
         changes=changes_of(written),
         site_manager=site_manager_of(written),
         reminders=reminders_of(written),
-        files=document.files,
+        files=(*document.files, *blackbox_file(written)),
         text=text_of(packs, problems),
         pack_roots=packs.roots,
-        probe_modules=probe_modules_of(written, packs),
+        probe_modules=probe_modules_of(written, packs, elsewhere),
         traps=traps_of(written, packs),
         push_tokens=push_tokens_of(written),
         pair=pair_of(written),
@@ -133,7 +134,7 @@ def _site(
     warn.extend(advice(written, estate))
     warn.extend(oncall_advice(written, site, today))
     warn.extend((("alerting",), said) for said in rule_advice(site.rules, estate, own=own_rules(packs)))
-    return replace(site, warnings=_lines(document, warn))
+    return replace(site, warnings=(*_lines(document, warn), *elsewhere))
 
 
 def _lines(document: Document, warn: list[tuple[DataPath, str]]) -> tuple[str, ...]:

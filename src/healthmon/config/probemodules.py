@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
+from healthmon.config.blackboxfile import Read, read_blackbox
 from healthmon.config.checks import CheckReader
 from healthmon.config.fileforms import ProbeModulesForm
 from healthmon.config.forms import CheckForm
@@ -27,10 +29,11 @@ STOCK: dict[str, dict[str, Any]] = {
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
 
 
-def probe_modules_of(written: Written, packs: Packs) -> ProbeModules:
-    """The stock modules with the site's laid over them by name."""
+def probe_modules_of(written: Written, packs: Packs, warn: list[str]) -> ProbeModules:
+    """The stock modules, those of a blackbox file over them, and the site's own over both, by name."""
     form: ProbeModulesForm = written.probe_modules
-    modules = {name: ProbeModule(*_stock(entry)) for name, entry in STOCK.items()}
+    theirs = _theirs(written, warn)
+    modules = {name: ProbeModule(*_stock(entry)) for name, entry in STOCK.items()} | theirs.modules
     reader = CheckReader(written.validator, packs, ())
     for name, check in form.modules.items():
         path = ("probe_modules", "modules", name)
@@ -41,7 +44,27 @@ def probe_modules_of(written: Written, packs: Packs) -> ProbeModules:
             written.validator.problem((*path, "kind"), f"'{made.kind}' looks at its own host{allowed(probe_names())}")
         elif made is not None:
             modules[name] = ProbeModule(made.kind, made.params, check.timeout)
-    return ProbeModules(tuple(form.networks), modules)
+    refused = {name: why for name, why in theirs.refused.items() if name not in form.modules}
+    return ProbeModules(tuple(form.networks), modules, refused)
+
+
+def _theirs(written: Written, warn: list[str]) -> Read:
+    named, path = written.probe_modules.blackbox, ("probe_modules", "blackbox")
+    if named is None:
+        return Read()
+    try:
+        read = read_blackbox(written.document.folder(path) / named, written.validator.problems)
+    except OSError as error:
+        written.validator.problem(path, f"'{named}' cannot be read: {error.strerror}")
+        return Read()
+    warn.extend(read.lines)
+    return read
+
+
+def blackbox_file(written: Written) -> tuple[Path, ...]:
+    """The module file, for those who watch what the configuration was read from."""
+    named = written.probe_modules.blackbox
+    return () if named is None else (written.document.folder(("probe_modules", "blackbox")) / named,)
 
 
 def _stock(entry: dict[str, Any]) -> tuple[str, dict[str, Any]]:

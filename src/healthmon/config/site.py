@@ -108,11 +108,15 @@ class PairConfig:
 
 @dataclass(frozen=True, slots=True)
 class ProbeModule:
-    """One way to look on demand; `limit_s` is None where only the asker's own patience counts."""
+    """One way to look on demand; `limit_s` is None where only the asker's own patience counts.
+
+    `prefer`: of all addresses of a name only the first is tried, of this IP version where there is one; 0 = all.
+    """
 
     kind: str
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     limit_s: float | None = None
+    prefer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ class ProbeModules:
 
     networks: tuple[str, ...] = ()
     modules: Mapping[str, ProbeModule] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)  # modules of a blackbox file that are not offered: why
 
 
 @dataclass(frozen=True, slots=True)

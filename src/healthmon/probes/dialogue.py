@@ -35,6 +35,7 @@ class Place:
     trust: Trust = field(default_factory=Trust)
     tls: bool = False
     server_name: str | None = None
+    details: bool = False  # who the certificate is for, and from whom
 
 
 def place_of(
@@ -151,7 +152,7 @@ class Dialogue:
         self._streams = await open_streams(self.sock, self.place.trust, self.place.server_name or self.place.host)
         peer = tls_object(self._streams[1])
         if peer is not None:
-            self._certificate = samples_of_peer(peer, self.sight.clock.now())
+            self._certificate = samples_of_peer(peer, self.sight.clock.now(), details=self.place.details)
             self.sight.trace(f"{peer.version()}, certificate verified: {self.place.trust.verify}")
         if self._only_certificate:
             raise _Enough
@@ -201,6 +202,10 @@ class Dialogue:
         if end > most:
             raise Finding(Reason.BAD_RESPONSE, "a line without an end")
         return self._take(end + 1).rstrip(b"\r\n")
+
+    def rest(self) -> bytes:
+        """What has come and is no whole line."""
+        return self._take(len(self._buffer))
 
     async def exactly(self, size: int) -> bytes:
         """So many bytes. Raises Finding(closed, too_large)."""

@@ -30,11 +30,12 @@ FAMILIES = (
         frozenset(
             {"dns_seconds", "connect_seconds", "answer_seconds", "duration_seconds"}
             | {"rcode", "answers", "min_ttl_seconds", "authoritative", "authenticated", "over_tcp", "soa_serial"}
+            | {"authority_records", "additional_records"}
         ),
     ),
 )
 
-TYPES = ("A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT", "CAA", "SVCB", "HTTPS", "DNSKEY", "DS")
+TYPES = ("A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT", "CAA", "SVCB", "HTTPS", "DNSKEY", "DS", "ANY")
 RCODES = ("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED")
 #: What fits everywhere without fragments (the DNS flag day of 2020).
 _UDP_BYTES = 1232
@@ -226,6 +227,8 @@ def measured(answer: Message) -> dict[str, Value]:
     fields: dict[str, Value] = {
         "rcode": dns.rcode.to_text(answer.rcode()),
         "answers": float(sum(len(rrset) for rrset in answer.answer if rrset.rdtype != dns.rdatatype.RRSIG)),
+        "authority_records": float(sum(len(rrset) for rrset in answer.authority)),
+        "additional_records": float(sum(len(rrset) for rrset in answer.additional)),
         "authoritative": bool(answer.flags & dns.flags.AA),
         "authenticated": bool(answer.flags & dns.flags.AD),
     }

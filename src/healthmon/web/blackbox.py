@@ -46,6 +46,12 @@ HELP = {
     _PHASE: "Duration of http request by phase, summed over all redirects",
     "probe_icmp_duration_seconds": "Duration of icmp request by phase",
     "probe_icmp_reply_hop_limit": "Replied packet hop limit (TTL for ipv4)",
+    "probe_dns_duration_seconds": "Duration of DNS request by phase",
+    "probe_dns_answer_rrs": "Returns number of entries in the answer resource record list",
+    "probe_dns_authority_rrs": "Returns number of entries in the authority resource record list",
+    "probe_dns_additional_rrs": "Returns number of entries in the additional resource record list",
+    "probe_dns_query_succeeded": "Displays whether or not the query was executed successfully",
+    "probe_dns_serial": "Returns the serial number of the zone",
     "probe_ssl_earliest_cert_expiry": "Returns last SSL chain expiry in unixtime",
     "probe_ssl_last_chain_expiry_timestamp_seconds": "Returns last SSL chain expiry in timestamp",
     "probe_ssl_last_chain_info": "Contains SSL leaf certificate information",
@@ -125,6 +131,8 @@ def exposed(found: Found) -> Families:
         _put_each(families, "probe_icmp_duration_seconds", "phase", phases.items())
         if ("icmp", "hop_limit") in fields:
             _put(families, "probe_icmp_reply_hop_limit", _number(fields, "icmp", "hop_limit"))
+    if found.kind == "dns":
+        _dns(families, fields, found.dns_s)
     if ("tls", "expires_in_seconds") in fields:
         _tls(families, fields, reading.started)
     return families
@@ -144,6 +152,19 @@ def _http(families: Families, fields: Fields, started: float) -> None:
     if ("http", "last_modified_age_seconds") in fields:
         age_s = _number(fields, "http", "last_modified_age_seconds")
         _put(families, "probe_http_last_modified_timestamp_seconds", _moment(started, -age_s))
+
+
+def _dns(families: Families, fields: Fields, dns_s: float) -> None:
+    phases = {
+        name: _number(fields, "dns", f"{ours}_seconds")
+        for name, ours in (("connect", "connect"), ("request", "answer"))
+    }
+    _put_each(families, "probe_dns_duration_seconds", "phase", {"resolve": dns_s, **phases}.items())
+    for name, ours in (("answer", "answers"), ("authority", "authority_records"), ("additional", "additional_records")):
+        _put(families, f"probe_dns_{name}_rrs", _number(fields, "dns", ours))
+    _put(families, "probe_dns_query_succeeded", float(("dns", "rcode") in fields))
+    if ("dns", "soa_serial") in fields:
+        _put(families, "probe_dns_serial", _number(fields, "dns", "soa_serial"))
 
 
 def _tls(families: Families, fields: Fields, started: float) -> None:
