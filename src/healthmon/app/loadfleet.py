@@ -193,7 +193,7 @@ class SimAgent(asyncio.Protocol):
         kept, clock = self.waiting[seq], self._fleet.clock
         kept.live = not kept.times and clock.mono() - kept.made_mono <= LIVE_FOR_S
         kept.sent_at = clock.mono()
-        kept.again_at = clock.mono() + RESEND_S * 2.0**kept.times
+        kept.again_at = clock.mono() + self._pace.patience_s(RESEND_S) * 2.0**kept.times
         kept.times += 1
         payload = codec.envelop(
             self._fleet.body(self.name, kept.made_at),
@@ -216,6 +216,7 @@ class SimAgent(asyncio.Protocol):
         for seq in [seq for seq in self.waiting if contains(durable, seq)]:
             kept = self.waiting.pop(seq)
             self._confirmed_at = now
+            self._pace.answered(now - kept.sent_at)
             if not kept.live:
                 self._pace.acknowledged(now - kept.sent_at)
             self._fleet.acknowledged(now - kept.made_mono, live=kept.live)

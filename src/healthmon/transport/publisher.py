@@ -212,6 +212,7 @@ class Publisher:
         durable = merge(ack.ranges, ((1, ack.upto),))
         for name in [n for n in self._sendings if n[0] == ack.epoch and contains(durable, n[1])]:
             sending = self._sendings.pop(name)
+            self._pace.answered(self._clock.mono() - sending.at)
             if sending.late:
                 self._pace.acknowledged(self._clock.mono() - sending.at)
             if sending.declared:
@@ -289,7 +290,7 @@ class Publisher:
         """Each further sending of the same batch waits twice as long, so that one the server refuses blocks nobody."""
         before = self._sendings.pop(name, None)
         times = before.times if before else 0
-        wait_s = min(LONGEST_RESEND_S, self._resend_s * 2.0**times)
+        wait_s = min(LONGEST_RESEND_S, self._pace.patience_s(self._resend_s) * 2.0**times)
         while len(self._sendings) >= REMEMBERED:
             del self._sendings[next(iter(self._sendings))]
         now = self._clock.mono()

@@ -42,3 +42,12 @@ def test_a_fleet_settles_where_live_data_is_fresh(capacity_hz: float) -> None:
         out = 10_000 * took_s / (took_s + pace.rest_s(1))
         took_s += 0.2 * (max(0.01, out / capacity_hz) - took_s)
     assert took_s < 5.0
+
+
+def test_who_is_answered_late_waits_longer_before_sending_again() -> None:
+    pace = Pace(1.0)
+    assert pace.patience_s(30.0) == 30.0
+    pace.answered(40.0)
+    assert pace.patience_s(30.0) == 120.0
+    pace.answered(0.1)
+    assert pace.patience_s(30.0) == 30.0
