@@ -11,6 +11,9 @@ import pytest
 
 from daemons.healthmon import until
 from daemons.onesite import OneSite, one_site
+from healthmon.app.neighbours import Link
+from healthmon.cli.discover import keep_links
+from healthmon.config import load
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
 
@@ -36,6 +39,13 @@ def test_an_incident_is_explained_and_a_page_is_accounted_for(tmp_path: Path) ->
         page = site.page("/coverage")
         assert "of access paths are covered" in page
         assert "nothing proves" in page or "has no fallback" in page
+        keep_links(load(site.config), [Link("sw-ed", "Gi7", "srv-ed", "eth0", "lldp", ("sw-ed",), leaf="srv-ed")])
+        code, text, _ = healthmon(site, "links")
+        assert code == 0
+        assert "srv-ed eth0  --  sw-ed Gi7  (lldp, told by sw-ed, 0.0 h ago" in text
+        drawn = site.page("/links")
+        assert "<svg" in drawn
+        assert "srv-ed eth0 to sw-ed Gi7: lldp, told by sw-ed" in drawn
         site.services["ed"].down()
         until(site.pages, timeout_s=60)
         (incident,) = site.incidents("open")

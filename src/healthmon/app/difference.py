@@ -80,7 +80,7 @@ def difference(
     ids = {ip: names[0] for ip, names in owners.items()}
     ids |= {one.now: one.target for one in moved} | {one.found.ip: one.id for one in new}
     away = {one.target for one in moved}
-    needs, rest = _needs(targets, links, ids)
+    needs, rest = proposed_needs(targets, links, ids)
     here = tuple(one.id for one in targets if answered.intersection(one.ips))
     missing = tuple(one for one in gone if one.id not in away)
     told = {*here, *away, *(one.id for one in missing)}
@@ -138,7 +138,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")[:60]
 
 
-def _needs(
+def proposed_needs(
     targets: Iterable[Known], links: Iterable[Link], ids: Mapping[str, str]
 ) -> tuple[list[ProposedNeed], list[Link]]:
     """Leaves need what they hang on, unless the inventory knows already or it would close a circle."""

@@ -28,6 +28,7 @@ from healthmon.app.dutybook import DutyBook, kept_overrides
 from healthmon.app.engineroom import Decided, EngineRoom, Intake
 from healthmon.app.fleet import with_epochs
 from healthmon.app.lines import Lines
+from healthmon.app.linkgraph import LinkBook
 from healthmon.app.pair import Leading
 from healthmon.app.private import secret_of
 from healthmon.app.quarantine import Quarantine
@@ -106,6 +107,7 @@ class Server:
         )
         self.lines = Lines(self)
         self.duty = DutyBook(self)
+        self.links = LinkBook(self.data_dir / "links.sqlite")
         self.ack_secret = secret_of(self.data_dir / "ack-secret")
         self.public_url = public_url(site.web)
         self.counters: dict[str, float] = {}
@@ -147,6 +149,7 @@ class Server:
         finally:
             await self.store.close()
             self.journal.close()
+            self.links.close()
 
     async def wind_down(self) -> None:
         """Before a planned stop: what is being sent is finished, so that nothing is repeated at the next start."""

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from healthmon.app.coverage import coverage
+from healthmon.app.linkgraph import answer, links_from
 from healthmon.app.pushing import Pushing
 from healthmon.app.server import Server
 from healthmon.app.whynot import WhyNot
@@ -69,6 +70,16 @@ class Toolbox:
             found = await asyncio.to_thread(coverage, server.site, server.view())
             known = self._surveyed = (server.site, server.clock.mono(), found)
         return known[2]
+
+    async def links(self) -> Mapping[str, Any]:
+        """What devices say of their neighbours, beside the needs of the running configuration."""
+        server = self._server
+        learned = await asyncio.to_thread(server.links.all)
+        return answer(learned, server.site.estate, server.clock.now())
+
+    async def learn_links(self, links: Sequence[Mapping[str, Any]]) -> int:
+        server = self._server
+        return await asyncio.to_thread(server.links.learn, links_from(links), server.clock.now())
 
     async def reload(self, by: str) -> Mapping[str, Any]:
         """Raises ConfigError, JournalDown; then the old configuration stays."""

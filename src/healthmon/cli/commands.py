@@ -18,6 +18,7 @@ from healthmon.cli import (
     coverage,
     enrolling,
     importing,
+    links,
     loading,
     mute_commands,
     oncall,
@@ -268,6 +269,7 @@ def discover(
     rate: Annotated[float, typer.Option(help="looks a second", min=0.1, max=200.0)] = 20.0,
     tcp: Annotated[bool, typer.Option("--tcp", help="try what is silent to an echo by TCP as well")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="have the server keep the links (healthmon links)")] = False,
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -275,14 +277,18 @@ def discover(
 
     Example: healthmon discover 192.0.2.0/24 --like sw-core > found.yaml
     """
-    from healthmon.cli.discover import credentials
+    from healthmon.cli.discover import credentials, keep_links
     from healthmon.cli.discover import discover as sweep
 
     path = find_config(config)
     site = need_config(path) if path else None
     params = credentials(site, like=like, community=community, community_file=community_file, params=param or [])
-    text, code = asyncio.run(sweep(site, cidr, params=params, rate_hz=rate, quiet=quiet, as_json=json_, tcp=tcp))
+    text, code, learned = asyncio.run(
+        sweep(site, cidr, params=params, rate_hz=rate, quiet=quiet, as_json=json_, tcp=tcp)
+    )
     typer.echo(text)
+    if keep:
+        keep_links(need_config(path), learned)
     raise typer.Exit(code)
 
 
@@ -379,6 +385,7 @@ _APART = (
     coverage,
     enrolling,
     importing,
+    links,
     loading,
     mute_commands,
     oncall,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from healthmon.runtime.clock import SystemClock
 #: 0: every address was asked; 1: ended early; 3: none could be looked at.
 DONE, CUT_SHORT, NOTHING = 0, 1, 3
 PROGRESS_EVERY_S = 2.0
+KEPT_AT_ONCE = 1_000
 
 
 def credentials(
@@ -63,8 +65,8 @@ async def discover(
     quiet: bool,
     as_json: bool,
     tcp: bool = False,
-) -> tuple[str, int]:
-    """The difference as text, and the exit code."""
+) -> tuple[str, int, list[Link]]:
+    """The difference as text, the exit code, and every link by the ids of its ends."""
     clock = SystemClock()
     network = network_of(cidr)
     sweep = Sweep(
@@ -79,11 +81,32 @@ async def discover(
     inventory = await inventory_of(site, sweep.guard, cidr)
     swept = await sweep.run(cidr)
     devices = list(swept.found.values())
-    found = difference(inventory, devices, links_of(devices), silent=swept.silent)
+    links = links_of(devices)
+    found = difference(inventory, devices, links, silent=swept.silent)
     report = as_data(swept, found)
     text = json.dumps(report) if as_json else as_yaml(swept, report)
     looked = len(swept.found) + len(swept.silent)
-    return text, CUT_SHORT if swept.stopped else DONE if looked or not swept.addresses else NOTHING
+    code = CUT_SHORT if swept.stopped else DONE if looked or not swept.addresses else NOTHING
+    return text, code, [named(link, found.ids) for link in links]
+
+
+def named(link: Link, ids: Mapping[str, str]) -> Link:
+    """The link with ids of targets, known or proposed, in the place of addresses."""
+    other = ids.get(link.other, link.other) or link.other_name
+    seen_by = tuple(ids.get(ip, ip) for ip in link.seen_by)
+    leaf = ids.get(link.leaf, link.leaf)
+    return replace(link, one=ids.get(link.one, link.one), other=other, seen_by=seen_by, leaf=leaf, other_name="")
+
+
+def keep_links(site: Any, links: list[Link]) -> None:
+    """Hand the links to the running server, in portions."""
+    from healthmon.cli.client import Client
+
+    client, kept = Client.of(site, None), 0
+    for start in range(0, len(links), KEPT_AT_ONCE):
+        part = [asdict(link) for link in links[start : start + KEPT_AT_ONCE]]
+        kept += client.post("links", {"links": part})["kept"]
+    print(f"discover: the server keeps {kept} of {len(links)} links", file=sys.stderr, flush=True)
 
 
 def as_data(swept: Swept, found: Difference) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from healthmon.web import boardmodel
 from healthmon.web.access import from_own_page, local_path, person
 from healthmon.web.actions import check_texts
 from healthmon.web.api import find_incident
+from healthmon.web.linkmap import link_map
 from healthmon.web.problem import Problem, bad_request
 from healthmon.web.settings import WEB, Web, engine_stale
 from healthmon.web.tooling import tools_of
@@ -115,6 +116,14 @@ async def show_coverage(request: web.Request) -> web.Response:
     return page(request, "coverage", facts)
 
 
+async def show_links(request: web.Request) -> web.Response:
+    view = request.app[WEB].queries.view()
+    facts = common(request, view)
+    facts["found"] = await tools_of(request).links()
+    facts["map"] = link_map(facts["found"]["items"], view.estate)
+    return page(request, "links", facts)
+
+
 async def checked_form(request: web.Request) -> Any:
     """The posted form, once its token and origin are right."""
     form, session = await request.post(), person(request).session
@@ -173,6 +182,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/targets", show_targets),
         web.get("/ledger", show_ledger),
         web.get("/coverage", show_coverage),
+        web.get("/links", show_links),
         web.post("/probing/stop", form_probing(resume=False)),
         web.post("/probing/resume", form_probing(resume=True)),
     ]

@@ -538,6 +538,10 @@ PATHS: dict[str, dict[str, Json]] = {
         )
     },
     "coverage": {"get": read("What share of care is mapped and watched, and every blind spot", ref("Coverage"))},
+    "links": {
+        "get": read("What devices say of their neighbours: links, with whose word it is and how old", ref("Links")),
+        "post": act("Keep links that a sweep learned; needs stay as they are", "LearnLinks", "LinksKept"),
+    },
     "readings": {"post": act("Readings of another tool, all or none; its own token", "Push", "Pushed")},
     "reload": {"post": act("Read the configuration again; a bad one is refused (422)", "Reload", "Reloaded")},
     "openapi.json": {"get": read("This document", {"type": "object"})},

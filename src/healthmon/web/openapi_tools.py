@@ -53,6 +53,50 @@ TOOL_SCHEMAS: dict[str, Json] = {
         target=TEXT,
         gates=arr(obj("what", "open", what=TEXT, open=BOOL, text=TEXT)),
     ),
+    "Links": obj(
+        "items",
+        "proposed_needs",
+        items=arr(
+            obj(
+                "between",
+                "source",
+                "seen_by",
+                between=arr(obj("target", target=TEXT, port=TEXT, known=BOOL)),
+                source=enum("lldp", "fdb"),
+                seen_by=arr(TEXT),
+                first_seen=NUMBER,
+                last_seen=NUMBER,
+                age_seconds=NUMBER,
+                stale=BOOL,
+                declared=BOOL,
+            )
+        ),
+        proposed_needs=arr(
+            obj("target", "needs", target=TEXT, needs=arr(TEXT), source=TEXT, seen_by=arr(TEXT), port=TEXT)
+        ),
+        stale_after_seconds=NUMBER,
+    ),
+    "LearnLinks": obj(
+        "links",
+        links=arr(
+            obj(
+                "one",
+                "other",
+                "source",
+                "seen_by",
+                one=TEXT,
+                one_port=TEXT,
+                other=TEXT,
+                other_port=TEXT,
+                source=enum("lldp", "fdb"),
+                seen_by=arr(TEXT),
+                leaf=TEXT,
+                other_name=TEXT,
+                mac=TEXT,
+            )
+        ),
+    ),
+    "LinksKept": obj("kept", kept=INT),
     "Push": obj("readings", readings=arr(PUSHED)),
     "Pushed": obj("accepted", accepted=INT),
     "Reload": obj(by=NAME),

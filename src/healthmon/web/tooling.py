@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 from aiohttp import web
@@ -28,6 +28,10 @@ class Tools(Protocol):
     async def why_not(self, rule: str, target: str) -> Said: ...
 
     async def coverage(self) -> Said: ...
+
+    async def links(self) -> Said: ...
+
+    async def learn_links(self, links: Sequence[Said]) -> int: ...
 
     def source_of(self, token: str) -> str | None: ...
 
@@ -75,6 +79,49 @@ async def coverage(request: web.Request) -> web.Response:
     return web.json_response(await tools_of(request).coverage())
 
 
+End = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
+Word = Annotated[str, msgspec.Meta(max_length=120)]
+
+
+class LearnedLink(msgspec.Struct, forbid_unknown_fields=True):
+    """What one device says of a neighbour; `leaf` is the end that hangs on the other, if either does."""
+
+    one: End
+    other: End
+    source: Annotated[str, msgspec.Meta(pattern="^(lldp|fdb)$")]
+    seen_by: Annotated[tuple[End, ...], msgspec.Meta(min_length=1, max_length=8)]
+    one_port: Word = ""
+    other_port: Word = ""
+    leaf: Word = ""
+    other_name: Word = ""
+    mac: Word = ""
+
+
+class LearnedLinks(msgspec.Struct, forbid_unknown_fields=True):
+    """What a sweep learned."""
+
+    links: Annotated[tuple[LearnedLink, ...], msgspec.Meta(max_length=1_000)]
+
+
+async def links(request: web.Request) -> web.Response:
+    """What devices say of their neighbours, and the needs that it speaks for."""
+    return web.json_response(await tools_of(request).links())
+
+
+async def learn_links(request: web.Request) -> web.Response:
+    """Keep links that a sweep learned; ends whose names look like patient data are left out."""
+    site = request.app[WEB]
+
+    async def act() -> web.Response:
+        body = await read_body(request, LearnedLinks)
+        scrub = site.scrub
+        clean = [one for one in body.links if not (scrub and (scrub(one.one) or scrub(one.other)))]
+        kept = await tools_of(request).learn_links([msgspec.structs.asdict(one) for one in clean])
+        return web.json_response({"kept": kept})
+
+    return await site.answers.once(request, act)
+
+
 def bad_config(error: ConfigError) -> Problem:
     """The running configuration stays; each problem with its place."""
     errors = [{"field": spot, "message": message} for spot, message in map(_placed, error.problems)]
@@ -102,4 +149,6 @@ def routes() -> list[web.RouteDef]:
         web.get("/api/v1/incidents/{id}/explanation", explain),
         web.get("/api/v1/why-not", why_not),
         web.get("/api/v1/coverage", coverage),
+        web.get("/api/v1/links", links),
+        web.post("/api/v1/links", learn_links),
     ]
