@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from healthmon.app.difference import Difference, Known, difference, names_of
@@ -104,13 +104,33 @@ def test_the_order_of_answers_changes_nothing(known: list[Known], found: list[Fo
     assert compared(known, shuffled) == compared(known, found)
 
 
+#: The PC needs the switch through a server that is gone (and had two addresses): the server's need is the PC's then.
+GONE_ON_THE_WAY = (
+    [
+        Known("sw-b", ("192.0.2.3",), names_of("sw-b")),
+        Known("ghost", ("192.0.2.4", "192.0.2.6"), names_of("ghost"), ("sw-b",)),
+        Known("pc-1", ("192.0.2.7",), names_of("pc-1"), ("ghost",)),
+    ],
+    [
+        Found("192.0.2.3", "icmp", neighbours=(Neighbour("Gi1", "pc-1", ip="192.0.2.7"),)),
+        Found("192.0.2.7", "icmp", name="pc-1"),
+    ],
+)
+
+
 @given(inventories(), sweeps())
+@example(*GONE_ON_THE_WAY)
 def test_what_is_copied_into_the_inventory_is_no_difference_any_more(known: list[Known], found: list[Found]) -> None:
     first = compared(known, found)
     moved = {one.target: one.now for one in first.moved}
-    gone = {one.id for one in first.missing}
+    gone = {one.id: one.needs for one in first.missing}
     kept = [
-        Known(one.id, (moved[one.id],) if one.id in moved else one.ips, one.names, one.needs + proposed(first, one.id))
+        Known(
+            one.id,
+            (moved[one.id],) if one.id in moved else one.ips,
+            one.names,
+            without(gone, one.needs) + proposed(first, one.id),
+        )
         for one in known
         if one.id not in gone
     ]
@@ -119,6 +139,11 @@ def test_what_is_copied_into_the_inventory_is_no_difference_any_more(known: list
     second = compared(kept, found)
 
     assert (second.new, second.missing, second.moved, second.needs) == ((), (), (), ())
+
+
+def without(gone: dict[str, tuple[str, ...]], needs: tuple[str, ...]) -> tuple[str, ...]:
+    """Who needed what is taken out of the inventory needs what that needed; a need of nothing is refused there."""
+    return tuple(id_ for need in needs for id_ in (without(gone, gone[need]) if need in gone else (need,)))
 
 
 def proposed(result: Difference, target: str) -> tuple[str, ...]:
