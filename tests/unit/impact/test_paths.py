@@ -40,6 +40,49 @@ def test_a_search_that_runs_out_answers_a_lower_bound(estate: Estate) -> None:
     assert found == least if exact else 1 <= found <= least
 
 
+@st.composite
+def wards(draw: st.DrawFn) -> Estate:
+    """A random estate, a ward with needs of its own (some k of n), and a service that needs another and a target."""
+    estate = draw(estates(most=7))
+    ids = sorted(estate.targets)
+    of = tuple(draw(st.lists(st.sampled_from(ids), min_size=1, max_size=4, unique=True)))
+    group = AtLeast(draw(st.integers(1, len(of))), of)
+    own = draw(st.sampled_from(ids))
+    return estate_of(
+        estate.targets.values(),
+        [area("ward-7", group)],
+        [estate.services["s"], service("ehr", AtLeast(draw(st.integers(1, 2)), ("s", own)), used_in=("ward-7",))],
+    )
+
+
+def lost_by(estate: Estate, down: frozenset[str]) -> int:
+    """The least number of further failures after which the ward or the service does not work, by trying them all."""
+    ids = sorted(set(estate.targets) - down)
+    (group,) = estate.areas["ward-7"].needs
+    assert isinstance(group, AtLeast)
+    for count in range(len(ids) + 1):
+        for failed in combinations(ids, count):
+            gone = down | set(failed)
+            there = sum(slow_works(estate, str(one), gone) for one in group.of) >= group.n
+            if not (there and slow_works(estate, "ehr", gone)):
+                return count
+    return len(ids) + 1
+
+
+@given(wards(), st.data())
+@settings(max_examples=150, deadline=None)
+def test_ways_left_count_the_needs_of_area_and_service(estate: Estate, data: st.DataObject) -> None:
+    """Exact means equal; not exact means that there are at least so many."""
+    down = frozenset(data.draw(st.sets(st.sampled_from(sorted(estate.targets)), max_size=2)))
+    graph = NeedGraph(estate)
+    found = paths(graph, "ward-7", "ehr", down)
+    assert found.exact
+    assert (found.left, found.of) == (lost_by(estate, down), lost_by(estate, frozenset()))
+    budget = data.draw(st.integers(0, 6))
+    least, exact = cut_size(graph, graph.goal("ward-7", "ehr"), down, max_evaluations=budget)
+    assert least == found.left if exact else least <= found.left
+
+
 def ward(needs: dict[str, tuple[Need, ...]], *of_area: Need) -> NeedGraph:
     return NeedGraph(
         estate_of(
