@@ -13,10 +13,12 @@ from healthmon.app.pushing import Pushing
 from healthmon.app.server import Server
 from healthmon.app.whynot import WhyNot
 from healthmon.config import SiteConfig
+from healthmon.impact.grounds import evidence_for
 from healthmon.model.errors import NotFound
 from healthmon.model.incident import LedgerFilter, LedgerRow, Notice
 from healthmon.model.sample import Reading
 from healthmon.web.explanation import explanation
+from healthmon.web.incidentreport import Record, markdown, page
 
 LEDGER_MOST = 500
 SURVEY_S = 60.0
@@ -44,6 +46,17 @@ class Toolbox:
             raise NotFound(f"no incident {incident[:80]!r}")
         notices, rows = await asyncio.to_thread(self._heard, incident)
         return explanation(found, view, notices, rows)
+
+    async def report(self, incident: str, *, html: bool) -> str:
+        """What is known of an incident, from the picture or, when it is older, from the journal. Raises NotFound."""
+        view = self._server.view()
+        shown = next((one for one in view.incidents if one.id == incident), None)
+        found = shown or await asyncio.to_thread(self._server.journal.incident, incident)
+        if found is None:
+            raise NotFound(f"no incident {incident[:80]!r}")
+        notices, rows = await asyncio.to_thread(self._heard, incident)
+        record = Record(found, notices, rows, view.estate, evidence_for(found, view) if shown else None)
+        return page(record) if html else markdown(record)
 
     async def why_not(self, rule: str, target: str) -> Mapping[str, Any]:
         """Every gate on the way to a page. Raises NotFound."""

@@ -338,7 +338,7 @@ def remarks(agent: dict[str, Any]) -> str:
 def incidents(
     action: Annotated[
         str,
-        typer.Argument(help="list, show, ack, unack, own, pass, note, mitigate, resolve, reopen, merge, split"),
+        typer.Argument(help="list, show, report, ack, unack, own, pass, note, mitigate, resolve, reopen, merge, split"),
     ] = "list",
     incident: Annotated[str | None, typer.Argument(metavar="ID")] = None,
     by: Annotated[str | None, typer.Option(help="who acts (default: login name)")] = None,
@@ -348,6 +348,7 @@ def incidents(
     to: Annotated[str | None, typer.Option(help="pass: a team, a person or duty-manager")] = None,
     into: Annotated[str | None, typer.Option(help="merge: the incident that stays")] = None,
     member: Annotated[list[str] | None, typer.Option(help="split: a member, repeated")] = None,
+    output: Annotated[Path | None, typer.Option("-o", help="report: FILE.md or FILE.html (default: stdout)")] = None,
     config: ConfigOption = None,
     url: Annotated[str | None, typer.Option(help="the server's URL; default: from the configuration")] = None,
     json_: JsonOption = False,
@@ -365,6 +366,11 @@ def incidents(
         return
     if incident is None:
         raise ConfigError([f"incidents {action}: which one? `healthmon incidents list` shows the ids"])
+    if action == "report":
+        form = "html" if output and output.suffix in (".html", ".htm") else "markdown"
+        report = client.text(f"incidents/{incident}/report?format={form}")
+        typer.echo(report) if output is None else output.write_text(report, encoding="utf-8")
+        return
     if action == "show":
         typer.echo(shown(client, incident, as_json=json_))
         return

@@ -29,6 +29,7 @@ from healthmon.config.document import Document, document_of_text, read_document
 from healthmon.config.inventory import Inventory
 from healthmon.config.lines import lines_of
 from healthmon.config.listening import listener_of
+from healthmon.config.media import media_apart
 from healthmon.config.oncall import oncall_advice, oncall_of, overrides_of
 from healthmon.config.packs import SITE_PACKS, Packs, stock_root
 from healthmon.config.probemodules import blackbox_file, probe_modules_of
@@ -130,6 +131,7 @@ def _site(
         line_protocol=lines_of(written),
         listener=listener_of(written),
     )
+    media_apart(written, site)
     problems.raise_if_any()
     warn.extend(advice(written, estate))
     warn.extend(oncall_advice(written, site, today))

@@ -411,6 +411,10 @@ SIGNATURE: Json = {"name": "X-Healthmon-Signature", "in": "header", "schema": TE
                    "description": "sha256= and the hex HMAC-SHA256 of the body"}  # fmt: skip
 ICAL: Json = read("The shifts of a rota as iCalendar", TEXT, ID, *STRETCH, param("user", TEXT))
 ICAL["responses"]["200"] = {"description": "RFC 5545", "content": {"text/calendar": {"schema": TEXT}}}
+REPORT: Json = read("The report after an incident", TEXT, ID, param("format", enum("markdown", "html")))
+REPORT["responses"]["200"] = {
+    "description": "the report", "content": {f"text/{kind}": {"schema": TEXT} for kind in ("markdown", "html")}
+}  # fmt: skip
 ONCALL_PATHS: dict[str, dict[str, Json]] = {
     "oncall": {"get": listing("Who is on call, now or at a moment", "Standby", param("at", TIME))},
     "oncall/{id}": {"get": read("The shifts and gaps of a rota", ref("Schedule"), ID, *STRETCH)},
@@ -529,6 +533,7 @@ PATHS: dict[str, dict[str, Json]] = {
         "post": act("Acknowledge by a message's link", "Acknowledge", "Incident", TOKEN, security=False),
     },
     "incidents/{id}/explanation": {"get": read("One incident in words", ref("Explanation"), ID)},
+    "incidents/{id}/report": {"get": REPORT},
     "why-not": {
         "get": read(
             "Why a rule pages nobody about a target: the gates on the way to a page, up to the first that is shut",

@@ -25,6 +25,8 @@ class Tools(Protocol):
 
     async def explain(self, incident: str) -> Said: ...
 
+    async def report(self, incident: str, *, html: bool) -> str: ...
+
     async def why_not(self, rule: str, target: str) -> Said: ...
 
     async def coverage(self) -> Said: ...
@@ -63,6 +65,16 @@ async def reload(request: web.Request) -> web.Response:
 async def explain(request: web.Request) -> web.Response:
     """One incident in words."""
     return web.json_response(await tools_of(request).explain(request.match_info["id"]))
+
+
+async def report(request: web.Request) -> web.Response:
+    """The report after an incident, however old it is."""
+    params.only(request, "format")
+    form = request.query.get("format", "markdown")
+    if form not in ("markdown", "html"):
+        raise bad_request("format", "must be markdown or html")
+    text = await tools_of(request).report(request.match_info["id"], html=form == "html")
+    return web.Response(text=text, content_type=f"text/{form}", charset="utf-8")
 
 
 async def why_not(request: web.Request) -> web.Response:
@@ -147,6 +159,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.post("/api/v1/reload", reload),
         web.get("/api/v1/incidents/{id}/explanation", explain),
+        web.get("/api/v1/incidents/{id}/report", report),
         web.get("/api/v1/why-not", why_not),
         web.get("/api/v1/coverage", coverage),
         web.get("/api/v1/links", links),

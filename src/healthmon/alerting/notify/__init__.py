@@ -16,9 +16,11 @@ CHANNELS: Mapping[str, str] = {
     "inbox": "healthmon.alerting.notify.inbox:Inbox",
     "jira": "healthmon.alerting.notify.jira:Jira",
     "mail": "healthmon.alerting.notify.mail:Mail",
+    "mqtt": "healthmon.alerting.notify.mqtt:Mqtt",
     "opsgenie": "healthmon.alerting.notify.opsgenie:Opsgenie",
     "pagerduty": "healthmon.alerting.notify.pagerduty:PagerDuty",
     "servicenow": "healthmon.alerting.notify.servicenow:ServiceNow",
+    "syslog": "healthmon.alerting.notify.syslog:Syslog",
     "webhook": "healthmon.alerting.notify.webhook:Webhook",
 }
 
