@@ -14,13 +14,17 @@ import pytest
 from aiohttp import ClientSession
 from typer.testing import CliRunner
 
+from daemons.paging import incident, notice
 from daemons.process import free_port
+from healthmon.alerting.journal import Journal
 from healthmon.alerting.notify.webhook import signature
 from healthmon.app.server import Server
 from healthmon.app.surface import Surface
 from healthmon.app.webapp import application
 from healthmon.cli import commands
 from healthmon.config import load
+from healthmon.model.incident import NoticeResult
+from healthmon.model.journal import Changes
 from healthmon.model.plan import Broker
 from healthmon.runtime.clock import SystemClock
 
@@ -139,6 +143,36 @@ async def test_only_a_signed_reply_is_read(tmp_path: Path) -> None:
             headers = {"X-Healthmon-Signature": signed}
             async with http.post(f"{url}/replies/{channel}", data=raw, headers=headers) as answer:
                 assert answer.status == status, await answer.text()
+
+
+async def test_an_answer_by_sms_accepts_and_proves_delivery(tmp_path: Path) -> None:
+    """A severity 2 incident from the journal, paged to Ann: her `1` makes her the owner, once, whatever is repeated."""
+    now = SystemClock().now()
+    kept = incident(2, at=now - 30.0, team="network")
+    page = notice("a" * 16, channel="sms", to="+44 7700 900001", person="ann", due=now - 20.0, result=NoticeResult.SENT)
+    (tmp_path / "data").mkdir()
+    journal = Journal(tmp_path / "data" / "journal.sqlite")
+    journal.commit(Changes(at=now - 10.0, incidents=(kept,), notices=(page,)))
+    journal.close()
+    async with served(tmp_path) as (url, _config, server), ClientSession() as http:
+
+        async def says(**body: str) -> tuple[int, dict[str, Any]]:
+            raw = json.dumps(body).encode()
+            headers = {"X-Healthmon-Signature": signature(SECRET, raw)}
+            async with http.post(f"{url}/replies/sms", data=raw, headers=headers) as answer:
+                return answer.status, await answer.json()
+
+        assert (await says(**{"from": "+447700900009", "text": "1"}))[0] == 404, "a number that nothing was sent to"
+        assert (await says(**{"from": "+447700900001", "text": "yes please"}))[0] == 409
+        assert server.view().incidents[0].owner is None
+        said = await says(**{"from": "+447700900001", "text": " 1 ", "id": "m-1"})
+        assert said == (200, {"said": "Ann Engineer has it"})
+        found = server.view().incidents[0]
+        assert (found.owner, found.accepted_by) == ("Ann Engineer", ("Ann Engineer",))
+        (told,) = server.journal.notices("inc-1")
+        assert told.result is NoticeResult.ACKNOWLEDGED
+        assert told.delivered_at is not None
+        assert (await says(**{"from": "+447700900001", "text": " 1 ", "id": "m-1"}))[1] == {"said": "known already"}
 
 
 def iso(at: float) -> str:

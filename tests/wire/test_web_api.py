@@ -77,6 +77,8 @@ async def test_an_incident_has_its_notices_and_the_words_of_the_contract() -> No
             "attempts": 1,
             "repeat": False,
             "detail": "",
+            "person": None,
+            "delivered_at": None,
         }
     ]
 
