@@ -169,7 +169,7 @@ async def test_an_answer_by_sms_accepts_and_proves_delivery(tmp_path: Path) -> N
         assert said == (200, {"said": "Ann Engineer has it"})
         found = server.view().incidents[0]
         assert (found.owner, found.accepted_by) == ("Ann Engineer", ("Ann Engineer",))
-        (told,) = server.journal.notices("inc-1")
+        (told,) = [one for one in server.journal.notices("inc-1") if one.key == page.key]
         assert told.result is NoticeResult.ACKNOWLEDGED
         assert told.delivered_at is not None
         assert (await says(**{"from": "+447700900001", "text": " 1 ", "id": "m-1"}))[1] == {"said": "known already"}

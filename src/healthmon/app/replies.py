@@ -25,7 +25,7 @@ KIND = "reply"
 FIELDS = ("from", "text", "id", "key", "status")
 DELIVERED = frozenset({"delivered", "delivrd", "received"})
 _ANSWER = re.compile(r"^\s*([12])(?:\s+([0-9a-zA-Z-]{3,}))?\s*$")
-_OPEN = (IncidentState.OPEN, IncidentState.ACKNOWLEDGED)
+_OPEN = (IncidentState.OPEN, IncidentState.ACKNOWLEDGED, IncidentState.MITIGATED)
 #: A page older than this is not what an answer without a code is about (Unix s).
 _FRESH_S = 12 * 3600.0
 
