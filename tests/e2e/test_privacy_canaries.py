@@ -119,6 +119,13 @@ async def say_wrongly(agent: Speaker, text: str) -> None:
     agent.seq -= 1
 
 
+def mute(noun: str, **more: Any) -> dict[str, Any]:
+    """The body of a silence or a change with one field said by somebody who should not."""
+    body: dict[str, Any] = {"owner": "network", "starts_at": "2037-01-01T10:00:00Z", "ends_at": "2037-01-01T11:00:00Z"}
+    own = {"match": {"target": "srv-ed"}, "reason": "noisy"}
+    return body | {"by": "Dana"} | (own if noun == "silences" else {"title": "Work", "targets": ["srv-ed"]}) | more
+
+
 def write_it_all(site: OneSite, id_: str) -> None:
     """As people would, into every field of the API that takes words. None of it is taken, none repeated."""
     for text in CANARIES:

@@ -71,7 +71,7 @@ def _take(event: Any, found: Calendar, moved: dict[str, list[str]], how: _Readin
         "targets": said.get("targets") or how.targets,
         "expected": said.get("expected") or how.expected,
         "owner": (said.get("owner") or [""])[0],
-        "source": source[:300],
+        "source": source,
         **_times(event, uid, moved, how.timezone),
     }
     if not body["targets"]:
@@ -104,7 +104,7 @@ def _extra_dates(event: Any, body: dict[str, Any], timezone: str) -> Iterator[di
             at = _moment(one.dt[0] if isinstance(one.dt, tuple) else one.dt, timezone)
             single = {k: v for k, v in body.items() if k not in ("repeat", "timezone", "except_on", "id")}
             times = {"starts_at": _text(at), "ends_at": _text(at + length.total_seconds())}
-            yield _with_id(single | times | {"source": f"{body['source']}#{at:.0f}"[:300]})
+            yield _with_id(single | times | {"source": f"{body['source']}#{at:.0f}"})
 
 
 def _moved(events: list[Any], timezone: str) -> dict[str, list[str]]:

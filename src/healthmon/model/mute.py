@@ -112,7 +112,7 @@ class Change:
     created_by: str = ""
     floor: Floor = Floor.KEEP
     approved_by: str | None = None
-    source: str = "api"  # api, config, or ics:UID
+    source: str = "api"  # api, config, or ics: and a hash of the UID
     ending: Ending | None = None
 
 

@@ -66,7 +66,7 @@ class ChangeBody(msgspec.Struct, forbid_unknown_fields=True):
     except_on: list[str] = []
     floor: FloorWord = "keep"
     approved_by: Name | None = None
-    source: Annotated[str, msgspec.Meta(max_length=300)] = "api"
+    source: Annotated[str, msgspec.Meta(pattern="^(api|ics:[0-9a-f]{16}(#[0-9]{1,12})?)$")] = "api"
     by: Name | None = None
 
 
@@ -85,7 +85,7 @@ def moment(name: str, text: str) -> float:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise bad_request(name, f"{text[:40]!r} is not a time (allowed: 2027-01-31T22:00:00Z)") from None
+        raise bad_request(name, "is not a time (allowed: 2027-01-31T22:00:00Z)") from None
     if found.tzinfo is None:
         raise bad_request(name, "needs an offset or Z")
     return found.timestamp()
@@ -125,7 +125,7 @@ def when_of(body: SilenceBody | ChangeBody, starts_at: float, zone: str) -> When
     try:
         ZoneInfo(zone)
     except (ValueError, KeyError, OSError):
-        raise bad_request("timezone", f"{zone[:40]!r} (allowed: names such as Europe/London)") from None
+        raise bad_request("timezone", "is not a time zone (allowed: names such as Europe/London)") from None
     return When(starts_at, ends_at, body.repeat, zone, tuple(body.except_on))
 
 
@@ -186,10 +186,18 @@ async def draft_of(request: web.Request, noun: str) -> tuple[Mute, str]:
     by = acting_name(request, body.by or body.owner or None)
     for name in (by, body.owner, body.approved_by):
         check_person(site.scrub, name)
-    check_texts(site.scrub, body.reason, getattr(body, "title", None))
+    check_texts(site.scrub, *texts_of(body))
     view = site.queries.view()
     draft: Mute = silence_of(body, view, now=site.clock.now()) if noun == "silences" else change_of(body, view)
     return draft, by
+
+
+def texts_of(body: SilenceBody | ChangeBody) -> list[str]:
+    """Every text of a body that is kept or could be repeated in an answer."""
+    own = [body.reason, body.repeat or "", *body.except_on]
+    if isinstance(body, SilenceBody):
+        return [*own, *(str(text) for text in msgspec.structs.asdict(body.match).values() if text)]
+    return [*own, body.title, *body.targets, *body.expected]
 
 
 def making(noun: str) -> Handler:

@@ -87,7 +87,7 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     named = read(tmp_path, none, targets=["ad"], expected=["down"]).changes[0]
     assert (named["targets"], named["expected"]) == (["ad"], ["down"])
     cancelled = read(tmp_path, none.replace("END:VEVENT", "STATUS:CANCELLED\nEND:VEVENT"))
-    assert cancelled.cancelled == ["ics:a"]
+    assert cancelled.cancelled == [read(tmp_path, none, targets=["ad"]).changes[0]["source"]]
 
 
 def test_whole_days_and_times_without_a_zone_are_local(tmp_path: Path) -> None:
