@@ -135,6 +135,14 @@ def write_it_all(site: OneSite, id_: str) -> None:
             (f"incidents/{id_}/mitigate", {"by": "Dana", "note": text}),
             (f"incidents/{id_}/resolve", {"by": "Dana", "reason": text}),
             (f"incidents/{id_}/resolve", {"by": "Dana", "reason": "mended", "impact": text}),
+            ("silences", mute("silences", reason=text)),
+            ("silences", mute("silences", match={"target": text})),
+            ("silences?preview=true", mute("silences", ends_at=text)),
+            ("changes", mute("changes", title=text)),
+            ("changes", mute("changes", targets=[text])),
+            ("changes", mute("changes", expected=[text])),
+            ("changes", mute("changes", source=text)),
+            ("changes", mute("changes", timezone=text)),
             *(signed(id_, text) if not is_title_and_name(text) else ()),
         ):
             status, answer = refused(site, path, body)
