@@ -50,7 +50,7 @@ def listens(port: int, host: str = "127.0.0.1") -> Callable[[], bool]:
 class Daemon:
     """One child process with its output in a file; `kill9` and `start` again for crash tests."""
 
-    def __init__(self, argv: Sequence[str], *, ready: Callable[[], bool], log: Path, timeout_s: float = 20.0) -> None:
+    def __init__(self, argv: Sequence[str], *, ready: Callable[[], bool], log: Path, timeout_s: float = 60.0) -> None:
         self.argv = list(argv)
         self.ready = ready
         self.log = log

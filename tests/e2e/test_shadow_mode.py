@@ -18,7 +18,11 @@ MODES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "as delivered": ({}, set()),
     "one area live": ({"overrides": {"areas": {"ed": {"mode": "live"}}}}, {"ed"}),
     "one rule live": ({"overrides": {"rules": {"check-failed": {"mode": "live"}}}}, {"ed", "icu"}),
-    "one rule in the shadow": ({"mode": "live", "overrides": {"rules": {"check-failed": {"mode": "shadow"}}}}, set()),
+    # the clinical floor: the last way of an emergency department is no rule's to hide once the site is live
+    "one rule in the shadow": (
+        {"mode": "live", "overrides": {"rules": {"check-failed": {"mode": "shadow"}}}},
+        {"ed", "icu"},
+    ),
 }
 
 

@@ -162,6 +162,6 @@ async def test_silence_is_a_timeout() -> None:
 
 
 async def test_wrong_settings_are_ours() -> None:
-    for params in ({}, {"name": EHR, "type": "ANY"}, {"name": "a" * 70 + ".example"}, {"name": EHR, "rcodes": []}):
+    for params in ({}, {"name": EHR, "type": "BOGUS"}, {"name": "a" * 70 + ".example"}, {"name": EHR, "rcodes": []}):
         reading = await look("dns", "127.0.0.1", **params)
         assert (reading.outcome, reading.reason) == (Outcome.UNKNOWN, Reason.BAD_PARAMS), params

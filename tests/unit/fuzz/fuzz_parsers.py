@@ -234,7 +234,7 @@ def _icmp(data: bytes) -> object:
         echo._dialect, echo._skips_ip_header = _DIALECTS[family], raw and family == socket.AF_INET
         echo._flying = {1: (1, flight, 0, (0.0, 0.0))}
         # The kernel never hands over less than an IPv4 header.
-        echo._take(memoryview(data.ljust(20, b"\0") if echo._skips_ip_header else data), None)
+        echo._take(memoryview(data.ljust(20, b"\0") if echo._skips_ip_header else data), [])
     return None
 
 
