@@ -12,7 +12,8 @@ from healthmon.model.plan import Broker
 
 def report(site: Any, *, as_json: bool) -> str:
     """What was found, then what to look at. Raises ConfigError for packs that are there and wrong, used or not."""
-    problems = lint_packs(site.pack_roots[1:])
+    lines = site.line_protocol.families if site.line_protocol else None
+    problems = lint_packs(site.pack_roots[1:], lines=lines)
     if problems:
         raise ConfigError(problems)
     estate = site.estate

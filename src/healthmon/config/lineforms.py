@@ -54,3 +54,11 @@ def families_of(measurements: Mapping[str, MeasurementForm]) -> dict[str, Family
         f"{PREFIX}{name}": Family(f"{PREFIX}{name}", frozenset(form.fields), frozenset(form.tags))
         for name, form in measurements.items()
     }
+
+
+def measurements_of(families: Mapping[str, Family]) -> dict[str, MeasurementForm]:
+    """The written form again."""
+    return {
+        name.removeprefix(PREFIX): MeasurementForm(fields=sorted(family.fields), tags=sorted(family.labels))
+        for name, family in families.items()
+    }

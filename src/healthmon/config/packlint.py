@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from healthmon.config.blocks import severity_of, waking_of
 from healthmon.config.checks import CheckReader, lint_probe_pack
 from healthmon.config.document import document_of_text
 from healthmon.config.kinds import check_kind, probe_names, probe_of_folder
+from healthmon.config.lineforms import LinesForm, measurements_of
 from healthmon.config.packs import Packs, stock_root
 from healthmon.config.problems import Problems, allowed
 from healthmon.config.rulepacks import RolePackForm
@@ -16,15 +17,20 @@ from healthmon.config.rules import policies_of, rules_of
 from healthmon.config.texts import text_of
 from healthmon.config.validation import Validator
 from healthmon.config.written import read_written
+from healthmon.model.sample import Family
 from healthmon.probes import trap_pack
 
 
-def lint_packs(pack_dirs: Sequence[Path] = ()) -> list[str]:
-    """Problems of the stock packs with these laid over them, as `file:line:col: message` lines."""
+def lint_packs(pack_dirs: Sequence[Path] = (), *, lines: Mapping[str, Family] | None = None) -> list[str]:
+    """Problems of the stock packs with these laid over them, as `file:line:col: message` lines.
+
+    lines: what other tools send as line protocol, so that rules may use it.
+    """
     problems = Problems()
     packs = Packs([stock_root(), *pack_dirs], problems)
     document = document_of_text("organisation: {id: lint, name: lint}", name="(lint)", env={}, problems=problems)
     written = read_written(document, problems)
+    written.line_protocol = LinesForm(measurements=measurements_of(lines or {}))
     rules_of(written, packs)
     policies_of(written, packs)
     severity_of(packs, problems)

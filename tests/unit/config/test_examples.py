@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from healthmon.cli.commands import app
 from healthmon.config import SiteConfig, json_schema, load
 from healthmon.config.document import read_document
 from healthmon.config.problems import Problems
@@ -36,6 +38,12 @@ FILES = sorted(path for path in CONFIGS.rglob("*.yaml") if not {"packs", "import
 @pytest.fixture(scope="module")
 def hospital() -> SiteConfig:
     return load(CONFIGS / "st-elsewhere" / "healthmon.yaml", env={}, today=date(2026, 11, 22))
+
+
+def test_rules_may_use_what_another_tool_sends() -> None:
+    """`check` lints packs apart from the site, and a site's own measurements are known there too."""
+    found = CliRunner().invoke(app, ["check", "-c", str(CONFIGS / "telegraf" / "healthmon.yaml")])
+    assert found.exit_code == 0, found.output
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: str(path.relative_to(CONFIGS)))
