@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import json
 import subprocess
 import sys
@@ -19,9 +20,19 @@ WALL_CLOCK = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("date
 TASK_MAKERS = {"create_task", "ensure_future"}
 
 
+def parsed(path: Path) -> ast.Module:
+    """Without garbage collection: a warning from a finalizer formats its traceback with `ast`, and CPython 3.11 does not
+    bear that in the middle of a parse (SystemError, recursion depth mismatch)."""
+    gc.disable()
+    try:
+        return ast.parse(path.read_text())
+    finally:
+        gc.enable()
+
+
 def calls(path: Path) -> Iterator[tuple[ast.Call, str, str]]:
     """Calls of the form `owner.name(...)` in a module."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner = node.func.value
             name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
