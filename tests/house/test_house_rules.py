@@ -21,8 +21,8 @@ TASK_MAKERS = {"create_task", "ensure_future"}
 
 
 def parsed(path: Path) -> ast.Module:
-    """Without garbage collection: a warning from a finalizer formats its traceback with `ast`, and CPython 3.11 does not
-    bear that in the middle of a parse (SystemError, recursion depth mismatch)."""
+    """Without garbage collection: a warning from a finalizer formats its traceback with `ast`, and CPython 3.11 does
+    not bear that in the middle of a parse (SystemError, recursion depth mismatch)."""
     gc.disable()
     try:
         return ast.parse(path.read_text())
