@@ -14,9 +14,12 @@ from healthmon.web import boardmodel
 from healthmon.web.access import from_own_page, local_path, person
 from healthmon.web.actions import check_texts
 from healthmon.web.api import find_incident
+from healthmon.web.cards import card
 from healthmon.web.linkmap import link_map
+from healthmon.web.matrix import Matrix, matrix_of
 from healthmon.web.problem import Problem, bad_request
 from healthmon.web.settings import WEB, Web, engine_stale
+from healthmon.web.targetrows import target_rows
 from healthmon.web.tooling import tools_of
 from healthmon.web.words import LocalTime
 
@@ -71,12 +74,12 @@ async def show_board(request: web.Request) -> web.Response:
     return page(request, "board", facts)
 
 
-def matrix_now(site: Web, view: View, clock: LocalTime, *, everything: bool) -> boardmodel.Matrix:
+def matrix_now(site: Web, view: View, clock: LocalTime, *, everything: bool) -> Matrix:
     """The matrix of this view, made once for all who look: a large hospital has 30,000 cells."""
     kept = site.matrices.get(everything)
     if kept and kept[0] == view.version and 0.0 <= clock.now - kept[1] < MATRIX_KEPT_S:
         return kept[2]
-    made = boardmodel.matrix_of(view, clock, everything=everything)
+    made = matrix_of(view, clock, everything=everything)
     site.matrices[everything] = (view.version, clock.now, made)
     return made
 
@@ -86,7 +89,7 @@ async def show_incident(request: web.Request) -> web.Response:
     view = site.queries.view()
     found = find_incident(view, request.match_info["id"])
     facts = common(request, view)
-    facts["card"] = boardmodel.card(found, view.estate, facts["clock"])
+    facts["card"] = card(found, view.estate, facts["clock"])
     facts["notices"] = await site.queries.notices(found.id)
     facts["others"] = [i for i in view.incidents if i.open and i.id != found.id]
     return page(request, "incident", facts)
@@ -96,7 +99,7 @@ async def show_targets(request: web.Request) -> web.Response:
     view = request.app[WEB].queries.view()
     facts = common(request, view)
     most = 100_000 if request.query.get("all") == "1" else TARGETS_MOST
-    facts["rows"] = boardmodel.target_rows(view, facts["now"], most=most)
+    facts["rows"] = target_rows(view, facts["now"], most=most)
     facts["total"] = len(view.estate.targets)
     return page(request, "targets", facts)
 

@@ -15,9 +15,9 @@ from healthmon.model.sample import Reading
 from healthmon.model.view import Health
 
 if TYPE_CHECKING:
-    from healthmon.web.boardmodel import Matrix
     from healthmon.web.exporter import Exporter
     from healthmon.web.idempotency import Answers
+    from healthmon.web.matrix import Matrix
     from healthmon.web.pages import Pages
     from healthmon.web.session import Sessions
     from healthmon.web.tooling import Tools

@@ -6,10 +6,10 @@ from aiohttp import web
 
 from healthmon.model.errors import Conflict
 from healthmon.model.incident import Incident
-from healthmon.web import boardmodel
 from healthmon.web.access import COOKIE, client, from_own_page, local_path, open_to_all, person, secure
 from healthmon.web.actions import check_person
 from healthmon.web.board import checked_form
+from healthmon.web.cards import card
 from healthmon.web.problem import Problem, bad_request
 from healthmon.web.settings import WEB
 from healthmon.web.words import LocalTime
@@ -100,7 +100,7 @@ def ack_page(
     clock = LocalTime.of(view.estate, site.clock.now())
     known = site.name_for_token(request.match_info["token"]) if site.name_for_token else None
     facts = {
-        "card": boardmodel.card(incident, view.estate, clock),
+        "card": card(incident, view.estate, clock),
         "known": known or "",
         "taken_by": taken_by,
         "refused": refused,

@@ -8,7 +8,9 @@ from daemons.webboard import NOW, blind, health, sample_view, severe
 from healthmon.model.incident import IncidentState, Paths, ServiceState
 from healthmon.model.topology import Acuity, Area, AreaKind, Service
 from healthmon.model.view import ServiceStatus, TargetStatus
-from healthmon.web.boardmodel import board, matrix_of, target_rows
+from healthmon.web.boardmodel import board
+from healthmon.web.matrix import matrix_of
+from healthmon.web.targetrows import target_rows
 from healthmon.web.words import LocalTime
 
 CLOCK = LocalTime("Europe/London", NOW)

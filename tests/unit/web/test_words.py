@@ -10,7 +10,7 @@ import pytest
 
 from daemons.webboard import NOW, estate, severe
 from healthmon.model.incident import Entry, IncidentState, Root
-from healthmon.web.boardmodel import root_words
+from healthmon.web.cards import root_words
 from healthmon.web.words import (
     LocalTime,
     age_words,
