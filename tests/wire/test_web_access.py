@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from yarl import URL
 
 from daemons.webboard import TOKEN, Hospital, hospital_app, served
@@ -233,3 +234,19 @@ async def test_static_files_are_cached_by_content_and_only_they_are_served() -> 
             assert "immutable" in answer.headers["Cache-Control"]
         for path in ("/static/none.css", "/static/..%2fapp.py", "/static/%2e%2e/app.py", "/static/"):
             assert await status(session, path) in (303, 401, 404)
+
+
+async def unnamed(request: web.Request) -> web.Response:
+    return web.Response(text="whoever added this named nobody who may read it")
+
+
+async def test_a_route_that_the_table_does_not_name_is_refused_to_all() -> None:
+    app = hospital_app(Hospital())
+    app.router.add_get("/api/v1/new", unnamed)
+    app.router.add_post("/new/{id}", unnamed)
+    async with served(app) as url, aiohttp.ClientSession(url) as session:
+        right = {"Authorization": f"Bearer {TOKEN}"}
+        for headers in ({}, right):
+            assert await status(session, "/api/v1/new", **headers) == 403
+            async with session.post("/new/1", headers=headers) as answer:
+                assert answer.status == 403

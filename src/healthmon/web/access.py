@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from aiohttp import hdrs, web
 
+from healthmon.web.permissions import Role, asked
 from healthmon.web.problem import Handler, Problem, for_machines
 from healthmon.web.session import Session
 from healthmon.web.settings import WEB, Web, networks
+
+log = logging.getLogger(__name__)
 
 COOKIE = "healthmon_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -38,24 +42,24 @@ class Person:
     kind: str
     name: str = ""
     session: Session | None = None
+    role: Role = Role.CONFIGURE
 
     @property
-    def may_act(self) -> bool:
-        return self.kind in ("token", "session")
+    def signed_in(self) -> bool:
+        return self.kind != "anonymous"
+
+    def may(self, asked: Role) -> bool:
+        """Whether this person may do what asks for `asked`."""
+        return self.role.holds(asked)
 
 
+NOBODY = Person("anonymous", role=Role.PUBLIC)
 PERSON: web.RequestKey[Person] = web.RequestKey("healthmon_person", Person)
 
 
-def open_to_all(handler: Handler) -> Handler:
-    """Mark a handler that needs no login."""
-    handler.open_to_all = True  # type: ignore[attr-defined]
-    return handler
-
-
 def person(request: web.Request) -> Person:
-    """The one who asks, as the middleware found; anonymous on open pages."""
-    return request.get(PERSON) or Person("anonymous")
+    """The one who asks, as the middleware found; a nobody on open pages."""
+    return request.get(PERSON) or NOBODY
 
 
 @web.middleware
@@ -65,21 +69,48 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     who = identify(request, site)
     if who:
         request[PERSON] = who
-    if not getattr(request.match_info.handler, "open_to_all", False):
-        refuse_strangers(request, who)
+    needed = needed_for(request)
+    if needed is Role.WARD:
+        refuse_outsiders(request, who, site)
+    elif needed not in (Role.PUBLIC, Role.CARRIED):
+        refuse_strangers(request, who, needed)
     return await handler(request)
 
 
-def refuse_strangers(request: web.Request, who: Person | None) -> None:
+def needed_for(request: web.Request) -> Role:
+    """What this route asks for by the table. What no route serves tells a stranger nothing."""
+    resource = request.match_info.route.resource
+    if resource is None:
+        return Role.VIEW
+    found = asked(request.method, resource.canonical)
+    if found is None:
+        log.error(
+            "route without a row in web/permissions.py", extra={"route": f"{request.method} {resource.canonical}"}
+        )
+        raise Problem(403, "not-allowed", "nobody was given the right to do this")
+    return found
+
+
+def refuse_outsiders(request: web.Request, who: Person | None, site: Web) -> None:
+    """Raise unless it comes from a ward, or from somebody who may view. No other site's page may report for a ward."""
+    if request.method not in SAFE and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        raise Problem(403, "cross-site", "reports come from healthmon's own pages")
+    if not _inside(client(request), networks(site.settings.ward_networks)) and not (who and who.may(Role.VIEW)):
+        refuse_strangers(request, None, Role.WARD)
+
+
+def refuse_strangers(request: web.Request, who: Person | None, needed: Role) -> None:
     """Raise unless this person may make this request."""
     acting = request.method not in SAFE
-    if who is None or (acting and not who.may_act):
+    if who is None or (acting and not who.signed_in) or (not who.signed_in and not who.may(needed)):
         if not for_machines(request) and not acting:
             raise web.HTTPSeeOther(f"/login?next={quote(request.path_qs, safe='/')}")
         detail = "acting needs a token or a session" if who else "reading needs a token or a session from here"
         raise Problem(401, "not-signed-in", detail, headers={"WWW-Authenticate": 'Bearer realm="healthmon"'})
     if acting and who.kind == "session" and not from_own_page(request, strict=True):
         raise Problem(403, "cross-site", "a session may act only from healthmon's own pages")
+    if not who.may(needed):
+        raise Problem(403, "not-allowed", f"this needs the role {needed}; yours is {who.role}")
 
 
 def identify(request: web.Request, site: Web) -> Person | None:
@@ -92,7 +123,7 @@ def identify(request: web.Request, site: Web) -> Person | None:
     session = site.sessions.read(request.cookies.get(COOKIE, ""))
     if session:
         return Person("session", session.name, session)
-    return Person("anonymous") if may_read_anonymously(request, site) else None
+    return Person("anonymous", role=Role.VIEW) if may_read_anonymously(request, site) else None
 
 
 def may_read_anonymously(request: web.Request, site: Web) -> bool:

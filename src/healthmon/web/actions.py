@@ -12,7 +12,7 @@ from aiohttp import web
 from healthmon.model.alert import AlertKey
 from healthmon.model.incident import Command
 from healthmon.model.render import incident_json
-from healthmon.web.access import open_to_all, person
+from healthmon.web.access import person
 from healthmon.web.problem import Problem, bad_request
 from healthmon.web.settings import WEB, Scrub
 
@@ -201,7 +201,6 @@ def probing_action(*, resume: bool) -> Callable[[web.Request], Coroutine[Any, An
     return handle
 
 
-@open_to_all
 async def token_incident(request: web.Request) -> web.Response:
     """What a message's token is about; changes nothing."""
     site = request.app[WEB]
@@ -218,7 +217,6 @@ async def token_incident(request: web.Request) -> web.Response:
     )
 
 
-@open_to_all
 async def token_acknowledge(request: web.Request) -> web.Response:
     """Acknowledge by the token of a message; the token is the permission."""
     site = request.app[WEB]

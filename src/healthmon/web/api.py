@@ -17,7 +17,6 @@ from healthmon.model.render import incident_json, rfc3339
 from healthmon.model.sample import Outcome, Query
 from healthmon.model.view import ServiceStatus, View
 from healthmon.web import params, shapes
-from healthmon.web.access import open_to_all
 from healthmon.web.casework import case_json, estate_order
 from healthmon.web.openapi import document
 from healthmon.web.problem import bad_request
@@ -36,7 +35,6 @@ def view_of(request: web.Request) -> View:
     return request.app[WEB].queries.view()
 
 
-@open_to_all
 async def health(request: web.Request) -> web.Response:
     """Is healthmon itself well? 503 when it is failing or its engine is stuck; no login needed."""
     site = request.app[WEB]

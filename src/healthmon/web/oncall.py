@@ -12,7 +12,6 @@ from healthmon.model.oncall import OncallUser, Override, Shift, Standby
 from healthmon.model.ports import Duty
 from healthmon.model.render import rfc3339
 from healthmon.web import params
-from healthmon.web.access import open_to_all
 from healthmon.web.actions import Name, Text, acting_name, check_person, check_texts, read_body
 from healthmon.web.mutes import moment
 from healthmon.web.problem import Problem, bad_request
@@ -153,7 +152,6 @@ async def end(request: web.Request) -> web.Response:
     return await site.answers.once(request, act)
 
 
-@open_to_all
 async def reply(request: web.Request) -> web.Response:
     """A gateway's webhook. The signature over the body is the permission; nothing else is asked for."""
     raw = await request.read()

@@ -5,7 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from healthmon.model.mute import Floor, MuteState
-from healthmon.web.openapi_forms import BOOL, NAME, NOTE, TEXT, TIME, Json, arr, enum, nullable, obj, ref
+from healthmon.web.openapi_forms import (
+    BOOL,
+    ID,
+    NAME,
+    NOTE,
+    TEXT,
+    TIME,
+    Json,
+    act,
+    arr,
+    enum,
+    listing,
+    made,
+    nullable,
+    obj,
+    param,
+    read,
+    ref,
+)
 
 _MATCH = obj(target=TEXT, area=TEXT, rule=TEXT, check=TEXT, kind=TEXT, site=TEXT)
 _LINE = obj("area", "service", area=TEXT, service=TEXT)
@@ -68,3 +86,22 @@ MUTE_SCHEMAS: dict[str, Json] = {
     "EndMute": obj(by=NAME, note=NOTE),
     "ExtendMute": obj("ends_at", ends_at=TIME, by=NAME),
 }  # fmt: skip
+
+MUTE_STATE = param("state", TEXT, f"any of {', '.join(MuteState)}, separated by commas")
+MUTE_PATHS: dict[str, dict[str, Json]] = {
+    "silences": {
+        "get": listing("Silences, those in force first", "Silence", MUTE_STATE),
+        "post": made("Hold back pages of what matches, until an end", "NewSilence", "Silence"),
+    },
+    "silences/{id}": {"get": read("One silence with what it hides now and its audit", ref("Silence"), ID)},
+    "silences/{id}/end": {"post": act("End it now, for good", "EndMute", "Silence", ID)},
+    "silences/{id}/extend": {"post": act("Move its end", "ExtendMute", "Silence", ID)},
+    "silences/{id}/review": {"post": act("A second person has looked at a broken glass", "EndMute", "Silence", ID)},
+    "changes": {
+        "get": listing("Planned changes, those that are open first", "Change", MUTE_STATE),
+        "post": made("Plan work: its expected signals page nobody meanwhile", "NewChange", "Change"),
+    },
+    "changes/{id}": {"get": read("One change with what it hides now and its audit", ref("Change"), ID)},
+    "changes/{id}/end": {"post": act("End it now, for good", "EndMute", "Change", ID)},
+    "changes/{id}/extend": {"post": act("Move its end", "ExtendMute", "Change", ID)},
+}

@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from healthmon.web.openapi_forms import BOOL, INT, NAME, NOTE, TEXT, TIME, Json, arr, nullable, obj
+from healthmon.web.openapi_forms import (
+    BOOL,
+    ID,
+    INT,
+    NAME,
+    NOTE,
+    TEXT,
+    TIME,
+    Json,
+    act,
+    arr,
+    created,
+    listing,
+    nullable,
+    obj,
+    param,
+    read,
+    ref,
+)
 
 _USER = nullable(obj("id", "name", id=TEXT, name=TEXT, phone=nullable(TEXT), channels=arr(TEXT)))
 _SHIFT = obj("starts_at", "ends_at", "user", starts_at=TIME, ends_at=TIME, user=_USER, via=TEXT)
@@ -44,3 +62,22 @@ ONCALL_SCHEMAS: dict[str, Json] = {
     "Reply": {"type": "object", "properties": dict.fromkeys(("from", "text", "id", "key", "status"), TEXT)},
     "Said": obj("said", said=TEXT),
 }  # fmt: skip
+
+STRETCH = (param("start", TIME, "default now"), param("end", TIME, "at most 400 days later"))
+OVERRIDE_ID: Json = {"name": "override", "in": "path", "required": True, "schema": TEXT}
+CHANNEL: Json = {"name": "channel", "in": "path", "required": True, "schema": TEXT}
+SIGNATURE: Json = {"name": "X-Healthmon-Signature", "in": "header", "schema": TEXT,
+                   "description": "sha256= and the hex HMAC-SHA256 of the body"}  # fmt: skip
+ICAL: Json = read("The shifts of a rota as iCalendar", TEXT, ID, *STRETCH, param("user", TEXT))
+ICAL["responses"]["200"] = {"description": "RFC 5545", "content": {"text/calendar": {"schema": TEXT}}}
+ONCALL_PATHS: dict[str, dict[str, Json]] = {
+    "oncall": {"get": listing("Who is on call, now or at a moment", "Standby", param("at", TIME))},
+    "oncall/{id}": {"get": read("The shifts and gaps of a rota", ref("Schedule"), ID, *STRETCH)},
+    "oncall/{id}/calendar": {"get": ICAL},
+    "oncall/{id}/overrides": {"post": created("Somebody stands in", "NewOverride", "Override", ID)},
+    "oncall/{id}/swaps": {"post": created("Two people swap shifts", "NewSwap", "Overrides", ID)},
+    "oncall/overrides/{override}/end": {"post": act("Take it back; a swap whole", "By", "Overrides", OVERRIDE_ID)},
+    "replies/{channel}": {
+        "post": act("A gateway's webhook: an answer, or a receipt", "Reply", "Said", CHANNEL, SIGNATURE, security=False)
+    },
+}

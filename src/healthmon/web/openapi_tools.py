@@ -1,9 +1,27 @@
-"""The schemas of the tools."""
+"""The description of the tools: reports, questions, readings from elsewhere, events, the stop button."""
 
 from __future__ import annotations
 
 from healthmon.model.sample import Outcome, Reason
-from healthmon.web.openapi_forms import BOOL, INT, NAME, NUMBER, TEXT, TIME, Json, arr, enum, nullable, obj
+from healthmon.web.openapi_forms import (
+    BOOL,
+    ID,
+    INT,
+    NAME,
+    NUMBER,
+    TEXT,
+    TIME,
+    Json,
+    act,
+    arr,
+    enum,
+    nullable,
+    obj,
+    param,
+    problem,
+    read,
+    ref,
+)
 
 PUSHED: Json = obj(
     "target",
@@ -107,4 +125,46 @@ TOOL_SCHEMAS: dict[str, Json] = {
         changes={"type": "object", "description": "by block: added, removed, changed"},
         needs_restart=arr(TEXT),
     ),
+}
+
+REPORT: Json = read("The report after an incident", TEXT, ID, param("format", enum("markdown", "html")))
+REPORT["responses"]["200"] = {
+    "description": "the report", "content": {f"text/{kind}": {"schema": TEXT} for kind in ("markdown", "html")}
+}  # fmt: skip
+EVENTS: Json = {
+    "summary": "Changes as server-sent events; resumable, the id is the view's version",
+    "parameters": [{"name": "Last-Event-ID", "in": "header", "schema": TEXT}],
+    "responses": {
+        "200": {
+            "description": (
+                "`view` events {version, at, status, mode, probing, engine_tick_age_s, open, changed}, "
+                "`health` events and comments as heartbeat every 3 s"
+            ),
+            "content": {"text/event-stream": {"schema": TEXT}},
+        },
+        "401": problem("not signed in"),
+        "503": problem("too many streams"),
+    },
+}
+TOOL_PATHS: dict[str, dict[str, Json]] = {
+    "events": {"get": EVENTS},
+    "probing/stop": {"post": act("Press the stop button: no probe runs", "By", "Probing")},
+    "probing/resume": {"post": act("Release the stop button", "By", "Probing")},
+    "incidents/{id}/explanation": {"get": read("One incident in words", ref("Explanation"), ID)},
+    "incidents/{id}/report": {"get": REPORT},
+    "why-not": {
+        "get": read(
+            "Why a rule pages nobody about a target: the gates on the way to a page, up to the first that is shut",
+            ref("WhyNot"),
+            param("rule", TEXT) | {"required": True},
+            param("target", TEXT) | {"required": True},
+        )
+    },
+    "coverage": {"get": read("What share of care is mapped and watched, and every blind spot", ref("Coverage"))},
+    "links": {
+        "get": read("What devices say of their neighbours: links, with whose word it is and how old", ref("Links")),
+        "post": act("Keep links that a sweep learned; needs stay as they are", "LearnLinks", "LinksKept"),
+    },
+    "readings": {"post": act("Readings of another tool, all or none; its own token", "Push", "Pushed")},
+    "reload": {"post": act("Read the configuration again; a bad one is refused (422)", "Reload", "Reloaded")},
 }

@@ -12,7 +12,6 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from healthmon import __version__
-from healthmon.web.access import open_to_all
 
 if TYPE_CHECKING:
     from healthmon.web.problem import Problem
@@ -71,7 +70,6 @@ class Pages:
 def static_handler(pages: Pages) -> Any:
     """Serves the loaded files by exact name."""
 
-    @open_to_all
     async def serve(request: web.Request) -> web.Response:
         found = pages.static.get(request.match_info["name"])
         if found is None:

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 
 from healthmon.model.ports import Clock
 from healthmon.model.sample import Outcome, Reading, Reason, Sample, Value
-from healthmon.web.access import PERSON, Person, open_to_all
+from healthmon.web.access import PERSON, Person
 from healthmon.web.actions import read_body
 from healthmon.web.problem import Problem
 from healthmon.web.settings import WEB
@@ -45,7 +45,6 @@ class Push(msgspec.Struct, forbid_unknown_fields=True):
     readings: Annotated[list[PushedReading], msgspec.Meta(min_length=1, max_length=READINGS_MOST)]
 
 
-@open_to_all
 async def push(request: web.Request) -> web.Response:
     """Take readings, all or none; the answer comes when they are on disk. The token is the permission."""
     site, tools = request.app[WEB], tools_of(request)

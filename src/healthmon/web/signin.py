@@ -6,7 +6,7 @@ from aiohttp import web
 
 from healthmon.model.errors import Conflict
 from healthmon.model.incident import Incident
-from healthmon.web.access import COOKIE, client, from_own_page, local_path, open_to_all, person, secure
+from healthmon.web.access import COOKIE, client, from_own_page, local_path, person, secure
 from healthmon.web.actions import check_person
 from healthmon.web.board import checked_form
 from healthmon.web.cards import card
@@ -15,7 +15,6 @@ from healthmon.web.settings import WEB
 from healthmon.web.words import LocalTime
 
 
-@open_to_all
 async def show_login(request: web.Request) -> web.Response:
     """Asks for a name and the token."""
     return login_page(request, following=local_path(request.query.get("next", "/")))
@@ -27,7 +26,6 @@ def login_page(request: web.Request, *, following: str, wrong: str = "", status:
     return web.Response(text=text, status=status, content_type="text/html")
 
 
-@open_to_all
 async def login(request: web.Request) -> web.Response:
     """Give a session cookie for the right token; at most 10 wrong ones a minute from one address."""
     site, address = request.app[WEB], client(request)
@@ -68,14 +66,12 @@ async def logout(request: web.Request) -> web.Response:
     return answer
 
 
-@open_to_all
 async def show_ack(request: web.Request) -> web.Response:
     """What the message is about, and one button. Changes nothing: mail scanners open links."""
     found = await request.app[WEB].commands.incident_for_token(request.match_info["token"])
     return ack_page(request, found)
 
 
-@open_to_all
 async def ack(request: web.Request) -> web.Response:
     """Take the incident; the token is the permission, the name says who."""
     site, token = request.app[WEB], request.match_info["token"]

@@ -1,0 +1,129 @@
+"""Who may do what: one row for every route and method; a route without a row is refused."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a person holds, or what a route asks for. Of the last four, each holds those before it."""
+
+    PUBLIC = "public"  #: nobody has to say who they are
+    WARD = "ward report"  #: `web.ward_networks`, or whoever may view
+    CARRIED = "ack token"  #: the handler checks what the request carries: a link's token, a signature
+    VIEW = "view"
+    ACT = "act"
+    SILENCE = "silence"
+    CONFIGURE = "configure"
+
+    def holds(self, asked: Role) -> bool:
+        """Whether a person of this role may do what asks for `asked`."""
+        if asked not in LADDER:
+            return True
+        return self in LADDER and LADDER.index(self) >= LADDER.index(asked)
+
+
+#: The roles that people and tokens can have, weakest first.
+LADDER = (Role.VIEW, Role.ACT, Role.SILENCE, Role.CONFIGURE)
+
+#: `METHOD PATH` as the router writes it; HEAD is as GET. A path that no row names asks for `configure` and is refused.
+TABLE: dict[str, Role] = {
+    # the machine itself
+    "GET /api/v1/health": Role.PUBLIC,
+    "GET /static/{name}": Role.PUBLIC,
+    "GET /login": Role.PUBLIC,
+    "POST /login": Role.PUBLIC,
+    "POST /logout": Role.VIEW,
+    "GET /metrics": Role.VIEW,
+    "GET /probe": Role.VIEW,
+    # what carries its own permission
+    "GET /ack/{token}": Role.CARRIED,
+    "POST /ack/{token}": Role.CARRIED,
+    "GET /api/v1/ack/{token}": Role.CARRIED,
+    "POST /api/v1/ack/{token}": Role.CARRIED,
+    "POST /api/v1/readings": Role.CARRIED,
+    "POST /api/v1/replies/{channel}": Role.CARRIED,
+    # pages
+    "GET /": Role.VIEW,
+    "GET /coverage": Role.VIEW,
+    "GET /incident/{id}": Role.VIEW,
+    "GET /ledger": Role.VIEW,
+    "GET /links": Role.VIEW,
+    "GET /mutes": Role.VIEW,
+    "GET /targets": Role.VIEW,
+    # forms
+    "POST /incident/{id}/ack": Role.ACT,
+    "POST /incident/{id}/mitigate": Role.ACT,
+    "POST /incident/{id}/note": Role.ACT,
+    "POST /incident/{id}/own": Role.ACT,
+    "POST /incident/{id}/reopen": Role.ACT,
+    "POST /incident/{id}/resolve": Role.ACT,
+    "POST /incident/{id}/unack": Role.ACT,
+    "POST /probing/resume": Role.ACT,
+    "POST /probing/stop": Role.ACT,
+    # forms of silences; ending one only makes more pages, so who may act may do it
+    "POST /mutes": Role.SILENCE,
+    "POST /mutes/{id}/end": Role.ACT,
+    "POST /mutes/{id}/review": Role.SILENCE,
+    # API: reading
+    "GET /api/v1/agents": Role.VIEW,
+    "GET /api/v1/alerts": Role.VIEW,
+    "GET /api/v1/areas": Role.VIEW,
+    "GET /api/v1/areas/{id}": Role.VIEW,
+    "GET /api/v1/changes": Role.VIEW,
+    "GET /api/v1/changes/{id}": Role.VIEW,
+    "GET /api/v1/coverage": Role.VIEW,
+    "GET /api/v1/events": Role.VIEW,
+    "GET /api/v1/impact": Role.VIEW,
+    "GET /api/v1/incidents": Role.VIEW,
+    "GET /api/v1/incidents/{id}": Role.VIEW,
+    "GET /api/v1/incidents/{id}/explanation": Role.VIEW,
+    "GET /api/v1/incidents/{id}/report": Role.VIEW,
+    "GET /api/v1/ledger": Role.VIEW,
+    "GET /api/v1/links": Role.VIEW,
+    "GET /api/v1/oncall": Role.VIEW,
+    "GET /api/v1/oncall/{id}": Role.VIEW,
+    "GET /api/v1/oncall/{id}/calendar": Role.VIEW,
+    "GET /api/v1/openapi.json": Role.VIEW,
+    "GET /api/v1/query": Role.VIEW,
+    "GET /api/v1/restore-order": Role.VIEW,
+    "GET /api/v1/services": Role.VIEW,
+    "GET /api/v1/services/{id}": Role.VIEW,
+    "GET /api/v1/silences": Role.VIEW,
+    "GET /api/v1/silences/{id}": Role.VIEW,
+    "GET /api/v1/targets": Role.VIEW,
+    "GET /api/v1/targets/{id}": Role.VIEW,
+    "GET /api/v1/why-not": Role.VIEW,
+    # API: acting
+    "POST /api/v1/incidents/{id}/ack": Role.ACT,
+    "POST /api/v1/incidents/{id}/merge": Role.ACT,
+    "POST /api/v1/incidents/{id}/mitigate": Role.ACT,
+    "POST /api/v1/incidents/{id}/note": Role.ACT,
+    "POST /api/v1/incidents/{id}/own": Role.ACT,
+    "POST /api/v1/incidents/{id}/pass": Role.ACT,
+    "POST /api/v1/incidents/{id}/reopen": Role.ACT,
+    "POST /api/v1/incidents/{id}/resolve": Role.ACT,
+    "POST /api/v1/incidents/{id}/split": Role.ACT,
+    "POST /api/v1/incidents/{id}/unack": Role.ACT,
+    "POST /api/v1/oncall/overrides/{override}/end": Role.ACT,
+    "POST /api/v1/oncall/{id}/overrides": Role.ACT,
+    "POST /api/v1/oncall/{id}/swaps": Role.ACT,
+    "POST /api/v1/probing/resume": Role.ACT,
+    "POST /api/v1/probing/stop": Role.ACT,
+    # API: holding pages back
+    "POST /api/v1/changes": Role.SILENCE,
+    "POST /api/v1/changes/{id}/end": Role.ACT,
+    "POST /api/v1/changes/{id}/extend": Role.SILENCE,
+    "POST /api/v1/silences": Role.SILENCE,
+    "POST /api/v1/silences/{id}/end": Role.ACT,
+    "POST /api/v1/silences/{id}/extend": Role.SILENCE,
+    "POST /api/v1/silences/{id}/review": Role.SILENCE,
+    # API: what healthmon itself is
+    "POST /api/v1/links": Role.CONFIGURE,
+    "POST /api/v1/reload": Role.CONFIGURE,
+}
+
+
+def asked(method: str, path: str) -> Role | None:
+    """What a route asks for; None when the table does not name it."""
+    return TABLE.get(f"{'GET' if method == 'HEAD' else method} {path}")
