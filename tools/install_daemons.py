@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 PACKAGES = (
-    "snmpd snmp mosquitto influxdb victoria-metrics prometheus prometheus-alertmanager prometheus-node-exporter "
+    "snmpd snmp snmptrapd mosquitto influxdb victoria-metrics prometheus prometheus-alertmanager "
+    "prometheus-node-exporter "
     "nginx-light nftables iproute2 fping chromium fonts-dejavu-core orthanc dcmtk "
     "tinyproxy prometheus-blackbox-exporter prometheus-snmp-exporter "
     "unbound chrony slapd freeradius openssh-server samba monitoring-plugins-basic systemd-journal-remote "
@@ -17,7 +18,8 @@ PACKAGES = (
     "dovecot-imapd dovecot-pop3d vsftpd postgresql"
 ).split()
 BINARIES = (
-    "snmpd snmptrap mosquitto influxd victoria-metrics prometheus promtool nginx nft ip chromium Orthanc storescp "
+    "snmpd snmptrap snmptrapd mosquitto influxd victoria-metrics prometheus promtool nginx nft ip chromium Orthanc "
+    "storescp "
     "tinyproxy prometheus-blackbox-exporter "
     "unbound chronyd slapd freeradius sshd smbd cupsd lpadmin ippeveprinter avahi-daemon dbus-daemon "
     "dovecot vsftpd pg_lsclusters"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +24,9 @@ from daemons.certs import Authority
 from daemons.mosquitto import Mosquitto
 from daemons.paging import Answer, Receiver, notice
 from daemons.process import free_port
+from daemons.stream_faults import answering_udp, half_closes, hangs, resets, says
+from daemons.trapd import AUTH, COMMUNITY, ENGINE, PRIV, USER, Trapd
+from daemons.wire_faults import Behaviour, serving
 from healthmon.alerting.notify import CHANNELS, make_channel
 from healthmon.alerting.notify.inbox import read_inbox
 from healthmon.model.incident import Notice
@@ -242,6 +246,110 @@ async def mqtt_to_nobody(folder: Path) -> AsyncIterator[Bench]:
     yield Bench(make_channel("mqtt", {"url": f"mqtt://127.0.0.1:{free_port()}"}), list)
 
 
+# --- chat and push through apprise -------------------------------------------------------------------------------
+
+
+def chat_params(port: int, timeout_s: float = LONG_S) -> dict[str, Any]:
+    """Its JSON service, which speaks plain HTTP to a URL; apprise's own code does the sending."""
+    return {"url": f"json://127.0.0.1:{port}/hook", "timeout_s": timeout_s}
+
+
+def chat(answer: Answer, timeout_s: float = LONG_S) -> Setting:
+    @contextlib.asynccontextmanager
+    async def setting(folder: Path) -> AsyncIterator[Bench]:
+        receiver = Receiver(lambda number: answer)
+        port = int(receiver.url.rpartition(":")[2].partition("/")[0])
+
+        def keys() -> list[str]:
+            return [re.findall(r"healthmon ([0-9a-f]{16})", post.json["message"])[-1] for post in receiver.posted]
+
+        try:
+            yield Bench(make_channel("apprise", chat_params(port, timeout_s)), keys)
+        finally:
+            await asyncio.to_thread(receiver.stop)
+
+    return setting
+
+
+@contextlib.asynccontextmanager
+async def chat_to_nobody(folder: Path) -> AsyncIterator[Bench]:
+    yield Bench(make_channel("apprise", chat_params(free_port())), list)
+
+
+# --- SNMP ---------------------------------------------------------------------------------------------------------
+
+
+def snmptrap(**more: Any) -> Setting:
+    @contextlib.asynccontextmanager
+    async def setting(folder: Path) -> AsyncIterator[Bench]:
+        daemon = Trapd(folder / "trapd")
+        await asyncio.to_thread(daemon.start)
+        channel = make_channel("snmptrap", {"host": "127.0.0.1", "port": daemon.port, "timeout_s": LONG_S, **more})
+        try:
+            yield Bench(channel, daemon.keys)
+        finally:
+            await closed(channel)
+            await asyncio.to_thread(daemon.stop)
+
+    return setting
+
+
+def snmptrap_to(answer: Callable[[bytes], list[bytes]]) -> Setting:
+    @contextlib.asynccontextmanager
+    async def setting(folder: Path) -> AsyncIterator[Bench]:
+        async with answering_udp(answer) as port:
+            params = {"host": "127.0.0.1", "port": port, "community": COMMUNITY, "timeout_s": SHORT_S}
+            channel = make_channel("snmptrap", params)
+            yield Bench(channel, list)
+            await closed(channel)
+
+    return setting
+
+
+V3 = {"version": "3", "user": USER, "auth_protocol": "SHA", "auth_password": AUTH, "priv_protocol": "AES",
+      "priv_password": PRIV}  # fmt: skip
+
+
+# --- what goes wrong in any protocol ------------------------------------------------------------------------------
+
+
+def over_tcp(kind: str, port: int) -> dict[str, Any]:
+    """Parameters of a channel towards a port on loopback, with little patience."""
+    patience = {"timeout_s": SHORT_S}
+    if kind in OVER_HTTP:
+        return {"url": f"http://127.0.0.1:{port}/", **OVER_HTTP[kind], **patience}
+    return {
+        "apprise": {**chat_params(port), **patience},
+        "mail": mail_params(port, **patience),
+        "mqtt": {"url": f"mqtt://127.0.0.1:{port}", **patience},
+        "syslog": {"host": "127.0.0.1", "port": port, "transport": "tls", **patience},
+    }[kind]
+
+
+def misbehaving(kind: str, behaviour: Behaviour) -> Setting:
+    @contextlib.asynccontextmanager
+    async def setting(folder: Path) -> AsyncIterator[Bench]:
+        async with serving(behaviour) as port:
+            channel = make_channel(kind, over_tcp(kind, port))
+            yield Bench(channel, list)
+            await closed(channel)
+
+    return setting
+
+
+GOOD_LOOKING = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+FAULTS: dict[str, Behaviour] = {
+    "hangs": hangs,
+    "resets": resets,
+    "half closes": half_closes,
+    "talks garbage": says(b"\x00\xff\x17garbage" * 40, then="close"),
+    "drips": says(GOOD_LOOKING + b"x" * 1000, every_s=0.05),
+    "breaks off": says(GOOD_LOOKING[:9], then="close"),
+}
+#: Everything over TCP with an answer. Syslog has none (RFC 6587): over TLS at least the handshake must be.
+ANSWERING = (*OVER_HTTP, "apprise", "mail", "mqtt", "syslog")
+
+
 async def arrived(bench: Bench, count: int) -> list[str]:
     """What the receiver has, once it is all there: a broker or a socket may hand it on a moment later."""
     async with asyncio.timeout(LONG_S):
@@ -315,6 +423,21 @@ SETTINGS: list[tuple[str, str, Setting, type[Sent | Retry | Dead]]] = [
     ("mqtt taken", "mqtt", mqtt(), Sent),
     ("mqtt refused", "mqtt", mqtt_to_nobody, Retry),
     ("mqtt wrong password", "mqtt", mqtt(password="wrong"), Dead),
+    *[
+        (f"{kind} {word}", kind, misbehaving(kind, fault), Retry)
+        for kind in ANSWERING
+        for word, fault in FAULTS.items()
+    ],
+    *[(f"apprise {word}", "apprise", chat(answer, t), expected) for word, answer, t, expected in ANSWERS],
+    ("apprise refused", "apprise", chat_to_nobody, Retry),
+    ("snmptrap informs", "snmptrap", snmptrap(community=COMMUNITY), Sent),
+    ("snmptrap traps", "snmptrap", snmptrap(community=COMMUNITY, inform=False), Sent),
+    ("snmptrap informs v3", "snmptrap", snmptrap(**V3), Sent),
+    ("snmptrap traps v3", "snmptrap", snmptrap(**V3, inform=False, engine_id=ENGINE), Sent),
+    ("snmptrap wrong community", "snmptrap", snmptrap(community="wrong", timeout_s=SHORT_S), Retry),
+    ("snmptrap wrong key", "snmptrap", snmptrap(**V3 | {"auth_password": "wrong-password"}), Dead),
+    ("snmptrap deaf", "snmptrap", snmptrap_to(lambda asked: []), Retry),
+    ("snmptrap garbage", "snmptrap", snmptrap_to(lambda asked: [b"\x00garbage", asked[:9]]), Retry),
     ("inbox new file", "inbox", inbox(lambda folder: folder / "new" / "inbox.jsonl"), Sent),
     ("inbox after a torn line", "inbox", inbox(torn), Sent),
     ("inbox full disk", "inbox", inbox(full_disk), Retry),
@@ -351,6 +474,7 @@ async def test_every_http_channel_obeys_retry_after(kind: str, tmp_path: Path) -
 
 def test_every_channel_is_in_this_suite() -> None:
     assert [kind for kind, _ in WORKING] == list(CHANNELS)
+    assert {*ANSWERING, "snmptrap", "inbox"} == set(CHANNELS)
     for kind in CHANNELS:
         assert {s[3] for s in SETTINGS if s[1] == kind} == {Sent, Retry, Dead}
 

@@ -12,6 +12,7 @@ from healthmon.model.ports import Notifier
 
 #: kind -> module:Class. The module also has `Params`, a frozen dataclass, the only argument of the class.
 CHANNELS: Mapping[str, str] = {
+    "apprise": "healthmon.alerting.notify.chat:Apprise",
     "gateway": "healthmon.alerting.notify.gateway:Gateway",
     "inbox": "healthmon.alerting.notify.inbox:Inbox",
     "jira": "healthmon.alerting.notify.jira:Jira",
@@ -20,6 +21,7 @@ CHANNELS: Mapping[str, str] = {
     "opsgenie": "healthmon.alerting.notify.opsgenie:Opsgenie",
     "pagerduty": "healthmon.alerting.notify.pagerduty:PagerDuty",
     "servicenow": "healthmon.alerting.notify.servicenow:ServiceNow",
+    "snmptrap": "healthmon.alerting.notify.snmptrap:SnmpTrap",
     "syslog": "healthmon.alerting.notify.syslog:Syslog",
     "webhook": "healthmon.alerting.notify.webhook:Webhook",
 }
