@@ -110,6 +110,10 @@ class Journal:
         """One incident, however old."""
         return next(iter(self._incidents("id = ?", incident)), None)
 
+    def incidents(self, since: float, until: float) -> list[Incident]:
+        """Every incident that opened in [since, until), however it ended, the oldest first."""
+        return self._incidents("opened_at >= ? AND opened_at < ?", since, until)
+
     def ledger(self, limit: int, before: float | None = None, wanted: LedgerFilter | None = None) -> list[LedgerRow]:
         """Pages that were not sent, newest first, strictly before a moment; what was real after all says so."""
         sql, params = ledger_query(limit, before, wanted or LedgerFilter())
