@@ -7,15 +7,16 @@ from typing import Any
 
 from healthmon.model.incident import Incident, Notice
 from healthmon.reports.figures import shared, spread
-from healthmon.reports.record import BAD_NEWS, Chart, Column, Record, Section
+from healthmon.reports.record import BAD_NEWS, Chart, Column, Record, Section, prose
 from healthmon.reports.tickets import Ticket
 
-_COUNTED = (
-    "An incident counts when a person reported it: by the ward button, a ticket or a call. A ticket belongs to the "
-    "incident that covers its time (from 2 h before the first evidence to 30 min after the end) and its area, service "
-    "or machine. Lead time is the first report minus the moment the incident was raised; below zero, the person was "
-    "first. This says `before the first report`, never `before anyone noticed`: people notice before they report."
-)
+_COUNTED = prose("""
+    An incident counts when a person reported it: by the ward button, a ticket or a call. A ticket belongs to
+    the incident that covers its time (from 2 h before the first evidence to 30 min after the end) and its area,
+    service or machine. Lead time is the first report minus the moment the incident was raised; below zero, the
+    person was first. This says `before the first report`, never `before anyone noticed`: people notice before
+    they report.
+""")
 
 
 def lead_times(record: Record) -> Section:

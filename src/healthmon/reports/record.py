@@ -49,6 +49,11 @@ class Record:
         return service.name if service else id_
 
 
+def prose(text: str) -> str:
+    """A text that was broken to fit the file, as one line."""
+    return " ".join(text.split())
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a table. form: text, time, seconds, hours, ratio, count or number."""

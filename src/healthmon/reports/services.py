@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from healthmon.reports.availability import Tally, together
-from healthmon.reports.record import Chart, Column, Record, Section
+from healthmon.reports.record import Chart, Column, Record, Section, prose
 
-_COUNTED = (
-    "Minute by minute, from the states that were stored for each area and service, while the area is staffed. "
-    "Available is `ok` and `at_risk` (working, no spare route left). `degraded` (slow or partly working) and `lost` are not. A "
-    "minute without a stored state, and the state `unknown`, are unknown: never available, and not in the share. What "
-    "was lost inside a planned change that carries the service is planned. Share = available / (available + degraded + "
-    "lost)."
-)
+_COUNTED = prose("""
+    Minute by minute, from the states that were stored for each area and service, while the area is staffed.
+    Available is `ok` and `at_risk` (working, no spare route left). `degraded` (slow or partly working) and
+    `lost` are not. A minute without a stored state, and the state `unknown`, are unknown: never available, and
+    not in the share. What was lost inside a planned change that carries the service is planned. Share =
+    available / (available + degraded + lost).
+""")
 
 
 def availability(record: Record) -> Section:
