@@ -13,8 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Protocol
 
+from healthmon import __version__
 from healthmon.app.restraint import samples, with_restraint
+from healthmon.app.runnote import RunNote
 from healthmon.collectors import COLLECTORS, load_collector
+from healthmon.model.about import About
 from healthmon.model.ask import Ask
 from healthmon.model.errors import ConfigError
 from healthmon.model.plan import Plan
@@ -79,6 +82,7 @@ class AgentRuntime:
         self._clock = clock
         self._lock = _lock_spool(Path(plan.spool_path))
         self.guard = Guard(plan.safety, clock, stop_file=Path(plan.stop_file) if plan.stop_file else None)
+        self.note = RunNote(Path(f"{plan.spool_path}.run"))
         self.spool = Spool(Path(plan.spool_path), agent=plan.agent, max_bytes=plan.spool_max_bytes, clock=clock)
         self.runner = Runner(vantage=plan.agent, guard=self.guard, clock=clock, probes=load, on_reading=self.take)
         self.publisher = Publisher(
@@ -94,6 +98,7 @@ class AgentRuntime:
             on_ask=self._asked,
             on_probing=self._stop_or_resume,
             fleet_size=plan.fleet_size,
+            about=self._about,
         )
         self._buffer: BoundedQueue[Reading] = BoundedQueue(
             name="readings before the spool", limit=20_000, policy=FullPolicy.DROP_OLDEST
@@ -112,6 +117,9 @@ class AgentRuntime:
                 for source in self._sources:
                     spawn(group, f"{self.plan.agent} source", source(self, self._clock))
                 spawn(group, f"{self.plan.agent} runner", self.runner.run(self.plan.jobs))
+        except asyncio.CancelledError:
+            self.note.close()
+            raise
         finally:
             await self._spool_buffer()
             await self.spool.close()
@@ -168,6 +176,24 @@ class AgentRuntime:
         while True:
             self.take(self._self_reading(self.plan.target))
             await self._clock.sleep(SELF_EVERY_S)
+
+    def _about(self) -> About:
+        spool = self.spool.stats()
+        started, booted = self.note.times()
+        return About(
+            started=started,
+            booted=booted,
+            ended=self.note.ended,
+            spool=spool.state,
+            bytes=spool.bytes,
+            batches=spool.batches,
+            readings=spool.readings,
+            dropped_readings=spool.dropped_readings,
+            set_aside=spool.set_aside,
+            version=__version__,
+            run=self.note.run,
+            boot=self.note.boot,
+        )
 
     def _self_reading(self, target: str) -> Reading:
         spool = self.spool.stats()

@@ -26,20 +26,21 @@ from healthmon.app import agent as agent_role
 from healthmon.app import lastresort
 from healthmon.app.dutybook import DutyBook, kept_overrides
 from healthmon.app.engineroom import Decided, EngineRoom, Intake
-from healthmon.app.fleet import with_epochs
+from healthmon.app.fleet import Fleet
 from healthmon.app.lines import Lines
 from healthmon.app.linkgraph import LinkBook
 from healthmon.app.pair import Leading
 from healthmon.app.private import secret_of
 from healthmon.app.quarantine import Quarantine
+from healthmon.app.reception import Reception
 from healthmon.app.reload import Reloader
 from healthmon.app.stores import open_store
 from healthmon.app.traps import heard_by
 from healthmon.config import SiteConfig, WebConfig
 from healthmon.impact.hours import Calendar
 from healthmon.ingest.own import own_rows
-from healthmon.ingest.pipeline import POLLER, Admitted, Pipeline
-from healthmon.model.errors import JournalDown, MalformedBatch
+from healthmon.ingest.pipeline import Pipeline
+from healthmon.model.errors import JournalDown
 from healthmon.model.incident import Command, Incident, LedgerRow, Notice, Why
 from healthmon.model.journal import Changes, Restored
 from healthmon.model.mute import MuteCommand, MuteSettings, Standing
@@ -66,8 +67,6 @@ TICK_SPACING_S = 0.02
 STEP_REST_MOST_S = 5.0
 #: What healthmon itself concludes goes into the store this often.
 OWN_ROWS_EVERY_S = 15.0
-#: Messages that waited in the broker while nobody listened arrive within this of connecting; they fix no clock.
-BACKLOG_S = 3.0
 
 
 class Server:
@@ -89,10 +88,12 @@ class Server:
         )
         self.store = open_store(site.store, self.data_dir)
         self.writer = StoreWriter(self.store, clock=clock)
+        self.fleet = Fleet(restored.presence)
+        self.reception = Reception(self, self.fleet)
         self.inbox = Inbox(
             connect=mqtt.connector(broker, client_id=_client_id(site, leading), clean=False),
             site=site.estate.organisation.id,
-            handle=self.handle,
+            handle=self.reception.handle,
             clock=clock,
             on_refused=self.quarantine.refuse,
         )
@@ -161,61 +162,14 @@ class Server:
             await self.clock.sleep(OWN_ROWS_EVERY_S)
             self.writer.put(own_rows(self.view()), lambda: None)
 
-    # --- in: messages -----------------------------------------------------------------------------------------
-
-    async def handle(self, kind: str, agent: str, payload: bytes) -> None:
-        """One MQTT message. Nothing in it can stop the ingest."""
-        try:
-            if kind == "batch":
-                self._take_batch(agent, payload)
-            elif kind == "state":
-                self._take_state(agent, payload)
-            elif kind == "lp" and self.site.line_protocol is not None:
-                self.lines.take(agent, payload)
-            else:
-                self.quarantine.refuse(agent, payload, "unsupported")
-        except MalformedBatch as error:
-            self.quarantine.refuse(agent, payload, error.reason, str(error))
-        except Exception as error:  # boundary: one message; counted and noted, never stops the ingest
-            log.error("message refused, a bug", extra={"agent": agent, "error": type(error).__name__, **_place(error)})
-            self.quarantine.refuse(agent, payload, "bug")
-
-    def _take_batch(self, agent: str, payload: bytes) -> None:
-        batch = codec.decode(payload)
-        now = self.clock.now()
-        backlog = self.clock.mono() - self.inbox.connected_since < BACKLOG_S
-        admitted = self.pipeline.admit(batch, topic_agent=agent, received_at=now, backlog=backlog)
-        if not isinstance(admitted, Admitted):
-            if admitted.reason == "skew_unsettled":  # the agent sends it again in a moment
-                self._count("ingest_deferred_total", admitted.reason)
-            else:
-                self.quarantine.refuse(agent, payload, admitted.reason)
-            return
-        key = admitted.key
-        if not self.writer.put(admitted.rows, lambda: self._stored(*key), key=key):
-            self._count("ingest_deferred_total", "store_queue_full")
-        if admitted.new:
-            self.room.take(Intake(agent, "up", now, key, admitted.epoch, admitted.readings, batch.live))
-        else:
-            self._ack_due.add(key[:2])
-        self._work.set()
-
-    def _take_state(self, agent: str, payload: bytes) -> None:
-        state = codec.decode_state(payload)
-        if state.agent != agent:
-            self.quarantine.refuse(agent, payload, "foreign")
-        elif agent != POLLER and agent not in self.site.estate.agents:
-            self.quarantine.refuse(agent, payload, "unknown_agent")
-        elif state.state == "stopped":
-            self.room.take(Intake(agent, "stopped", self.clock.now()))
-            self._work.set()
+    # --- in ---------------------------------------------------------------------------------------------------
 
     def arrived(self) -> None:
-        """Something was taken in beside the batches: the engine looks at it now."""
+        """Something was taken in: the engine looks at it now."""
         self._work.set()
 
-    def _stored(self, agent: str, epoch: str, seq: int) -> None:
-        self.pipeline.store_has(agent, epoch, seq)
+    def durable(self, agent: str, epoch: str) -> None:
+        """Something of this epoch is durable, or was before: the next step says so to the agent."""
         self._ack_due.add((agent, epoch))
         self._work.set()
 
@@ -415,6 +369,7 @@ class Server:
         }
         return (
             self.counters
+            | {k: float(v) for k, v in self.reception.counters.items()}
             | self.quarantine.counters
             | self.lines.counters
             | {k: float(v) for k, v in self.pipeline.counts().items()}
@@ -431,7 +386,8 @@ class Server:
         if self._view is None:
             now = self.clock.now()
             view = self.room.engine.view(now, self.health())
-            self._view = replace(view, version=self._version, agents=with_epochs(view.agents, self.pipeline, now))
+            agents = self.fleet.with_facts(view, self.pipeline, now)
+            self._view = replace(view, version=self._version, agents=agents)
             return self._view
         return replace(self._view, health=self.health())
 
@@ -550,11 +506,3 @@ def public_url(web: WebConfig) -> str:
     scheme = "https" if web.tls_cert_file else "http"
     host = "127.0.0.1" if web.host in ("0.0.0.0", "::") else web.host
     return f"{scheme}://{host}:{web.port}"
-
-
-def _place(error: BaseException) -> dict[str, str]:
-    """Where it was raised. What the error says may be a piece of the payload, so that goes nowhere."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return {"at": f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"} if trace else {}

@@ -17,6 +17,7 @@ from healthmon import __version__
 from healthmon.cli import (
     coverage,
     enrolling,
+    fleet,
     importing,
     links,
     loading,
@@ -310,32 +311,6 @@ def stop_probing(
 
 @app.command()
 @clear_errors
-def agents(config: ConfigOption = None, url: str | None = None, json_: JsonOption = False) -> None:
-    """The fleet: who is up, silent or stopped. Example: healthmon agents --json"""
-    from healthmon.cli.client import Client
-    from healthmon.cli.tables import table
-
-    items = Client.of(need_config(config), url).items("agents")
-    if json_:
-        typer.echo(json.dumps(items))
-        return
-    rows = [[a["agent"], a["state"], a["last_at"] or "never", a["target"] or "", remarks(a)] for a in items]
-    typer.echo(table(["agent", "state", "last heard", "target", "remarks"], rows))
-
-
-def remarks(agent: dict[str, Any]) -> str:
-    """What somebody should look at."""
-    found = {
-        "cloned: two machines speak with this name": agent["cloned"],
-        f"clock {-agent['skew_s']:+.0f} s off": agent["skew_s"],
-        f"{agent['gaps']} batches missing": agent["gaps"],
-        f"{agent['dropped']} batches given up": agent["dropped"],
-    }
-    return "; ".join(words for words, is_so in found.items() if is_so)
-
-
-@app.command()
-@clear_errors
 def incidents(
     action: Annotated[
         str,
@@ -391,6 +366,7 @@ def incidents(
 _APART = (
     coverage,
     enrolling,
+    fleet,
     importing,
     links,
     loading,

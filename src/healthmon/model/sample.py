@@ -8,6 +8,8 @@ from dataclasses import field as default
 from enum import StrEnum
 from typing import TypeVar, dataclass_transform
 
+from healthmon.model.about import About
+
 Value = float | bool | str
 
 T = TypeVar("T")
@@ -132,6 +134,7 @@ class Batch:
     readings: tuple[Reading, ...]
     dropped: tuple[tuple[int, int], ...] = ()
     v: int = 1
+    about: About | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from healthmon.model.about import About, Absence
 from healthmon.model.alert import Alert
 from healthmon.model.incident import Incident, LedgerRow, Paths, ServiceState
 from healthmon.model.mute import Standing
@@ -51,6 +52,8 @@ class AgentStatus:
     gaps: int = 0
     dropped: int = 0
     cloned: bool = False
+    about: About | None = None
+    absence: Absence | None = None  # the present one, or the last
 
 
 @dataclass(frozen=True, slots=True)

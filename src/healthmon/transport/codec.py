@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from healthmon.model.about import About, Ended
 from healthmon.model.ask import Ask
 from healthmon.model.errors import MalformedBatch
 from healthmon.model.sample import Batch, Reading
@@ -28,6 +29,9 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _Seq = Annotated[int, msgspec.Meta(ge=1, lt=1 << 53)]
 _Epoch = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+_Hex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{0,16}\Z")]
+_Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{0,20}\Z")]
 _Ranges = Annotated[tuple[tuple[_Seq, _Seq], ...], msgspec.Meta(max_length=MAX_RANGES)]
 
 
@@ -49,9 +53,28 @@ class _WireBatch(msgspec.Struct):
     live: bool
     readings: Annotated[tuple[Reading, ...], msgspec.Meta(max_length=MAX_READINGS)]
     dropped: _Ranges = ()
+    about: msgspec.Raw = msgspec.Raw()  # a hint: one that cannot be read costs no reading
 
 
-class _Envelope(msgspec.Struct):
+class _WireAbout(msgspec.Struct):
+    """What an agent may say of itself: numbers, and words of closed sets or of harmless letters."""
+
+    started: float
+    booted: float
+    ended: Ended = Ended.FIRST
+    spool: _Word = "ok"
+    why: _Word = ""
+    bytes: _Count = 0
+    batches: _Count = 0
+    readings: _Count = 0
+    dropped_readings: _Count = 0
+    set_aside: _Count = 0
+    version: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z.+-]{0,40}\Z")] = ""
+    run: _Hex = ""
+    boot: _Hex = ""
+
+
+class _Envelope(msgspec.Struct, omit_defaults=True):
     """A batch to be written whose readings are encoded already."""
 
     v: int
@@ -63,6 +86,7 @@ class _Envelope(msgspec.Struct):
     live: bool
     dropped: Ranges
     readings: msgspec.Raw
+    about: About | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +149,8 @@ _parse_batch = msgspec.json.Decoder(_WireBatch)
 _unpack_header = msgspec.msgpack.Decoder(_Header)
 _parse_header = msgspec.json.Decoder(_Header)
 _unpack_readings = msgspec.msgpack.Decoder(tuple[Reading, ...])
+_unpack_about = msgspec.msgpack.Decoder(_WireAbout)
+_parse_about = msgspec.json.Decoder(_WireAbout)
 _parse_ack = msgspec.json.Decoder(_WireAck)
 _parse_ask = msgspec.json.Decoder(_WireAsk)
 _parse_state = msgspec.json.Decoder(State)
@@ -149,7 +175,32 @@ def decode(payload: bytes, *, max_bytes: int = MAX_PAYLOAD_BYTES) -> Batch:
     if wire.v not in ACCEPTED_VERSIONS:
         raise MalformedBatch("version", str(wire.v))
     _refuse_nonsense(wire)
-    return Batch(wire.agent, wire.epoch, wire.seq, wire.sent, wire.mono, wire.live, wire.readings, wire.dropped, wire.v)
+    about = _about(wire.about, is_json=is_json)
+    return Batch(
+        wire.agent,
+        wire.epoch,
+        wire.seq,
+        wire.sent,
+        wire.mono,
+        wire.live,
+        wire.readings,
+        wire.dropped,
+        wire.v,
+        about,
+    )
+
+
+def _about(raw: msgspec.Raw, *, is_json: bool) -> About | None:
+    """What it says of itself; None when it says nothing, or nothing that has this form."""
+    if not bytes(raw):
+        return None
+    try:
+        said = (_parse_about if is_json else _unpack_about).decode(raw)
+    except _UNREADABLE:
+        return None
+    if not (isfinite(said.started) and isfinite(said.booted)):
+        return None
+    return About(*(getattr(said, name) for name in said.__struct_fields__))
 
 
 def _refuse_version(payload: bytes, *, is_json: bool) -> None:
@@ -189,10 +240,19 @@ def decode_readings(body: bytes) -> tuple[Reading, ...]:
 
 
 def envelop(
-    body: bytes, *, agent: str, epoch: str, seq: int, sent: float, mono: float, live: bool, dropped: Ranges
+    body: bytes,
+    *,
+    agent: str,
+    epoch: str,
+    seq: int,
+    sent: float,
+    mono: float,
+    live: bool,
+    dropped: Ranges,
+    about: About | None = None,
 ) -> bytes:
-    """A batch around readings that are encoded already; the same bytes as `encode` would give in other key order."""
-    return _pack.encode(_Envelope(VERSION, agent, epoch, seq, sent, mono, live, dropped, msgspec.Raw(body)))
+    """A batch around readings that are encoded already; the same as `encode` would give in other key order."""
+    return _pack.encode(_Envelope(VERSION, agent, epoch, seq, sent, mono, live, dropped, msgspec.Raw(body), about))
 
 
 def finite_only(reading: Reading) -> Reading:

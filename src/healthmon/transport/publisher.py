@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
+from healthmon.model.about import About
 from healthmon.model.ask import Ask
 from healthmon.model.errors import MalformedBatch, TransportDown
 from healthmon.model.ports import Bus, Clock, Connect, Message
@@ -31,6 +32,7 @@ FLEET_CATCH_UP_HZ = 2000.0  # what all agents together may send a server that co
 GOODBYE_S = 2.0
 IDLE_S = 1.0
 WINDOW_FULL_S = 0.25
+ABOUT_EVERY_S = 15.0
 
 
 def last_will(site: str, agent: str, spool: Spool) -> Callable[[], Will]:
@@ -92,6 +94,7 @@ class Publisher:
         fleet_size: int = 1,
         resend_s: float = 30.0,
         catch_up_hz: float | None = None,
+        about: Callable[[], About] | None = None,
     ) -> None:
         self._spool = spool
         self._connect = connect
@@ -104,6 +107,8 @@ class Publisher:
         self._resend_s = resend_s
         self._pace = Pace(catch_up_hz or fleet_pace_hz(fleet_size))
         self._sendings: dict[tuple[str, int], _Sending] = {}
+        self._about = about
+        self._told_about_at = -inf  # monotonic s; anew with each connection
         self._live = asyncio.Event()
         self._confirmed_at = -inf  # when the server last took something off us, monotonic s
         self._said = ""  # the spool state that the retained message tells
@@ -138,6 +143,7 @@ class Publisher:
         async with self._connect() as bus:
             self._counts["connections"] += 1
             self._pace.begin()
+            self._told_about_at = -inf
             try:
                 await self._serve(bus)
             except asyncio.CancelledError:
@@ -277,6 +283,7 @@ class Publisher:
             mono=self._clock.mono(),
             live=batch.live,
             dropped=declared,
+            about=self._say_about(),
         )
         try:
             await bus.publish(topics.batch(self._site, self._agent), payload, qos=1)
@@ -285,6 +292,14 @@ class Publisher:
             raise
         self._spool.sent([batch])
         self._counts["live" if batch.live else "catch_up"] += 1
+
+    def _say_about(self) -> About | None:
+        """With the first batch of a connection, and then now and again."""
+        now = self._clock.mono()
+        if self._about is None or now - self._told_about_at < ABOUT_EVERY_S:
+            return None
+        self._told_about_at = now
+        return self._about()
 
     def _remember(self, name: tuple[str, int], *, late: bool, declared: Ranges) -> None:
         """Each further sending of the same batch waits twice as long, so that one the server refuses blocks nobody."""

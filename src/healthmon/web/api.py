@@ -18,6 +18,7 @@ from healthmon.model.sample import Outcome, Query
 from healthmon.model.view import ServiceStatus, View
 from healthmon.web import params, shapes
 from healthmon.web.casework import case_json, estate_order
+from healthmon.web.fleetlist import agent_json
 from healthmon.web.openapi import document
 from healthmon.web.problem import bad_request
 from healthmon.web.settings import WEB, engine_stale
@@ -186,7 +187,7 @@ async def agents(request: web.Request) -> web.Response:
     params.only(request, "limit", "cursor", "state")
     state = request.query.get("state")
     found = [agent for agent in view_of(request).agents.values() if state in (None, agent.state)]
-    return web.json_response(params.page(request, found, key=lambda a: (a.agent,), shape=shapes.agent_json))
+    return web.json_response(params.page(request, found, key=lambda a: (a.agent,), shape=agent_json))
 
 
 async def ledger(request: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from aiohttp import web
 from healthmon.model.ports import Clock, Commands, Duty, Queries
 from healthmon.model.view import Health
 from healthmon.runtime.clock import SystemClock
-from healthmon.web import actions, api, board, events, muteboard, mutes, oncall, pushed, signin, tooling
+from healthmon.web import actions, api, board, events, fleetboard, muteboard, mutes, oncall, pushed, signin, tooling
 from healthmon.web.access import add_headers, admit
 from healthmon.web.blackbox import probe
 from healthmon.web.exporter import Exporter
@@ -76,6 +76,7 @@ def add_routes(app: web.Application, site: Web) -> None:
     app.add_routes(tooling.routes())
     app.add_routes(pushed.routes())
     app.add_routes(board.routes())
+    app.add_routes(fleetboard.routes())
     app.add_routes(signin.routes())
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/static/{name}", static_handler(site.pages))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from healthmon import __version__
 from healthmon.web.openapi_case import INCIDENT_PATHS, INCIDENT_SCHEMAS
 from healthmon.web.openapi_estate import ESTATE_PATHS, ESTATE_SCHEMAS
+from healthmon.web.openapi_fleet import FLEET_SCHEMAS
 from healthmon.web.openapi_forms import (
     BOOL,
     INT,
@@ -69,6 +70,7 @@ SCHEMAS: dict[str, Json] = {
     "By": obj(by=NAME),
     **INCIDENT_SCHEMAS,
     **ESTATE_SCHEMAS,
+    **FLEET_SCHEMAS,
     **TOOL_SCHEMAS,
     **MUTE_SCHEMAS,
     **ONCALL_SCHEMAS,

@@ -112,20 +112,6 @@ ESTATE_SCHEMAS: dict[str, Json] = {
         tags=LABELS,
         points=arr({"type": "array", "description": "[time, value]", "minItems": 2, "maxItems": 2}),
     ),
-    "Agent": obj(
-        "agent",
-        "state",
-        agent=TEXT,
-        target=nullable(TEXT),
-        state=enum("up", "silent", "stopped", "never"),
-        last_at=nullable(TIME),
-        epoch=nullable(TEXT),
-        seq=INT,
-        skew_s=NUMBER,
-        gaps=INT,
-        dropped=INT,
-        cloned=BOOL,
-    ),
 }
 
 ESTATE_PATHS: dict[str, dict[str, Json]] = {

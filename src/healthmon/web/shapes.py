@@ -10,7 +10,7 @@ from healthmon.model.incident import LedgerRow
 from healthmon.model.render import rfc3339
 from healthmon.model.sample import Reading, Series
 from healthmon.model.topology import Area, AtLeast, Fallback, Hours, Need, Service, Target
-from healthmon.model.view import AgentStatus, Health, ServiceStatus, TargetStatus, View
+from healthmon.model.view import Health, ServiceStatus, TargetStatus, View
 from healthmon.web.metrics import parse_counter
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -190,21 +190,6 @@ def alert_json(alert: Alert) -> dict[str, Any]:
         "value": alert.value,
         "reason": alert.reason.value if alert.reason else None,
         "detail": alert.detail,
-    }
-
-
-def agent_json(agent: AgentStatus) -> dict[str, Any]:
-    return {
-        "agent": agent.agent,
-        "target": agent.target,
-        "state": agent.state,
-        "last_at": rfc3339(agent.last_at),
-        "epoch": agent.epoch,
-        "seq": agent.seq,
-        "skew_s": agent.skew_s,
-        "gaps": agent.gaps,
-        "dropped": agent.dropped,
-        "cloned": agent.cloned,
     }
 
 
