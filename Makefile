@@ -43,6 +43,9 @@ bench-devices: $(READY) ## recordings of real devices through the SNMP probe: fa
 bench-detection: $(READY) ## seeded faults in synthetic hospitals through the engine: cause, impact, severity, pages (ARGS=--help)
 	$(BIN)/python -m benchmarks.faultbench $(ARGS)
 
+boards: $(READY)        ## write the Grafana boards again, for InfluxDB and for Prometheus
+	$(BIN)/python tools/boards
+
 docs: $(READY)          ## write again what is generated: config and API reference, boards
 	$(BIN)/python tools/generate.py
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
 ALL = os.environ.get("HEALTHMON_TEST_ALL") == "1"
 #: Test ids (or prefixes) that may be skipped even then, each with its reason after `#`.

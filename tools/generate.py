@@ -12,7 +12,7 @@ COMMANDS = (
     ["-m", "healthmon.config.probing", "docs/probing.md"],
     ["-m", "healthmon.web.reference", "docs"],
     ["tools/stock_rules.py"],
-    ["tools/boards.py"],
+    ["tools/boards"],
     ["tools/cli_reference.py"],
 )
 

@@ -29,6 +29,7 @@ from healthmon.app.engineroom import Decided, EngineRoom, Intake
 from healthmon.app.fleet import Fleet
 from healthmon.app.lines import Lines
 from healthmon.app.linkgraph import LinkBook
+from healthmon.app.ownrows import rows_of
 from healthmon.app.pair import Leading
 from healthmon.app.private import secret_of
 from healthmon.app.quarantine import Quarantine
@@ -38,7 +39,6 @@ from healthmon.app.stores import open_store
 from healthmon.app.traps import heard_by
 from healthmon.config import SiteConfig, WebConfig
 from healthmon.impact.hours import Calendar
-from healthmon.ingest.own import own_rows
 from healthmon.ingest.pipeline import Pipeline
 from healthmon.model.errors import JournalDown
 from healthmon.model.incident import Command, Incident, LedgerRow, Notice, Why
@@ -160,7 +160,7 @@ class Server:
         """Service states, incidents and agents as points: nobody else writes them, and a missed one is only a gap."""
         while True:
             await self.clock.sleep(OWN_ROWS_EVERY_S)
-            self.writer.put(own_rows(self.view()), lambda: None)
+            self.writer.put(rows_of(self.view()), lambda: None)
 
     # --- in ---------------------------------------------------------------------------------------------------
 

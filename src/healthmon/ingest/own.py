@@ -1,4 +1,4 @@
-"""What healthmon itself concludes, as points: service states, incidents, agents. For charts and for history."""
+"""What healthmon itself concludes, as points: services, incidents, agents, its own health. For charts and history."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from healthmon.ingest.identifiers import scrub
 from healthmon.model.incident import Incident, IncidentKind, ServiceState
 from healthmon.model.sample import Row, Value
-from healthmon.model.view import AgentStatus, ServiceStatus, View
+from healthmon.model.view import AgentStatus, Health, ServiceStatus, View
 
 _SEVERITIES = range(1, 6)
 
@@ -18,7 +18,13 @@ def own_rows(view: View) -> tuple[Row, ...]:
 
     States are text, and a state set beside it (exactly one 1.0): no number orders unknown beside ok.
     """
-    return (*_services(view), *_incidents_open(view), *_agents(view), *map(_incident, view.incidents))
+    return (
+        *_services(view),
+        *_incidents_open(view),
+        *_agents(view),
+        _health(view.health, view.at),
+        *map(_incident, view.incidents),
+    )
 
 
 def _services(view: View) -> Iterator[Row]:
@@ -47,6 +53,11 @@ def _incidents_open(view: View) -> Iterator[Row]:
         for kind in IncidentKind:
             count = float(open_now[severity, kind])
             yield Row("incidents", _tags(severity=str(severity), kind=str(kind)), (("open", count),), view.at)
+    for incident in view.incidents:
+        if incident.open and not incident.merged_into:
+            root = incident.root.target if incident.root else None
+            tags = _tags(incident=incident.id, kind=str(incident.kind), state=str(incident.state), root=root)
+            yield Row("incident_open", tags, (("severity", float(incident.severity)),), view.at)
 
 
 def _agents(view: View) -> Iterator[Row]:
@@ -73,6 +84,20 @@ def _agent_fields(agent: AgentStatus, now: float) -> tuple[tuple[str, Value], ..
     if agent.last_at is not None:
         fields["last_seen_seconds"] = max(0.0, now - agent.last_at)
     return _fields(fields)
+
+
+def _health(health: Health, at: float) -> Row:
+    fields: dict[str, Value] = {
+        "status": health.status,
+        "engine_tick_age_seconds": health.engine_tick_age_s,
+        "store_queue_rows": float(health.store_queue),
+        "store_up": float(health.store_ok),
+        "broker_up": float(health.broker_ok),
+        "config_ok": float(health.config_ok),
+        "live_mode": float(health.mode == "live"),
+        "probing_enabled": float(health.probing),
+    }
+    return Row("health", (), _fields(fields), at)
 
 
 def _incident(incident: Incident) -> Row:

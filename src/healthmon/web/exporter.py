@@ -20,6 +20,7 @@ from healthmon.model.ports import Clock
 from healthmon.model.sample import Outcome, Reading
 from healthmon.model.view import Health, View
 from healthmon.web.metrics import (
+    AGENT_STATES,
     BY_NAME,
     CORE,
     COUNTERS,
@@ -206,6 +207,8 @@ def put_probes(families: Families, view: View, readings: Iterable[Reading]) -> N
 
 
 def put_services(families: Families, view: View) -> None:
+    for area in view.estate.areas.values():
+        families.put("healthmon_area_info", (area.id, area.site, area.kind.value, area.acuity.value), 1.0)
     for status in view.services.values():
         for state in SERVICE_STATES:
             families.put("healthmon_service_state", (status.area, status.service, state), float(status.state == state))
@@ -218,6 +221,9 @@ def put_incidents(families: Families, incidents: Iterable[Incident]) -> None:
         if incident.open and not incident.merged_into:
             key = (incident.severity, incident.kind)
             counts[key] = counts.get(key, 0) + 1
+            root = incident.root.target if incident.root else ""
+            labels = (incident.id, incident.kind.value, incident.state.value, root)
+            families.put("healthmon_incident_info", labels, float(incident.severity))
     for (severity, kind), count in counts.items():
         families.put("healthmon_incidents_open", (str(severity), kind.value), float(count))
 
@@ -232,6 +238,12 @@ def put_agents(families: Families, view: View, readings: Iterable[Reading], *, n
     for agent in view.agents.values():
         families.put("healthmon_agent_up", [agent.agent], float(agent.state == "up"))
         families.put("healthmon_agent_gaps", [agent.agent], float(agent.gaps))
+        families.put("healthmon_agent_skew_seconds", [agent.agent], agent.skew_s)
+        host = view.estate.vantage_target(agent.agent)
+        place = (host.site, host.area or "") if host else ("", "")
+        families.put("healthmon_agent_info", (agent.agent, *place, agent.target or ""), 1.0)
+        for state in AGENT_STATES:
+            families.put("healthmon_agent_state", (agent.agent, state), float(agent.state == state))
         if agent.last_at is not None:
             families.put("healthmon_agent_last_seen_seconds", [agent.agent], max(0.0, now - agent.last_at))
     spools = {

@@ -18,6 +18,7 @@ class Metric:
 
 SERIES = ("site", "area", "target", "kind", "check", "vantage")
 SERVICE_STATES = ("ok", "at_risk", "degraded", "lost", "unknown")
+AGENT_STATES = ("up", "stopped", "silent", "never")
 OUTCOMES = ("ok", "failed", "unknown")
 DETECTION_BUCKETS_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 
@@ -49,6 +50,18 @@ CORE = (
         ("area", "service"),
     ),
     Metric("healthmon_incidents_open", "gauge", "Open incidents.", ("severity", "kind")),
+    Metric(
+        "healthmon_incident_info",
+        "gauge",
+        "Severity of each open incident (1 is the worst); what it is stands in the labels.",
+        ("incident", "kind", "state", "root"),
+    ),
+    Metric(
+        "healthmon_area_info", "gauge", "Always 1; where an area is and what it is.", ("area", "site", "kind", "acuity")
+    ),
+    Metric("healthmon_agent_info", "gauge", "Always 1; where an agent is.", ("agent", "site", "area", "target")),
+    Metric("healthmon_agent_state", "gauge", "State of an agent, a state set: exactly one is 1.", ("agent", "state")),
+    Metric("healthmon_agent_skew_seconds", "gauge", "By how much an agent's clock is corrected.", ("agent",)),
     Metric("healthmon_mutes_active", "gauge", "Silences and changes that are in force.", ("kind",)),
     Metric("healthmon_agent_up", "gauge", "1 if the agent is heard, 0 if it is silent or was stopped.", ("agent",)),
     Metric("healthmon_agent_last_seen_seconds", "gauge", "Age of the newest batch of an agent.", ("agent",)),
