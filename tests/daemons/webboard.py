@@ -385,6 +385,9 @@ class Hospital:
         told = Notice("n1", incident, 1, "pager", "on-call applications", Why.OPENED, NOW - 470, "subject", "text")
         return [replace(told, result=NoticeResult.SENT, at=NOW - 469, attempts=1)]
 
+    async def timeline(self, incident: str) -> Sequence[Entry]:
+        return next((i.timeline for i in self._view.incidents if i.id == incident), ())
+
     async def ledger(
         self, limit: int, before: float | None = None, wanted: LedgerFilter | None = None
     ) -> Sequence[LedgerRow]:
@@ -428,6 +431,9 @@ class Hospital:
 
     async def acknowledge_by_token(self, token: str, by: str) -> Incident:
         return await self.act(Command("ack", (await self.incident_for_token(token)).id, by))
+
+    async def pass_by_token(self, token: str, by: str, to: str) -> Incident:
+        return await self.act(Command("pass", (await self.incident_for_token(token)).id, by, to=to))
 
 
 class StandingClock:

@@ -50,7 +50,7 @@ async def test_signing_in_and_taking_an_incident(page: Page) -> None:
     async with served(hospital_app(hospital)) as url:
         await sign_in(page, url)
         await page.eval(f"document.getElementById('ack-{SEVERE}').click()")
-        await page.wait("document.querySelector('#live')?.innerText.includes('owner Dana Example')")
+        await page.wait("document.querySelector('#live')?.innerText.includes('Has it Dana Example')")
         await page.wait("document.readyState === 'complete'")
     assert [(c.action, c.incident, c.by) for c in hospital.commands] == [("ack", SEVERE, "Dana Example")]
 

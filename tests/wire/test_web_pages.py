@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 
 from daemons.webboard import TOKEN, Hospital, health, hospital_app, sample_view, served, severe
+from healthmon.model.errors import StoreDown
+from healthmon.model.sample import Query, Series
 from healthmon.web import WebSettings
 
 SEVERE = "i-20261122-0003"
@@ -29,7 +31,19 @@ async def text(session: aiohttp.ClientSession, path: str) -> str:
         return await answer.text()
 
 
-@pytest.mark.parametrize("path", ["/", f"/incident/{SEVERE}", "/incident/i-20261122-0002", "/targets", "/ledger"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        f"/incident/{SEVERE}",
+        "/incident/i-20261122-0002",
+        "/targets",
+        "/targets/ehr-web",
+        "/map",
+        "/map?area=ward-7",
+        "/ledger",
+    ],
+)
 async def test_pages_work_without_scripts(path: str) -> None:
     async with client() as session:
         page = await text(session, path)
@@ -146,3 +160,31 @@ async def test_only_the_live_part_is_sent_to_scripts() -> None:
         part = await text(session, "/?part=live")
     assert "<html" not in part
     assert part.lstrip().startswith('<div class="live"')
+
+
+async def test_a_target_has_a_page_with_charts_that_say_it_in_words_too() -> None:
+    hospital = Hospital()
+    async with client(hospital) as session:
+        page = await text(session, "/targets/sw-core?hours=24")
+        async with session.get("/targets/none") as answer:
+            assert answer.status == 404
+    assert "Core switch" in page
+    assert re.search(r'aria-label="icmp rtt avg[^"]*: now 2.5 s, between 1 s and 2.5 s"', page)
+    assert "Images (PACS)" in page, "what needs it"
+    asked = {(query.family, query.field): query for query in hospital.asked}
+    assert {("probe", "duration_seconds"), ("probe", "success"), ("icmp", "rtt_avg_seconds")} == set(asked)
+    query = asked["icmp", "rtt_avg_seconds"]
+    assert query.end - query.start == 86400.0
+    assert query.match == {"target": "sw-core"}
+
+
+async def test_a_store_that_is_down_takes_no_page_with_it() -> None:
+    hospital = Hospital()
+
+    async def down(query: Query) -> list[Series]:
+        raise StoreDown("no answer")
+
+    hospital.series = down  # type: ignore[method-assign]
+    async with client(hospital) as session:
+        assert "The store cannot be read now" in await text(session, "/targets/sw-core")
+        assert "Core switch" in await text(session, "/targets")

@@ -20,7 +20,7 @@ from healthmon.alerting.journal_ledger import ledger_query
 from healthmon.alerting.journal_rows import Writer
 from healthmon.alerting.journal_schema import MIGRATIONS
 from healthmon.model.alert import Alert
-from healthmon.model.incident import Incident, LedgerFilter, LedgerRow, Notice
+from healthmon.model.incident import Entry, Incident, LedgerFilter, LedgerRow, Notice
 from healthmon.model.journal import Changes, Epoch, Restored
 from healthmon.model.mute import MuteEvent
 from healthmon.model.sample import Reading
@@ -113,6 +113,11 @@ class Journal:
     def incidents(self, since: float, until: float) -> list[Incident]:
         """Every incident that opened in [since, until), however it ended, the oldest first."""
         return self._incidents("opened_at >= ? AND opened_at < ?", since, until)
+
+    def timeline(self, incident: str) -> list[Entry]:
+        """Every line that was written about it, oldest first, however many they are."""
+        sql = "SELECT body FROM event WHERE kind = 'timeline' AND incident = ? ORDER BY at, seq"
+        return list(self._nouns(Entry, sql, incident))
 
     def ledger(self, limit: int, before: float | None = None, wanted: LedgerFilter | None = None) -> list[LedgerRow]:
         """Pages that were not sent, newest first, strictly before a moment; what was real after all says so."""

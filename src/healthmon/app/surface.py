@@ -9,7 +9,7 @@ from functools import partial
 from healthmon.alerting.oncall.tokens import Refusal, Token, TokenRefused, verify_token
 from healthmon.app.server import Server
 from healthmon.model.errors import NotFound
-from healthmon.model.incident import Command, Incident, LedgerFilter, LedgerRow, Notice
+from healthmon.model.incident import Command, Entry, Incident, LedgerFilter, LedgerRow, Notice
 from healthmon.model.mute import Mute, MuteCommand, MuteEvent, Preview, Standing
 from healthmon.model.sample import Query, Series
 from healthmon.model.view import View
@@ -35,6 +35,9 @@ class Surface:
 
     async def notices(self, incident: str) -> Sequence[Notice]:
         return await asyncio.to_thread(self._server.journal.notices, incident)
+
+    async def timeline(self, incident: str) -> Sequence[Entry]:
+        return await asyncio.to_thread(self._server.journal.timeline, incident)
 
     async def ledger(
         self, limit: int, before: float | None = None, wanted: LedgerFilter | None = None
@@ -63,13 +66,15 @@ class Surface:
 
     async def acknowledge_by_token(self, token: str, by: str) -> Incident:
         """Accept by the link in a page. Each link works once; the spending is on disk before the incident changes."""
-        found = self._token(token)
-        now = self._server.clock.now()
-        body = {"incident": found.incident, "channel": found.channel, "to": found.to, "by": by}
-        spend = partial(self._server.journal.append, SPENT, at=now, body=body, incident=found.incident, key=found.id)
-        if not await asyncio.to_thread(spend):
-            raise TokenRefused(Refusal.USED)
+        found = await self._spent(token, by)
         return await self.act(Command("ack", found.incident, by, reader=(found.channel, found.to)))
+
+    async def pass_by_token(self, token: str, by: str, to: str) -> Incident:
+        """Pass it on by the link in a page; a word that means nobody does not spend the link."""
+        server = self._server
+        word = server.roster.word_of(to, server.site.estate.teams, server.clock.now())
+        found = await self._spent(token, by)
+        return await self.act(Command("pass", found.incident, by, to=word, reader=(found.channel, found.to)))
 
     async def incident_for_token(self, token: str) -> Incident:
         """The incident a link is about; looking changes nothing."""
@@ -78,6 +83,16 @@ class Surface:
             if incident.id == incident_id:
                 return incident
         raise NotFound("this incident is not known any more")
+
+    async def _spent(self, token: str, by: str) -> Token:
+        """The token, after its only use is on disk. Raises TokenRefused when it was used before."""
+        found = self._token(token)
+        now = self._server.clock.now()
+        body = {"incident": found.incident, "channel": found.channel, "to": found.to, "by": by}
+        spend = partial(self._server.journal.append, SPENT, at=now, body=body, incident=found.incident, key=found.id)
+        if not await asyncio.to_thread(spend):
+            raise TokenRefused(Refusal.USED)
+        return found
 
     def name_for_token(self, token: str) -> str | None:
         """Whom the page was sent to, by name where it was a person's own way."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from healthmon.app.coverage import coverage
@@ -55,6 +55,8 @@ class Toolbox:
         if found is None:
             raise NotFound(f"no incident {incident[:80]!r}")
         notices, rows = await asyncio.to_thread(self._heard, incident)
+        whole = await asyncio.to_thread(self._server.journal.timeline, incident)
+        found = replace(found, timeline=tuple(whole) or found.timeline)
         record = Record(found, notices, rows, view.estate, evidence_for(found, view) if shown else None)
         return page(record) if html else markdown(record)
 

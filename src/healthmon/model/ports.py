@@ -11,7 +11,7 @@ from healthmon.model.plan import Job
 from healthmon.model.sample import Query, Reading, Row, Series, Written
 
 if TYPE_CHECKING:  # every agent loads this module, and none of them needs incidents, views and estates
-    from healthmon.model.incident import Command, Incident, LedgerFilter, LedgerRow, Notice
+    from healthmon.model.incident import Command, Entry, Incident, LedgerFilter, LedgerRow, Notice
     from healthmon.model.mute import Mute, MuteCommand, MuteEvent, Preview, Standing
     from healthmon.model.oncall import OncallUser, Override, Rota, Shift, Standby
     from healthmon.model.view import View
@@ -154,6 +154,10 @@ class Queries(Protocol):
 
     async def notices(self, incident: str) -> Sequence[Notice]: ...
 
+    async def timeline(self, incident: str) -> Sequence[Entry]:
+        """Every line that was ever written about it, oldest first; the incident itself drops the middle of many."""
+        ...
+
     async def ledger(
         self, limit: int, before: float | None = None, wanted: LedgerFilter | None = None
     ) -> Sequence[LedgerRow]: ...
@@ -207,5 +211,9 @@ class Commands(Protocol):
     async def probing(self, *, resume: bool, by: str) -> None: ...
 
     async def acknowledge_by_token(self, token: str, by: str) -> Incident: ...
+
+    async def pass_by_token(self, token: str, by: str, to: str) -> Incident:
+        """Seen, not mine: the other answer to a page. The link is spent only when `to` means somebody."""
+        ...
 
     async def incident_for_token(self, token: str) -> Incident: ...

@@ -84,7 +84,10 @@ class Probing(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Acknowledge(msgspec.Struct, forbid_unknown_fields=True):
+    """`pass_to`: seen, not mine; whoever is named is asked instead."""
+
     by: Name
+    pass_to: Name | None = None
 
 
 BODIES: dict[str, type[msgspec.Struct]] = {
@@ -218,13 +221,17 @@ async def token_incident(request: web.Request) -> web.Response:
 
 
 async def token_acknowledge(request: web.Request) -> web.Response:
-    """Acknowledge by the token of a message; the token is the permission."""
+    """Accept by the token of a message, or pass it on; the token is the permission."""
     site = request.app[WEB]
 
     async def act() -> web.Response:
         body = await read_body(request, Acknowledge)
         check_person(site.scrub, body.by)
-        done = await site.commands.acknowledge_by_token(request.match_info["token"], body.by)
+        token = request.match_info["token"]
+        if body.pass_to:
+            done = await site.commands.pass_by_token(token, body.by, body.pass_to)
+        else:
+            done = await site.commands.acknowledge_by_token(token, body.by)
         return web.json_response(incident_json(done))
 
     return await site.answers.once(request, act)

@@ -9,7 +9,8 @@ from aiohttp import web
 from healthmon.model.ports import Clock, Commands, Duty, Queries
 from healthmon.model.view import Health
 from healthmon.runtime.clock import SystemClock
-from healthmon.web import actions, api, board, events, fleetboard, muteboard, mutes, oncall, pushed, signin, tooling
+from healthmon.web import actions, api, board, caseboard, events, fleetboard, mapboard, muteboard, mutes, oncall
+from healthmon.web import pushed, signin, targetboard, tooling
 from healthmon.web.access import add_headers, admit
 from healthmon.web.blackbox import probe
 from healthmon.web.exporter import Exporter
@@ -77,6 +78,9 @@ def add_routes(app: web.Application, site: Web) -> None:
     app.add_routes(pushed.routes())
     app.add_routes(board.routes())
     app.add_routes(fleetboard.routes())
+    app.add_routes(caseboard.routes())
+    app.add_routes(mapboard.routes())
+    app.add_routes(targetboard.routes())
     app.add_routes(signin.routes())
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/static/{name}", static_handler(site.pages))

@@ -1,4 +1,4 @@
-"""The pages: board, incident, targets. Forms work without JavaScript and answer with a redirect."""
+"""The pages of the whole: board, what was not sent, blind spots, links; and what every page needs."""
 
 from __future__ import annotations
 
@@ -8,24 +8,16 @@ from typing import Any
 
 from aiohttp import web
 
-from healthmon.model.incident import Command
 from healthmon.model.view import View
 from healthmon.web import boardmodel
 from healthmon.web.access import from_own_page, local_path, person
-from healthmon.web.actions import check_texts
-from healthmon.web.api import find_incident
-from healthmon.web.cards import card
-from healthmon.web.linkmap import link_map
 from healthmon.web.matrix import Matrix, matrix_of
 from healthmon.web.problem import Problem, bad_request
 from healthmon.web.settings import WEB, Web, engine_stale
-from healthmon.web.targetrows import target_rows
 from healthmon.web.tooling import tools_of
 from healthmon.web.words import LocalTime
 
-FORM_ACTIONS = ("ack", "unack", "own", "note", "mitigate", "resolve", "reopen")
 TEXT_MOST = 2000
-TARGETS_MOST = 500  # rows shown unless all are asked for
 MATRIX_KEPT_S = 10.0  # what was proven grows old even when nothing changes
 
 
@@ -84,26 +76,6 @@ def matrix_now(site: Web, view: View, clock: LocalTime, *, everything: bool) -> 
     return made
 
 
-async def show_incident(request: web.Request) -> web.Response:
-    site = request.app[WEB]
-    view = site.queries.view()
-    found = find_incident(view, request.match_info["id"])
-    facts = common(request, view)
-    facts["card"] = card(found, view.estate, facts["clock"])
-    facts["notices"] = await site.queries.notices(found.id)
-    facts["others"] = [i for i in view.incidents if i.open and i.id != found.id]
-    return page(request, "incident", facts)
-
-
-async def show_targets(request: web.Request) -> web.Response:
-    view = request.app[WEB].queries.view()
-    facts = common(request, view)
-    most = 100_000 if request.query.get("all") == "1" else TARGETS_MOST
-    facts["rows"] = target_rows(view, facts["now"], most=most)
-    facts["total"] = len(view.estate.targets)
-    return page(request, "targets", facts)
-
-
 async def show_ledger(request: web.Request) -> web.Response:
     site = request.app[WEB]
     view = site.queries.view()
@@ -117,14 +89,6 @@ async def show_coverage(request: web.Request) -> web.Response:
     facts = common(request, site.queries.view())
     facts["found"] = await tools_of(request).coverage()
     return page(request, "coverage", facts)
-
-
-async def show_links(request: web.Request) -> web.Response:
-    view = request.app[WEB].queries.view()
-    facts = common(request, view)
-    facts["found"] = await tools_of(request).links()
-    facts["map"] = link_map(facts["found"]["items"], view.estate)
-    return page(request, "links", facts)
 
 
 async def checked_form(request: web.Request) -> Any:
@@ -146,26 +110,6 @@ def form_text(form: Any, name: str) -> str:
     return text
 
 
-def form_action(action: str) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
-    """The form handler of one action on an incident."""
-
-    async def handle(request: web.Request) -> web.Response:
-        site, form = request.app[WEB], await checked_form(request)
-        text, reason, impact = (form_text(form, name) for name in ("text", "reason", "impact"))
-        if action == "note" and not text:
-            raise bad_request("text", "is empty")
-        if action == "resolve" and not reason:
-            raise bad_request("reason", "say why it is over")
-        check_texts(site.scrub, text, reason, impact)
-        incident = request.match_info["id"]
-        await site.commands.act(
-            Command(action, incident, person(request).name, text=text, reason=reason, impact=impact)
-        )
-        raise web.HTTPSeeOther(local_path(str(form.get("next", "/"))))
-
-    return handle
-
-
 def form_probing(*, resume: bool) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
     """The form handler of the stop button."""
 
@@ -178,16 +122,11 @@ def form_probing(*, resume: bool) -> Callable[[web.Request], Coroutine[Any, Any,
 
 
 def routes() -> list[web.RouteDef]:
-    """Every page and form."""
-    found = [
+    """The pages that are nobody else's, and the stop button."""
+    return [
         web.get("/", show_board),
-        web.get("/incident/{id}", show_incident),
-        web.get("/targets", show_targets),
         web.get("/ledger", show_ledger),
         web.get("/coverage", show_coverage),
-        web.get("/links", show_links),
         web.post("/probing/stop", form_probing(resume=False)),
         web.post("/probing/resume", form_probing(resume=True)),
     ]
-    found += [web.post(f"/incident/{{id}}/{action}", form_action(action)) for action in FORM_ACTIONS]
-    return found

@@ -25,6 +25,15 @@ class Strip:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Open incidents by what they ask of people. `key`: need, held, over."""
+
+    key: str
+    title: str
+    cards: tuple[IncidentCard, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """Everything on the first page."""
 
@@ -42,6 +51,7 @@ class Board:
     strip: Strip
     matrix: Matrix
     open: tuple[IncidentCard, ...]
+    groups: tuple[Group, ...]
     closed: tuple[IncidentCard, ...]
     counts: tuple[tuple[str, str, str, int], ...] = field(default=())
     headline: str = ""
@@ -70,10 +80,31 @@ def board(view: View, health: Health, *, now: float, matrix: Matrix | None = Non
         strip=strip(view, health, clock),
         matrix=matrix,
         open=tuple(opened),
+        groups=grouped(opened),
         closed=tuple(closed),
         counts=counts,
         headline=headline(opened, engine_stale(health)),
     )
+
+
+def grouped(cards: list[IncidentCard]) -> tuple[Group, ...]:
+    """What needs a person now, what somebody has, what is reachable again; the empty ones are left out."""
+    found: dict[str, list[IncidentCard]] = {"need": [], "held": [], "over": []}
+    for one in cards:
+        found[_asks(one)].append(one)
+    titles = {"need": "Needs a person now", "held": "Somebody has it", "over": "Reachable again, ends by itself"}
+    return tuple(Group(key, titles[key], tuple(own)) for key, own in found.items() if own)
+
+
+def _asks(card: IncidentCard) -> str:
+    """Severity 1 and 2 wait for a person's reason even when all is reachable again."""
+    match card.incident.state:
+        case IncidentState.MITIGATED:
+            return "need" if card.incident.worst_severity <= 2 else "over"
+        case IncidentState.OPEN:
+            return "need" if card.incident.owner is None else "held"
+        case _:
+            return "held"
 
 
 def headline(cards: list[IncidentCard], stale: bool) -> str:

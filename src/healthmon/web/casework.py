@@ -35,7 +35,7 @@ def case_json(incident: Incident, view: View) -> dict[str, Any]:
             "in_common": [_fate(one) for one in grounds.in_common],
         },
         "areas": [_ward(one) for one in ward_impact(incident, view)],
-        "restore_order": [list(stage) for stage in _restoring(incident, view)],
+        "restore_order": [list(stage) for stage in restoring(incident, view)],
     }
 
 
@@ -46,8 +46,8 @@ def estate_order(view: View) -> list[list[str]]:
     return [list(stage) for stage in restore_order(graph, needed)]
 
 
-def _restoring(incident: Incident, view: View) -> Stages:
-    """What still fails, and the services that are lost or slow."""
+def restoring(incident: Incident, view: View) -> Stages:
+    """What still fails, and the services that are lost or slow, in the order in which they can come back."""
     amiss = {member.key.target for member in incident.members if member.cleared_at is None}
     if incident.root is not None:
         amiss.add(incident.root.target)

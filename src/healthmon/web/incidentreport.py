@@ -71,9 +71,10 @@ def page(record: Record) -> str:
             lines.append(f"<p>{text}</p>")
     title = html.escape(record.incident.title)
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>\n<body>\n'
-        + "\n".join(lines)
-        + "\n</body></html>\n"
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="stylesheet" href="/static/board.css"><link rel="stylesheet" href="/static/print.css"></head>\n'
+        '<body><main class="report">\n' + "\n".join(lines) + "\n</main></body></html>\n"
     )
 
 

@@ -1,68 +1,29 @@
-"""Where the things of the link page stand: layers by what needs what, plain numbers for a drawing without a script."""
+"""The map of links: both ends of what devices told of their neighbours, with the needs among them, in layers. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from healthmon.model.topology import Estate, need_ids
+from healthmon.model.view import TargetStatus
+from healthmon.web.drawing import Box, Drawing, Edge, layered, ranks
+from healthmon.web.targetrows import target_state
 
 #: Beyond so many things a drawing tells nothing: the table does.
 MOST_NODES = 80
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 150, 26, 60, 14, 10
+TITLE_MOST = 25
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    id: str
-    x: int
-    y: int
-    known: bool
-    width: int = _WIDTH
-    height: int = _HEIGHT
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """`kind`: need (declared), link (learned) or stale (learned, long not seen); `says` is its tooltip."""
-
-    x1: int
-    y1: int
-    x2: int
-    y2: int
-    kind: str
-    says: str
-
-
-@dataclass(frozen=True, slots=True)
-class LinkMap:
-    nodes: tuple[Node, ...] = ()
-    lines: tuple[Line, ...] = ()
-    width: int = 0
-    height: int = 0
-    left_out: int = 0  # things without a place in the drawing
-
-
-def link_map(items: Sequence[Mapping[str, Any]], estate: Estate) -> LinkMap:
-    """Both ends of every link, with the needs among them: needs from left to right, links where they are."""
-    names = sorted({end["target"] for item in items for end in item["between"]})
-    needs = {name: _needs(name, names, estate) for name in names}
-    ranks = _ranks(needs)
+def link_map(items: Sequence[Mapping[str, Any]], estate: Estate, seen: Mapping[str, TargetStatus]) -> Drawing:
+    """Needs order the layers; links lie where they are. What is not in the inventory is drawn with a broken line."""
     ends = Counter(end["target"] for item in items for end in item["between"])
-    chosen = sorted(names, key=lambda name: (name not in estate.targets, -ends[name], name))[:MOST_NODES]
-    shown = sorted(chosen, key=lambda name: (ranks[name], name))
-    nodes = _placed(shown, ranks, estate)
-    at = {node.id: node for node in nodes}
-    lines = [_line(at[one], at[two], "need", f"{one} needs {two}") for one in shown for two in needs[one] if two in at]
-    for item in items:
-        one, two = (end["target"] for end in item["between"])
-        if one in at and two in at:
-            lines.append(_line(at[one], at[two], "stale" if item["stale"] else "link", _says(item)))
-    width = max((node.x + _WIDTH for node in nodes), default=0) + _MARGIN
-    height = max((node.y + _HEIGHT for node in nodes), default=0) + _MARGIN
-    return LinkMap(tuple(nodes), tuple(lines), width, height, len(names) - len(shown))
+    chosen = sorted(ends, key=lambda name: (name not in estate.targets, -ends[name], name))[:MOST_NODES]
+    needs = [Edge(need, name, "need", f"{name} needs {need}") for name in chosen for need in _needs(name, ends, estate)]
+    links = [_link(item) for item in items]
+    boxes = [_box(name, estate, seen) for name in sorted(chosen)]
+    return layered(boxes, [*needs, *links], ranks(chosen, needs), left_out=len(ends) - len(chosen))
 
 
 def _needs(name: str, names: Iterable[str], estate: Estate) -> list[str]:
@@ -71,37 +32,17 @@ def _needs(name: str, names: Iterable[str], estate: Estate) -> list[str]:
     return sorted(wanted & set(names))
 
 
-def _ranks(needs: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """How many steps of need lie beneath each; the configuration allows no circle."""
-    ranks: dict[str, int] = {}
-
-    def rank(name: str) -> int:
-        if name not in ranks:
-            ranks[name] = 1 + max((rank(other) for other in needs[name]), default=-1)
-        return ranks[name]
-
-    for name in needs:
-        rank(name)
-    return ranks
+def _box(name: str, estate: Estate, seen: Mapping[str, TargetStatus]) -> Box:
+    target = estate.targets.get(name)
+    title = name if len(name) <= TITLE_MOST else name[: TITLE_MOST - 1] + "…"
+    if target is None:
+        return Box(name, title, "none", "–", ("not in the inventory",), "unmapped")
+    state, word, symbol = target_state(seen.get(name))
+    return Box(name, title, state, symbol, (f"{target.kind}: {word}",), "member", f"/targets/{name}")
 
 
-def _placed(shown: Sequence[str], ranks: Mapping[str, int], estate: Estate) -> list[Node]:
-    filled: dict[int, int] = {}
-    nodes = []
-    for name in shown:
-        row = filled[ranks[name]] = filled.get(ranks[name], -1) + 1
-        x, y = _MARGIN + ranks[name] * (_WIDTH + _GAP_X), _MARGIN + row * (_HEIGHT + _GAP_Y)
-        nodes.append(Node(name, x, y, name in estate.targets))
-    return nodes
-
-
-def _line(one: Node, two: Node, kind: str, says: str) -> Line:
-    """From middle to middle; a link beside a need is drawn a little lower."""
-    shift = _HEIGHT // 2 + (0 if kind == "need" else 6)
-    middle = _WIDTH // 2
-    return Line(one.x + middle, one.y + shift, two.x + middle, two.y + shift, kind, says)
-
-
-def _says(item: Mapping[str, Any]) -> str:
+def _link(item: Mapping[str, Any]) -> Edge:
+    one, two = (end["target"] for end in item["between"])
     ends = " to ".join(f"{end['target']} {end['port']}".strip() for end in item["between"])
-    return f"{ends}: {item['source']}, told by {', '.join(item['seen_by'])}"
+    says = f"{ends}: {item['source']}, told by {', '.join(item['seen_by'])}"
+    return Edge(one, two, "stale" if item["stale"] else "link", says)

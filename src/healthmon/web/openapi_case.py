@@ -184,7 +184,7 @@ INCIDENT_SCHEMAS: dict[str, Json] = {
         owner=nullable(TEXT),
         name=nullable(TEXT),
     ),
-    "Acknowledge": obj("by", by=NAME),
+    "Acknowledge": obj("by", by=NAME, pass_to=NAME),
     "Act": obj(by=NAME, note=NOTE),
     "Note": obj("text", by=NAME, text=NOTE),
     "Resolve": obj("reason", by=NAME, reason=NOTE, impact=NOTE),
@@ -231,6 +231,6 @@ INCIDENT_PATHS: dict[str, dict[str, Json]] = {
     },
     "ack/{token}": {
         "get": read("What a message's link is about; changes nothing", ref("TokenIncident"), TOKEN, security=False),
-        "post": act("Acknowledge by a message's link", "Acknowledge", "Incident", TOKEN, security=False),
+        "post": act("Accept by a message's link, or pass it on", "Acknowledge", "Incident", TOKEN, security=False),
     },
 }

@@ -10,6 +10,7 @@ from healthmon.web.access import COOKIE, client, from_own_page, local_path, pers
 from healthmon.web.actions import check_person
 from healthmon.web.board import checked_form
 from healthmon.web.cards import card
+from healthmon.web.handing import hand_choices
 from healthmon.web.problem import Problem, bad_request
 from healthmon.web.settings import WEB
 from healthmon.web.words import LocalTime
@@ -73,14 +74,20 @@ async def show_ack(request: web.Request) -> web.Response:
 
 
 async def ack(request: web.Request) -> web.Response:
-    """Take the incident; the token is the permission, the name says who."""
+    """Take the incident, or pass it on; the token is the permission, the name says who."""
     site, token = request.app[WEB], request.match_info["token"]
     form = await request.post()
     by = " ".join(str(form.get("by", "")).split()) or " ".join(str(form.get("known", "")).split())
     if not 0 < len(by) <= 80:
         raise bad_request("by", "say who you are")
     check_person(site.scrub, by)
+    to = str(form.get("to", "")).strip()[:80] if form.get("do") == "pass" else ""
+    if form.get("do") == "pass" and not to:
+        raise bad_request("to", "say whom to pass it to")
     try:
+        if to:
+            passed = await site.commands.pass_by_token(token, by, to)
+            return ack_page(request, passed, passed_to=to)
         done = await site.commands.acknowledge_by_token(token, by)
     except Conflict as conflict:
         return ack_page(request, await site.commands.incident_for_token(token), refused=str(conflict), status=409)
@@ -88,17 +95,26 @@ async def ack(request: web.Request) -> web.Response:
 
 
 def ack_page(
-    request: web.Request, incident: Incident, *, taken_by: str = "", refused: str = "", status: int = 200
+    request: web.Request,
+    incident: Incident,
+    *,
+    taken_by: str = "",
+    passed_to: str = "",
+    refused: str = "",
+    status: int = 200,
 ) -> web.Response:
     """The page behind a message's link."""
     site = request.app[WEB]
     view = site.queries.view()
     clock = LocalTime.of(view.estate, site.clock.now())
+    choices = hand_choices(view.estate, site.duty, people=False)
     known = site.name_for_token(request.match_info["token"]) if site.name_for_token else None
     facts = {
         "card": card(incident, view.estate, clock),
         "known": known or "",
         "taken_by": taken_by,
+        "passed_to": next((one.label for one in choices if one.word == passed_to), passed_to),
+        "choices": choices,
         "refused": refused,
         "as_at": clock.short(clock.now),
         "zone": clock.zone_words(),

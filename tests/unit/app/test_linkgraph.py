@@ -101,13 +101,15 @@ def test_stale_links_speak_for_nothing(book: LinkBook) -> None:
 def test_the_map_draws_needs_solid_links_dashed_and_leaves_out_what_does_not_fit(book: LinkBook) -> None:
     book.learn([lldp(one, other) for one, other in RING], NOW)
     site = estate(sw_a=(), sw_b=("sw-a",), sw_c=("sw-b",))
-    drawn = link_map(answer(book.all(), site, NOW)["items"], site)
-    assert [(node.id, node.known) for node in drawn.nodes] == [("sw-a", True), ("sw-b", True), ("sw-c", True)]
-    assert drawn.nodes[0].x < drawn.nodes[1].x < drawn.nodes[2].x
-    assert sorted(line.kind for line in drawn.lines) == ["link", "link", "link", "need", "need"]
+    drawn = link_map(answer(book.all(), site, NOW)["items"], site, {})
+    boxes = sorted(drawn.boxes, key=lambda box: box.x)
+    assert [(box.id, box.role, box.state) for box in boxes] == [(f"sw-{x}", "member", "unknown") for x in "abc"]
+    assert boxes[0].x < boxes[1].x < boxes[2].x
+    assert sorted(wire.kind.split()[0] for wire in drawn.wires) == ["link", "link", "link", "need", "need"]
     book.learn([lldp(f"far-{number}", "sw-a", port="Te1") for number in range(MOST_NODES)], NOW - 2 * STALE_S)
-    many = link_map(answer(book.all(), site, NOW)["items"], site)
-    assert len(many.nodes) == MOST_NODES
+    many = link_map(answer(book.all(), site, NOW)["items"], site, {})
+    assert len(many.boxes) == MOST_NODES
+    assert {box.role for box in many.boxes} == {"member", "unmapped"}
     assert many.left_out == 3
-    assert "stale" in {line.kind for line in many.lines}
-    assert max(node.x + node.width for node in many.nodes) < many.width
+    assert "stale" in {wire.kind for wire in many.wires}
+    assert max(box.x + box.width for box in many.boxes) < many.width
