@@ -9,8 +9,22 @@ from aiohttp import web
 from healthmon.model.ports import Clock, Commands, Duty, Queries
 from healthmon.model.view import Health
 from healthmon.runtime.clock import SystemClock
-from healthmon.web import actions, api, board, caseboard, events, fleetboard, mapboard, muteboard, mutes, oncall
-from healthmon.web import pushed, signin, targetboard, tooling
+from healthmon.web import (
+    actions,
+    api,
+    board,
+    caseboard,
+    events,
+    fleetboard,
+    mapboard,
+    muteboard,
+    mutes,
+    oncall,
+    pushed,
+    signin,
+    targetboard,
+    tooling,
+)
 from healthmon.web.access import add_headers, admit
 from healthmon.web.blackbox import probe
 from healthmon.web.exporter import Exporter
