@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -352,14 +353,67 @@ async def test_a_read_only_disk_keeps_a_bounded_ring_and_counts(
     await kept.spool.close()
 
 
-async def test_acks_on_a_disk_that_fails_are_survived(tmp_path: Path) -> None:
+async def test_acks_on_a_disk_that_fails_are_remembered(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "spool.sqlite", 1 << 20)
     await kept.spool.append([reading(1)], live=False)
     file = kept.spool._file
     assert isinstance(file, Shelf)
     file._db.execute("PRAGMA query_only=1")
-    assert await kept.spool.acknowledge(Ack(kept.spool.epoch, 1)) == 0
-    assert kept.spool.state == "memory"
+    first = kept.spool.epoch
+    assert await kept.spool.acknowledge(Ack(first, 1)) == 1
+    assert await kept.spool.acknowledge(Ack(first, 1)) == 0, "counted once"
+    assert (kept.spool.state, kept.spool.stats().why, kept.spool.batches) == ("memory", "read_only", 0)
+    assert await kept.spool.pending(5) == [], "not sent again"
+    file._db.execute("PRAGMA query_only=0")
+    await kept.clock.advance(spool.DISK_RETRY_S + 1)
+    await kept.spool.append([reading(2)], live=False)
+    assert (kept.spool.state, kept.spool.batches) == ("ok", 1)
+    await kept.spool.close()
+    again = kept.open()
+    assert [targets(one) for one in await again.pending(9)] == [["t2"]]
+    await again.close()
+
+
+def _epochs_with_batches(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as db:
+        rows = db.execute("SELECT DISTINCT epoch FROM epochs JOIN batches ON batches.key >> 40 = epochs.number")
+        return {epoch for (epoch,) in rows}
+
+
+async def test_a_disk_full_of_acknowledged_batches_is_emptied_and_used_again(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "spool.sqlite", 30_000)
+    for number in range(1, 41):  # some of it given up for the size limit, and not yet declared
+        await kept.spool.append([reading(number, pad=900)], live=False)
+    first, dropped, given_up = kept.spool.epoch, kept.spool.dropped(kept.spool.epoch), kept.spool.stats()
+    file = kept.spool._file
+    assert isinstance(file, Shelf)
+    assert dropped
+    file._db.execute("PRAGMA query_only=1")  # as a full disk: reads, and neither grows nor deletes
+    await kept.spool.append([reading(50)], live=False)
+    assert await kept.spool.acknowledge(Ack(first, 40)) == given_up.batches
+    assert [targets(one) for one in await kept.spool.pending(9)] == [["t50"]]
+    await kept.clock.advance(spool.DISK_RETRY_S + 1)
+    await kept.spool.append([reading(51)], live=False)
+    stats = kept.spool.stats()
+    assert (stats.state, stats.batches, stats.dropped_readings) == ("ok", 2, given_up.dropped_readings)
+    assert first not in _epochs_with_batches(kept.path), "a new file"
+    assert kept.spool.dropped(first) == dropped, "what was given up is still declared"
+    await kept.spool.close()
+
+
+async def test_a_disk_that_comes_and_goes_is_tried_ever_less_often(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "spool.sqlite", 1 << 20)
+    epochs = set()
+    for number in range(1, 200):  # 200 s, a reading each second, and never a write that works
+        file = kept.spool._file
+        if isinstance(file, Shelf):
+            file._db.execute("PRAGMA query_only=1")
+        await kept.spool.append([reading(number)], live=False)
+        epochs.add(kept.spool.epoch)
+        await kept.clock.advance(1.0)
+    assert len(epochs) <= 6
+    assert kept.spool.batches == 199
+    assert kept.spool.stats().dropped_readings == 0
     await kept.spool.close()
 
 
@@ -368,3 +422,20 @@ def test_a_shelf_that_is_closed_raises_the_family_the_spool_catches(tmp_path: Pa
     shelf.close()
     with pytest.raises(sqlite3.Error):
         shelf.append([(b"", 0)])
+
+
+async def test_a_day_without_a_broker_fits_the_cap_of_a_ward_pc(tmp_path: Path) -> None:
+    """20 points every 15 s for 24 hours under the default cap; newest first when the broker is back."""
+    kept = Kept(tmp_path / "spool.sqlite", 268_435_456)
+    day = range(24 * 3600 // 15)
+    names = ("cpu", "memory", "disk", "network", "agent")
+    samples = tuple(Sample("host_cpu", f"utilisation_{n}_ratio", 0.123456789, {"mount": "/var"}) for n in range(4))
+    readings = [Reading("pc-1", n, "pc-1", 1.8e9, 0.01, Outcome.OK, None, "", samples) for n in names]
+    for start in range(0, len(day), 480):  # two hours in one transaction; each is a batch of its own
+        await asyncio.gather(*(kept.spool.append(readings, live=False) for _ in day[start : start + 480]))
+    stats = kept.spool.stats()
+    assert (stats.batches, stats.dropped_readings, stats.state) == (len(day), 0, "ok")
+    assert stats.bytes < 0.1 * 268_435_456
+    print(f"a day of 20 points every 15 s: {stats.bytes} bytes, {stats.bytes / stats.readings:.0f} a reading")
+    assert [one.seq for one in await kept.spool.stored(3)] == [len(day), len(day) - 1, len(day) - 2]
+    await kept.spool.close()

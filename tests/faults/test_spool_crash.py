@@ -95,6 +95,33 @@ async def test_a_main_file_cut_short_is_set_aside_not_fatal(tmp_path: Path) -> N
     assert set_aside == opened - 1, "only the empty file is as good as none"
 
 
+async def test_what_still_reads_of_a_damaged_file_is_saved_and_the_rest_declared(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+    shelf = Shelf(path, max_bytes=LIMIT)
+    for number in range(1, 401):
+        shelf.append([(body(number), 1)])
+    epoch, before = shelf.epoch, held(shelf)
+    shelf.close()
+    whole = path.read_bytes()
+    page = int.from_bytes(whole[16:18], "big")
+    chance, saved_somewhere = random.Random(7), 0
+    for hit in range(2, len(whole) // page):  # each page in turn is overwritten with noise
+        copy = tmp_path / f"hit-{hit}" / "spool.sqlite"
+        copy.parent.mkdir()
+        copy.write_bytes(whole[: hit * page] + chance.randbytes(page) + whole[(hit + 1) * page :])
+        spool = Spool(copy, agent="pc-1", max_bytes=LIMIT, clock=ManualClock())
+        pending = {one.seq: one.body for one in await spool.stored(1000) if one.epoch == epoch}
+        assert pending.items() <= before.items(), "nothing that was not there"
+        gone = {seq for low, high in spool.dropped(epoch) for seq in range(low, high + 1)}
+        if spool.stats().set_aside and pending:
+            assert gone == before.keys() - pending.keys(), "exactly what is not there is declared"
+            assert spool.epoch != epoch, "no number is given out twice"
+            saved_somewhere += len(pending)
+        assert await spool.append([]) >= 1
+        await spool.close()
+    assert saved_somewhere > 1000
+
+
 WRITER = """
 import asyncio, sys
 from healthmon.model.sample import Outcome, Reading

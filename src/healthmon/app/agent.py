@@ -185,6 +185,7 @@ class AgentRuntime:
             booted=booted,
             ended=self.note.ended,
             spool=spool.state,
+            why=spool.why,
             bytes=spool.bytes,
             batches=spool.batches,
             readings=spool.readings,

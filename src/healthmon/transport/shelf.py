@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,14 @@ from pathlib import Path
 from healthmon.runtime import ranges
 from healthmon.runtime.ranges import Ranges
 from healthmon.runtime.sqlite import check_database, open_database
+from healthmon.transport.salvage import Saved
 
 #: One integer key orders everything by age: the number of the epoch, then the seq within it.
 SEQ_BITS = 40
 _SEQ_MASK = (1 << SEQ_BITS) - 1
 _ROW_BYTES = 32  # what a row costs besides its body, about
 _PAGE = 500
+_NONE: Mapping[str, Ranges] = {}
 
 _SCHEMA = """
 CREATE TABLE epochs (number INTEGER PRIMARY KEY AUTOINCREMENT, epoch TEXT NOT NULL UNIQUE, next_seq INTEGER NOT NULL);
@@ -149,8 +151,10 @@ class Shelf:
         self._db.executemany("INSERT INTO dropped VALUES (?, ?)", dropped)
         self._dropped = dropped
 
-    def newest(self, limit: int, skip: frozenset[tuple[str, int]] = frozenset()) -> list[Pending]:
-        """Up to `limit` batches, newest first, without those to skip."""
+    def newest(
+        self, limit: int, skip: frozenset[tuple[str, int]] = frozenset(), durable: Mapping[str, Ranges] = _NONE
+    ) -> list[Pending]:
+        """Up to `limit` batches, newest first, without those to skip and those that are durable elsewhere."""
         keys: list[int] = []
         below = 1 << 62
         while len(keys) < limit:
@@ -160,7 +164,8 @@ class Shelf:
                     "SELECT key FROM batches WHERE key < ? ORDER BY key DESC LIMIT ?", (below, _PAGE)
                 )
             ]
-            keys += [key for key in page if self._name(key) not in skip]
+            names = [(key, self._name(key)) for key in page]
+            keys += [key for key, name in names if name not in skip and not _holds(durable, name)]
             if len(page) < _PAGE:
                 break
             below = page[-1]
@@ -172,6 +177,13 @@ class Shelf:
 
     def _name(self, key: int) -> tuple[str, int]:
         return self._epochs[key >> SEQ_BITS], key & _SEQ_MASK
+
+    def count(self, epoch: str, seqs: Ranges) -> int:
+        """How many batches of these it holds; changes nothing."""
+        base = self._numbers.get(epoch, 0) << SEQ_BITS
+        held = "SELECT count(*) FROM batches WHERE key BETWEEN ? AND ?"
+        spans = ((base | low, base | min(high, _SEQ_MASK)) for low, high in seqs)
+        return sum(int(self._db.execute(held, span).fetchone()[0]) for span in spans) if base else 0
 
     def delete(self, epoch: str, seqs: Ranges) -> int:
         """Forget acknowledged batches of one epoch; how many there were."""
@@ -234,6 +246,25 @@ class Shelf:
         self._number, self.epoch, self.next_seq = number, other.epoch, other.next_seq
         self._count()
 
+    def heirloom(self) -> Saved:
+        """What a new file must know of this one when all its batches are acknowledged; reads only."""
+        epochs = self._db.execute("SELECT number, epoch, next_seq FROM epochs ORDER BY number").fetchall()
+        return Saved(tuple(epochs), (), self._dropped, self.dropped_readings)
+
+    def inherit(self, saved: Saved, dropped: Ranges) -> None:
+        """Take over, into a new file, what was saved of another one. New batches get an epoch of their own:
+
+        the other may have given out numbers that nothing saved tells of.
+        """
+        with self._transaction():
+            self._db.execute("DELETE FROM epochs")
+            self._db.executemany("INSERT INTO epochs VALUES (?, ?, ?)", saved.epochs)
+            self._db.executemany("INSERT INTO batches VALUES (?, ?, ?)", saved.rows)
+            self._keep_dropped(dropped)
+            self._db.execute("UPDATE totals SET dropped_readings=?", (saved.total,))
+            self._open_epoch(secrets.token_hex(8), next_seq=1)
+        self._load(self.max_bytes)
+
     def renew(self) -> None:
         """Move everything held under a fresh epoch: this file was rolled back, its old seqs mean other data."""
         epoch = secrets.token_hex(8)
@@ -253,3 +284,8 @@ class Shelf:
         self._numbers[epoch] = number
         self._epochs[number] = epoch
         return number
+
+
+def _holds(durable: Mapping[str, Ranges], name: tuple[str, int]) -> bool:
+    known = durable.get(name[0])
+    return known is not None and ranges.contains(known, name[1])

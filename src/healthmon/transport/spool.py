@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,22 +18,29 @@ from healthmon.model.sample import Reading
 from healthmon.runtime.ranges import Ranges, contains, merge
 from healthmon.transport import codec
 from healthmon.transport.codec import Ack
-from healthmon.transport.shelf import Pending, Shelf
+from healthmon.transport.disk import disk_word
+from healthmon.transport.fresh import Fresh
+from healthmon.transport.salvage import Saved, salvage
+from healthmon.transport.shelf import SEQ_BITS, Pending, Shelf
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 MAX_BODY_BYTES = 256 * 1024  # a quarter of what the codec takes, so that the envelope always fits
 MEMORY_MAX_BYTES = 4 * 1024 * 1024  # what a ward PC can spare while its disk is full
-FRESH_LIMIT = 256  # live batches kept at hand for sending without a read
 DISK_RETRY_S = 10.0
+DISK_RETRY_MOST_S = 300.0  # a disk that comes and goes makes an epoch each time
 
 
 @dataclass(frozen=True, slots=True)
 class SpoolStats:
-    """state: ok, or memory when the disk cannot be used (`detail` says why). Counters are monotone per file."""
+    """state: ok, or memory when the disk cannot be used (`why` in one word, `detail` in the disk's own).
+
+    Counters are monotone per file. dropped_readings counts those given up in memory as well.
+    """
 
     state: str
+    why: str
     detail: str
     epoch: str
     bytes: int
@@ -42,7 +48,7 @@ class SpoolStats:
     readings: int
     dropped_readings: int  # given up at the size limit
     refused_readings: int  # too large for any batch
-    set_aside: int  # corrupt files moved out of the way
+    set_aside: int  # corrupt files moved out of the way; what still reads of them is kept
 
 
 @dataclass(slots=True)
@@ -55,40 +61,12 @@ class _Entry:
     seq: int = 0
 
 
-class _Fresh:
-    """Live batches that were not sent yet, with the moment of their append (monotonic s); for both threads."""
-
-    def __init__(self) -> None:
-        self._items: dict[tuple[str, int], tuple[Pending, float]] = {}
-        self._lock = threading.Lock()
-
-    def add(self, batch: Pending, mono: float) -> None:
-        with self._lock:
-            while len(self._items) >= FRESH_LIMIT:  # the oldest becomes catch-up, it is on disk anyway
-                del self._items[next(iter(self._items))]
-            self._items[batch.epoch, batch.seq] = (batch, mono)
-
-    def newest(self, limit: int, since: float) -> list[Pending]:
-        with self._lock:
-            for name in [name for name, (_, mono) in self._items.items() if mono < since]:
-                del self._items[name]
-            return [batch for batch, _ in reversed(self._items.values())][:limit]
-
-    def names(self) -> frozenset[tuple[str, int]]:
-        with self._lock:
-            return frozenset(self._items)
-
-    def drop(self, names: Iterable[tuple[str, int]]) -> None:
-        with self._lock:
-            for name in names:
-                self._items.pop(name, None)
-
-
 class Spool:
     """The asynchronous face of a Shelf: one thread does the disk work, appends that wait together commit together.
 
     A disk that is full, read-only or broken turns it into a bounded ring in memory under an epoch of its own, which
-    the file takes over when it works again. `live_for_s`: how long after its append an unsent batch counts as live.
+    the file takes over when it works again; meanwhile the file is still read and sent from, and what the server
+    acknowledges of it is remembered. `live_for_s`: how long after its append an unsent batch counts as live.
     """
 
     def __init__(self, path: str | Path, *, agent: str, max_bytes: int, clock: Clock, live_for_s: float = 10.0) -> None:
@@ -99,11 +77,14 @@ class Spool:
         self._live_for_s = live_for_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
         self._waiting: deque[_Entry] = deque()
-        self._fresh = _Fresh()
+        self._fresh = Fresh()
         self._refused_readings = 0
         self._set_aside = 0
-        self._detail = ""
-        self._retry_at = 0.0
+        self._why = self._detail = ""
+        self._retry_at = self._retry_s = 0.0
+        self._owed: dict[str, Ranges] = {}  # acknowledged, and the disk does not let us delete it
+        self._owed_batches = 0
+        self._heirloom: Saved | None = None  # of a file that was given up for its room
         self._file: Shelf | None = None
         self._memory: Shelf | None = None
         try:
@@ -176,13 +157,14 @@ class Spool:
     @property
     def batches(self) -> int:
         """How many batches are not acknowledged."""
-        return sum(shelf.batches for shelf in self._shelves())
+        return sum(shelf.batches for shelf in self._shelves()) - self._owed_batches
 
     def stats(self) -> SpoolStats:
         """Sizes and counters now."""
         shelves = self._shelves()
         return SpoolStats(
             state=self.state,
+            why=self._why,
             detail=self._detail,
             epoch=self.epoch,
             bytes=sum(shelf.bytes for shelf in shelves),
@@ -243,26 +225,40 @@ class Spool:
         found: list[Pending] = []
         for shelf in self._shelves():
             try:
-                found += shelf.newest(limit - len(found), skip)
+                found += shelf.newest(limit - len(found), skip, self._owed)
             except sqlite3.Error as error:
                 self._fall_back(error)
         return found
 
     def _delete(self, epoch: str, durable: Ranges) -> int:
-        try:
-            for shelf in self._shelves():
+        for shelf in self._shelves():
+            try:
                 next_seq = shelf.next_of(epoch)
                 if next_seq is None:
                     continue
                 if durable and durable[-1][1] >= next_seq:  # the server knows more of us than we do
                     log.warning("spool was rolled back, it gets a new epoch", extra={"epoch": epoch})
-                    self._fresh = _Fresh()
+                    self._fresh = Fresh()
                     shelf.renew()
                     return 0
-                return shelf.delete(epoch, durable)
-        except sqlite3.Error as error:  # it will be sent and acknowledged again
-            self._fall_back(error)
+                if self._memory is None or shelf is self._memory:
+                    return shelf.delete(epoch, durable)
+                return self._owe(shelf, epoch, durable)
+            except sqlite3.Error as error:
+                self._fall_back(error)
+                return self._owe(shelf, epoch, durable)
         return 0
+
+    def _owe(self, shelf: Shelf, epoch: str, durable: Ranges) -> int:
+        """Remember what to delete when the disk lets us; how many batches more that are."""
+        owed = merge(self._owed.get(epoch, ()), durable)
+        try:
+            more = shelf.count(epoch, owed) - shelf.count(epoch, self._owed.get(epoch, ()))
+        except sqlite3.Error:  # not even readable: it will be sent and acknowledged again
+            return 0
+        self._owed[epoch] = owed
+        self._owed_batches += more
+        return more
 
     def _forget(self, epoch: str, dropped: Ranges) -> None:
         try:
@@ -272,47 +268,80 @@ class Spool:
             self._fall_back(error)
 
     def _open(self) -> Shelf:
-        """The file, or a new one after a corrupt one was moved out of the way."""
+        """The file, or a new one with what can be saved after a corrupt one was moved out of the way."""
         try:
             return Shelf(self._path, max_bytes=self._max_bytes)
         except sqlite3.OperationalError:  # cannot open, locked, full: the file itself may be good
             raise
         except sqlite3.DatabaseError as error:
-            self._move_aside(error)
-            return Shelf(self._path, max_bytes=self._max_bytes)
+            aside = self._move_aside(error)
+            saved = salvage(aside)
+            fresh = Shelf(self._path, max_bytes=self._max_bytes)
+            if saved is not None:
+                fresh.inherit(saved, saved.gone(SEQ_BITS))
+                log.warning("batches saved from the corrupt spool", extra={"batches": len(saved.rows)})
+            return fresh
 
-    def _move_aside(self, error: sqlite3.Error) -> None:
+    def _move_aside(self, error: sqlite3.Error) -> Path:
         taken = len(list(self._path.parent.glob(f"{self._path.name}.corrupt-*")))
         aside = self._path.with_name(f"{self._path.name}.corrupt-{taken + 1}")
         self._path.replace(aside)
-        for tail in ("-wal", "-shm"):
-            self._path.with_name(self._path.name + tail).unlink(missing_ok=True)
+        with_tail(self._path, "-shm").unlink(missing_ok=True)
+        if with_tail(self._path, "-wal").exists():  # it may hold the newest batches whole
+            with_tail(self._path, "-wal").replace(with_tail(aside, "-wal"))
         self._set_aside += 1
         self._detail = f"corrupt file moved to {aside.name}: {error}"
         log.error("spool file is corrupt, moved aside", extra={"file": aside.name, "error": str(error)})
+        return aside
 
     def _fall_back(self, error: Exception) -> None:
         """Use memory until the disk works again; said once."""
-        self._retry_at = self._clock.mono() + DISK_RETRY_S
-        self._detail = str(error)
-        if self._memory is None:
-            log.warning("spool cannot use its disk, keeping readings in memory", extra={"error": str(error)})
-            self._memory = Shelf(":memory:", max_bytes=min(MEMORY_MAX_BYTES, self._max_bytes), synchronous="OFF")
+        self._why, self._detail = disk_word(error, self._path), str(error)
+        if self._memory is not None:
+            return
+        now = self._clock.mono()
+        again = now - self._retry_at < DISK_RETRY_MOST_S
+        self._retry_s = min(DISK_RETRY_MOST_S, 2 * self._retry_s) if again and self._retry_s else DISK_RETRY_S
+        self._retry_at = now + self._retry_s
+        log.warning("spool cannot use its disk, keeping readings in memory", extra={"why": self._why})
+        self._memory = Shelf(":memory:", max_bytes=min(MEMORY_MAX_BYTES, self._max_bytes), synchronous="OFF")
 
     def _come_back(self) -> None:
         """Try the disk again and move what memory holds into the file."""
         assert self._memory is not None
-        self._retry_at = self._clock.mono() + DISK_RETRY_S
+        self._retry_at = self._clock.mono() + self._retry_s
         try:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
-            self._file = self._open()
+            self._file = self._reopened()
             self._file.adopt(self._memory)
         except (sqlite3.Error, OSError, FileFromNewerVersion) as error:
-            self._detail = str(error)
+            self._why, self._detail = disk_word(error, self._path), str(error)
             return
         self._memory.close()
         self._memory = None
-        self._detail = ""
+        self._why = self._detail = ""
         log.warning("spool is on disk again", extra={"epoch": self._file.epoch})
+
+    def _reopened(self) -> Shelf:
+        """The file without what is acknowledged. A disk that is full of nothing else gets a new file."""
+        if self._file is not None:
+            if self._owed_batches and self._owed_batches == self._file.batches:
+                self._heirloom = self._file.heirloom()
+            self._file.close()
+            self._file = None
+        if self._heirloom is not None:
+            for tail in ("-wal", "-shm", ""):
+                with_tail(self._path, tail).unlink(missing_ok=True)
+            self._owed, self._owed_batches = {}, 0
+        self._file = file = self._open()
+        if self._heirloom is not None:
+            file.inherit(self._heirloom, self._heirloom.dropped)
+            self._heirloom = None
+        for epoch, durable in self._owed.items():
+            file.delete(epoch, durable)
+        self._owed, self._owed_batches = {}, 0
+        return file
+
+
+def with_tail(path: Path, tail: str) -> Path:
+    """The file that sqlite keeps beside `path`."""
+    return path.with_name(path.name + tail)
