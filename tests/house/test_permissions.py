@@ -34,7 +34,7 @@ async def test_every_row_has_a_route() -> None:
 
 def test_what_changes_something_asks_for_more_than_to_view() -> None:
     weak = {row for row, role in TABLE.items() if role is Role.VIEW and not row.startswith("GET ")}
-    assert weak == {"POST /logout"}
+    assert not weak
 
 
 def test_the_description_names_the_role_and_the_login_of_every_route() -> None:

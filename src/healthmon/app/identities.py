@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from healthmon.app.private import write_private
 from healthmon.config import SiteConfig
 from healthmon.ingest.pipeline import POLLER
 from healthmon.model.errors import ConfigError
 from healthmon.model.plan import Broker
+from healthmon.runtime.privatefile import write_private
 
 FILE = "identities.json"
 #: The server's own name, where the configuration gives none.

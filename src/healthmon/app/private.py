@@ -1,22 +1,13 @@
-"""The data folder, and files in it that only their owner may read: tokens and credentials."""
+"""The data folder, and the secrets in it that only their owner may read."""
 
 from __future__ import annotations
 
-import os
 import secrets
 import tempfile
 from pathlib import Path
 
 from healthmon.model.errors import ConfigError
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    beside.replace(path)
+from healthmon.runtime.privatefile import write_private
 
 
 def token_of(path: Path) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +14,7 @@ from typing import Any
 from healthmon.config import SiteConfig
 from healthmon.model.errors import ConfigError, HealthmonError
 from healthmon.model.ports import Clock
+from healthmon.runtime.auditlog import AuditLog, Deed
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +72,7 @@ class Reloader:
     refused: bool = False
     loaded_at: float = 0.0
     needs_restart: tuple[str, ...] = ()
+    audit: AuditLog | None = None
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -91,11 +95,18 @@ class Reloader:
                 problems = error.problems if isinstance(error, ConfigError) else [str(error)]
                 log.error("configuration not reloaded, the old one stays", extra={"by": by, "problems": problems})
                 self.refused = True
+                await self._note(by, "refused", f"{len(problems)} problems")
                 raise
             self.site, self.refused, self.needs_restart = site, False, left
             self.loaded_at = self.clock.now()
             log.warning("configuration reloaded", extra={"by": by, "what": done.words()})
+            await self._note(by, "done", f"{done.words()}; files {digest_of(self.site)}")
             return done
+
+    async def _note(self, by: str, result: str, detail: str) -> None:
+        if self.audit:
+            deed = Deed("server", "configuration", by=by, result=result, detail=detail)
+            await asyncio.to_thread(self.audit.note, deed)
 
     async def on_signal(self, by: str) -> None:
         """The same where nobody waits for an answer: what went wrong is in the log and in health."""
@@ -144,6 +155,15 @@ def difference(old: SiteConfig, new: SiteConfig) -> dict[str, dict[str, list[str
         whole.append("organisation")
     found["settings"] = {"changed": whole} if whole else {}
     return {name: moved for name, moved in found.items() if moved}
+
+
+def digest_of(site: SiteConfig) -> str:
+    """The first half of a SHA-256 over the files of the configuration, so that the audit says which one ran."""
+    found = hashlib.sha256()
+    for file in sorted(map(str, site.files)):
+        with contextlib.suppress(OSError):
+            found.update(Path(file).name.encode() + b"\0" + Path(file).read_bytes())
+    return found.hexdigest()[:32]
 
 
 def marks_of(site: SiteConfig) -> dict[str, tuple[int, int]]:

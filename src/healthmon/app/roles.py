@@ -15,8 +15,8 @@ from healthmon.app.agent import AgentRuntime
 from healthmon.app.identities import users_of
 from healthmon.app.localagents import LocalAgents
 from healthmon.app.pair import Leading, Pairing, run_pair
-from healthmon.app.private import usable, write_private
-from healthmon.app.reload import Reloader
+from healthmon.app.private import usable
+from healthmon.app.reload import Reloader, digest_of
 from healthmon.app.restraint import counters
 from healthmon.app.server import Server
 from healthmon.app.surface import Surface
@@ -26,7 +26,9 @@ from healthmon.ingest.pipeline import POLLER
 from healthmon.model.errors import ConfigError, TransportDown
 from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock
+from healthmon.runtime.auditlog import Deed
 from healthmon.runtime.memory import settle
+from healthmon.runtime.privatefile import write_private
 from healthmon.runtime.supervise import detach, spawn
 from healthmon.transport.access import nats_users
 from healthmon.transport.embedded import EmbeddedBroker, Opened
@@ -104,7 +106,7 @@ async def run_server(
             plans()
 
         if reread is not None:
-            server.reloader = Reloader(site, reread, take, clock)
+            server.reloader = Reloader(site, reread, take, clock, audit=server.audit)
         async with asyncio.TaskGroup() as group, reloading(group, server.reloader, watch=watch):
             spawn(group, "server", server.run())
             async with web_of(server) as url:
@@ -159,6 +161,8 @@ async def web_of(server: Server) -> AsyncIterator[str]:
     from aiohttp import web
 
     config = server.site.web
+    started = Deed("server", "start", detail=f"files {digest_of(server.site)}")
+    await asyncio.to_thread(server.audit.note, started)
     runner = web.AppRunner(application(server, Surface(server)), access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     context = None

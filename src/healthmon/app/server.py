@@ -52,6 +52,8 @@ from healthmon.model.view import Health, View
 from healthmon.probes.guard import stop_button
 from healthmon.probes.openmetrics_pack import with_scraped
 from healthmon.probes.snmp_pack import pack_families
+from healthmon.runtime.auditlog import FILE as AUDIT_FILE
+from healthmon.runtime.auditlog import AuditLog
 from healthmon.runtime.supervise import Unit, detach, spawn
 from healthmon.store.writer import StoreWriter
 from healthmon.transport import codec, mqtt
@@ -77,6 +79,7 @@ class Server:
         self.site = site
         self.clock = clock
         self.data_dir = site.data_dir
+        self.audit = AuditLog(self.data_dir / AUDIT_FILE, now=clock.now)
         self.journal = Journal(self.data_dir / "journal.sqlite")
         self.roster = Roster(site.oncall)
         self.roster.restore(self._kept_overrides(site), clock.now())

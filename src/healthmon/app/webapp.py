@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from healthmon.app.dutydesk import DutyDesk
@@ -10,9 +11,11 @@ from healthmon.app.private import token_of
 from healthmon.app.server import Server
 from healthmon.app.surface import Surface
 from healthmon.app.toolbox import Toolbox
+from healthmon.config import WebConfig
 from healthmon.ingest.guard import suspicious
 from healthmon.web import WebSettings, make_app
-from healthmon.web.settings import Demand, Found
+from healthmon.web.permissions import Role
+from healthmon.web.settings import Demand, Found, Oidc, Proxy, SignIn
 
 
 class _Prober:
@@ -36,6 +39,20 @@ class _Prober:
         return OnDemand(server.site, clock=server.clock, stop_file=server.stop_file)
 
 
+def sign_in_of(config: WebConfig) -> SignIn:
+    """The ways to sign in, as the web knows them."""
+    found = config.sign_in
+    return SignIn(
+        groups={group: Role(role) for group, role in found.groups.items()},
+        people={user.id: Role(user.role) for user in config.users if user.role},
+        default_role=Role(found.default_role) if found.default_role else None,
+        hours=found.life_s / 3600.0,
+        idle_s=found.idle_s,
+        proxy=Proxy(**asdict(found.proxy)) if found.proxy else None,
+        oidc=Oidc(**asdict(found.oidc)) if found.oidc else None,
+    )
+
+
 def application(server: Server, surface: Surface) -> Any:
     """The aiohttp application for this server."""
     config = server.site.web
@@ -47,6 +64,8 @@ def application(server: Server, surface: Surface) -> Any:
         ward_networks=config.ward_networks,
         trusted_proxies=config.trusted_proxies,
         tls=config.tls_cert_file is not None,
+        sign_in=sign_in_of(config),
+        data_dir=server.data_dir,
     )
     return make_app(
         surface,
@@ -59,4 +78,5 @@ def application(server: Server, surface: Surface) -> Any:
         clock=server.clock,
         tools=Toolbox(server),
         duty=DutyDesk(server),
+        audit=server.audit,
     )

@@ -15,6 +15,7 @@ import typer
 
 from healthmon import __version__
 from healthmon.cli import (
+    access,
     coverage,
     enrolling,
     fleet,
@@ -198,7 +199,7 @@ def check(
     if resolve is not None:
         text = resolved(site, resolve)
         if output:
-            from healthmon.app.private import write_private
+            from healthmon.runtime.privatefile import write_private
 
             write_private(output, text)
         else:
@@ -364,6 +365,7 @@ def incidents(
 
 #: Commands that live in modules of their own.
 _APART = (
+    access,
     coverage,
     enrolling,
     fleet,

@@ -71,7 +71,7 @@ def _refuse_strangers(site: Any, agents: list[str], *, revoke: bool) -> None:
 
 def _write(site: Any, folder: Path, kind: BrokerKind) -> list[str]:
     from healthmon.app.identities import SERVER, Identities, users_of
-    from healthmon.app.private import write_private
+    from healthmon.runtime.privatefile import write_private
     from healthmon.transport import access
 
     password = site.broker.password if site.broker else None

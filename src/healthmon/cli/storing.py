@@ -71,7 +71,7 @@ def _backup(site: Any, folder: Path) -> dict[str, str]:
 
 def _private(path: Path, copy: Path) -> None:
     """Nobody else may read it: a configuration can hold passwords."""
-    from healthmon.app.private import write_private
+    from healthmon.runtime.privatefile import write_private
 
     copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_private(copy, path.read_text(encoding="utf-8"))

@@ -21,9 +21,7 @@ from healthmon.config.site import (
     ChannelConfig,
     PairConfig,
     StoreConfig,
-    User,
     WatchConfig,
-    WebConfig,
 )
 from healthmon.config.validation import Validator
 from healthmon.config.written import Written
@@ -227,30 +225,6 @@ def alerting_of(written: Written) -> AlertingConfig:
         site_modes={name: place.mode for name, place in form.overrides.sites.items() if place.mode},
         area_modes={name: place.mode for name, place in form.overrides.areas.items() if place.mode},
         rule_modes={name: rule.mode for name, rule in form.overrides.rules.items() if rule.mode},
-    )
-
-
-def web_of(written: Written, data_dir: Path) -> WebConfig:
-    """Listen address split, files beside the configuration."""
-    form = written.web
-    host, _, port = form.listen.rpartition(":")
-    if not host or not port.isdigit() or not 0 <= int(port) < 65536:
-        written.validator.problem(("web", "listen"), f"'{form.listen}' is not an address and port (allowed: host:port)")
-        host, port = "127.0.0.1", "8470"
-    token = beside(written.document, ("web", "token_file"), form.token_file) if form.token_file else data_dir / "token"
-    tls: dict[str, Path] = {}
-    if form.tls:
-        for name in ("cert_file", "key_file"):
-            tls[f"tls_{name}"] = beside(written.document, ("web", "tls", name), getattr(form.tls, name))
-    return WebConfig(
-        token_file=token,
-        host=host.strip("[]"),
-        port=int(port),
-        anonymous=form.anonymous,
-        ward_networks=tuple(form.ward_networks),
-        trusted_proxies=tuple(form.trusted_proxies),
-        users=tuple(User(user.id, user.name, user.email) for user in form.users),
-        **tls,
     )
 
 

@@ -34,13 +34,7 @@ from healthmon.config.scalars import (
     Timezone,
     Url,
 )
-
-
-class TlsForm(Form):
-    """Certificate and key of a listener, PEM."""
-
-    cert_file: str
-    key_file: str
+from healthmon.config.webforms import TlsForm, WebForm
 
 
 class BrokerForm(Form):
@@ -283,28 +277,6 @@ class PushForm(Form):
 
     token: str | None = None
     token_file: str | None = Field(default=None, description="Its secret; at least 16 characters")
-
-
-class UserForm(Form):
-    """A person who may sign in."""
-
-    id: Id
-    name: str
-    email: str | None = None
-
-
-class WebForm(Form):
-    """API, board and ward pages."""
-
-    listen: str = Field(default="127.0.0.1:8470", description="Address and port; `[::]:8470` for IPv6")
-    token_file: str | None = Field(
-        default=None, description="Made at first start (mode 0600); default: in the data directory"
-    )
-    tls: TlsForm | None = None
-    trusted_proxies: list[Network] = Field(default=[])
-    anonymous: Literal["loopback", "never"] = Field(default="loopback", description="Who may read without a token")
-    ward_networks: list[Network] = Field(default=[], description="Networks whose PCs see their ward page without login")
-    users: list[UserForm] = Field(default=[])
 
 
 def _embedded(value: Any) -> Any:

@@ -22,7 +22,6 @@ from healthmon.config.blocks import (
     store_of,
     waking_of,
     watch_of,
-    web_of,
 )
 from healthmon.config.changes import changes_of, reminders_of, site_manager_of
 from healthmon.config.document import Document, document_of_text, read_document
@@ -39,6 +38,7 @@ from healthmon.config.rules import own_rules, policies_of, rules_of
 from healthmon.config.site import SiteConfig
 from healthmon.config.texts import text_of
 from healthmon.config.traps import traps_of
+from healthmon.config.webblock import web_of
 from healthmon.config.written import read_written
 from healthmon.config.yamlnodes import DataPath
 

@@ -68,6 +68,43 @@ class User:
     id: str
     name: str
     email: str | None = None
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyConfig:
+    """The headers in which a trusted proxy says who signed in."""
+
+    user_header: str
+    name_header: str
+    groups_header: str
+
+
+@dataclass(frozen=True, slots=True)
+class OidcConfig:
+    """An OpenID provider, as written under `web.oidc`."""
+
+    issuer: str
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    label: str = ""
+    scopes: tuple[str, ...] = ("openid",)
+    user_claim: str = "preferred_username"
+    name_claim: str = "name"
+    groups_claim: str = "groups"
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignInConfig:
+    """Roles of groups, how long a session lives, and the ways in beside the site's token."""
+
+    groups: Mapping[str, str] = field(default_factory=dict)
+    default_role: str | None = None
+    life_s: float = 43200.0
+    idle_s: float = 3600.0
+    proxy: ProxyConfig | None = None
+    oidc: OidcConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +120,7 @@ class WebConfig:
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None
     users: tuple[User, ...] = ()
+    sign_in: SignInConfig = field(default_factory=SignInConfig)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from healthmon.config.fileforms import (
     StoreForm,
     TrapsForm,
     WatchForm,
-    WebForm,
 )
 from healthmon.config.forms import (
     AgentForm,
@@ -36,6 +35,7 @@ from healthmon.config.oncallforms import OncallForm
 from healthmon.config.problems import Problems, allowed, did_you_mean
 from healthmon.config.scalars import checked_id
 from healthmon.config.validation import Placed, Validator
+from healthmon.config.webforms import WebForm
 from healthmon.config.yamlnodes import DataPath
 
 

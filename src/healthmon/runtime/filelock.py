@@ -23,3 +23,16 @@ def take_lock(file: Path) -> IO[bytes]:
         handle.close()
         raise BlockingIOError(f"{file} is held by another process") from error
     return handle
+
+
+def wait_for_lock(handle: IO[bytes]) -> None:
+    """Lock an open file after whoever holds it now; closing it lets go, and so does the death of the process."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        handle.seek(0)
+        msvcrt.locking(handle.fileno(), msvcrt.LK_LOCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX)

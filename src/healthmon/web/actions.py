@@ -12,7 +12,8 @@ from aiohttp import web
 from healthmon.model.alert import AlertKey
 from healthmon.model.incident import Command
 from healthmon.model.render import incident_json
-from healthmon.web.access import person
+from healthmon.web.audit import said_by
+from healthmon.web.people import person
 from healthmon.web.problem import Problem, bad_request
 from healthmon.web.settings import WEB, Scrub
 
@@ -158,11 +159,15 @@ def check_texts(scrub: Scrub | None, *texts: str | None) -> None:
             )
 
 
-def acting_name(request: web.Request, given: str | None) -> str:
-    """Who acts: as given, else the session's person."""
-    name = (given or person(request).name).strip()
+def acting_name(request: web.Request, given: str | None, otherwise: str = "") -> str:
+    """Who acts: the person that signed in; where the site's or a tool's token was used, as given."""
+    who = person(request)
+    if who.user and given and given.strip() not in (who.name, who.user):
+        raise Problem(403, "not-you", f"you are signed in as {who.name}; leave `by` out")
+    name = who.name if who.user else (given or otherwise or who.name).strip()
     if not name:
         raise bad_request("by", "say who acts")
+    said_by(request, name)
     return name
 
 
@@ -227,6 +232,7 @@ async def token_acknowledge(request: web.Request) -> web.Response:
     async def act() -> web.Response:
         body = await read_body(request, Acknowledge)
         check_person(site.scrub, body.by)
+        said_by(request, body.by)
         token = request.match_info["token"]
         if body.pass_to:
             done = await site.commands.pass_by_token(token, body.by, body.pass_to)

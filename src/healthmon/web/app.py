@@ -8,8 +8,12 @@ from aiohttp import web
 
 from healthmon.model.ports import Clock, Commands, Duty, Queries
 from healthmon.model.view import Health
+from healthmon.runtime import auditlog
+from healthmon.runtime.auditlog import AuditLog
 from healthmon.runtime.clock import SystemClock
 from healthmon.web import (
+    accessapi,
+    accounts,
     actions,
     api,
     board,
@@ -21,11 +25,15 @@ from healthmon.web import (
     mutes,
     oncall,
     pushed,
+    session,
     signin,
     targetboard,
+    tokens,
     tooling,
 )
 from healthmon.web.access import add_headers, admit
+from healthmon.web.accounts import Accounts
+from healthmon.web.audit import audited
 from healthmon.web.blackbox import probe
 from healthmon.web.exporter import Exporter
 from healthmon.web.idempotency import Answers
@@ -33,6 +41,8 @@ from healthmon.web.pages import Pages, static_handler
 from healthmon.web.problem import problems
 from healthmon.web.session import Sessions
 from healthmon.web.settings import WEB, Prober, Scrub, Web, WebSettings
+from healthmon.web.throttle import Throttle
+from healthmon.web.tokens import Tokens
 from healthmon.web.tooling import Tools
 
 BODY_MOST_BYTES = 64 * 1024
@@ -50,18 +60,30 @@ def make_app(
     clock: Clock | None = None,
     tools: Tools | None = None,
     duty: Duty | None = None,
+    audit: AuditLog | None = None,
 ) -> web.Application:
     """The application. `health` gives live health if `queries.view().health` does not; `prober` opens /probe.
 
     Run it with `access_log=None`: acknowledgement tokens stand in paths.
     """
     clock = clock or SystemClock()
+    folder, sign_in = settings.data_dir, settings.sign_in
     site = Web(
         queries=queries,
         commands=commands,
         settings=settings,
         clock=clock,
-        sessions=Sessions(token=settings.token, hours=settings.session_hours, clock=clock),
+        sessions=Sessions(
+            token=settings.token,
+            hours=sign_in.hours,
+            idle_s=sign_in.idle_s,
+            clock=clock,
+            path=folder and folder / session.FILE,
+        ),
+        accounts=Accounts(folder and folder / accounts.FILE),
+        tokens=Tokens(folder and folder / tokens.FILE, clock=clock),
+        throttle=Throttle(clock),
+        audit=audit or AuditLog(folder and folder / auditlog.FILE, now=clock.now),
         answers=Answers(clock),
         exporter=Exporter(clock=clock, series_cap=settings.series_cap),
         pages=Pages(),
@@ -72,7 +94,7 @@ def make_app(
         tools=tools,
         duty=duty,
     )
-    app = web.Application(middlewares=[problems, admit], client_max_size=BODY_MOST_BYTES)
+    app = web.Application(middlewares=[problems, audited, admit], client_max_size=BODY_MOST_BYTES)
     app[WEB] = site
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(close_streams)
@@ -96,6 +118,7 @@ def add_routes(app: web.Application, site: Web) -> None:
     app.add_routes(mapboard.routes())
     app.add_routes(targetboard.routes())
     app.add_routes(signin.routes())
+    app.add_routes(accessapi.routes())
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/static/{name}", static_handler(site.pages))
     if site.prober:

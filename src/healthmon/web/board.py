@@ -10,8 +10,9 @@ from aiohttp import web
 
 from healthmon.model.view import View
 from healthmon.web import boardmodel
-from healthmon.web.access import from_own_page, local_path, person
 from healthmon.web.matrix import Matrix, matrix_of
+from healthmon.web.origin import from_own_page, local_path
+from healthmon.web.people import person
 from healthmon.web.problem import Problem, bad_request
 from healthmon.web.settings import WEB, Web, engine_stale
 from healthmon.web.tooling import tools_of
@@ -32,7 +33,7 @@ def common(request: web.Request, view: View) -> dict[str, Any]:
         "organisation": view.estate.organisation.name,
         "timezone": view.estate.organisation.timezone,
         "person": who,
-        "form_token": site.sessions.form_token(who.session) if who.session else "",
+        "form_token": site.sessions.form_token(who.subject) if who.by_browser else "",
         "stale": stale,
         "stale_since": clock.short(now - health.engine_tick_age_s) if stale else "",
         "now": now,
@@ -93,11 +94,11 @@ async def show_coverage(request: web.Request) -> web.Response:
 
 async def checked_form(request: web.Request) -> Any:
     """The posted form, once its token and origin are right."""
-    form, session = await request.post(), person(request).session
-    if session is None:
+    form, who = await request.post(), person(request)
+    if not who.by_browser:
         raise Problem(401, "not-signed-in", "sign in on the board first")
     given = str(form.get("form_token", ""))
-    if not from_own_page(request, strict=False) or not request.app[WEB].sessions.form_token_is(session, given):
+    if not from_own_page(request, strict=False) or not request.app[WEB].sessions.form_token_is(who.subject, given):
         raise Problem(403, "cross-site", "this form is not from this session; reload the page and try again")
     return form
 

@@ -8,12 +8,13 @@ from typing import Any
 from aiohttp import web
 
 from healthmon.model.incident import Command, Entry, Incident, LedgerFilter
-from healthmon.web.access import local_path, person
 from healthmon.web.actions import check_texts
 from healthmon.web.api import find_incident
 from healthmon.web.board import checked_form, common, form_text, page
 from healthmon.web.casefile import case_file
 from healthmon.web.handing import hand_choices
+from healthmon.web.origin import local_path
+from healthmon.web.people import person
 from healthmon.web.problem import bad_request
 from healthmon.web.settings import WEB, Web
 

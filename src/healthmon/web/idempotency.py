@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from healthmon.model.ports import Clock
-from healthmon.web.access import person
+from healthmon.web.people import person
 from healthmon.web.problem import Problem, bad_request
 
 KEYS_MOST = 1024
@@ -45,7 +45,7 @@ class Answers:
             return await act()
         if not 0 < len(key) <= 200:
             raise bad_request(HEADER, "must have 1 to 200 characters")
-        kept = self._entry((person(request).kind, key), await fingerprint(request))
+        kept = self._entry((person(request).identity, key), await fingerprint(request))
         async with kept.lock:
             if kept.status:
                 return repeated(kept)

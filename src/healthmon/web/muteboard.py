@@ -9,10 +9,11 @@ from aiohttp import web
 
 from healthmon.model.mute import OVER, Floor, Match, MuteCommand, Preview, Silence, Standing, When
 from healthmon.model.view import View
-from healthmon.web.access import local_path, person
 from healthmon.web.actions import check_person, check_texts
 from healthmon.web.board import checked_form, common, form_text, page
 from healthmon.web.mutes import zone_of
+from healthmon.web.origin import local_path
+from healthmon.web.people import person
 from healthmon.web.problem import bad_request
 from healthmon.web.settings import WEB, Web
 

@@ -183,7 +183,7 @@ async def draft_of(request: web.Request, noun: str) -> tuple[Mute, str]:
     """The draft and who makes it, checked for patient data."""
     site = request.app[WEB]
     body: Any = await read_body(request, SilenceBody if noun == "silences" else ChangeBody)
-    by = acting_name(request, body.by or body.owner or None)
+    by = acting_name(request, body.by, body.owner)
     for name in (by, body.owner, body.approved_by):
         check_person(site.scrub, name)
     check_texts(site.scrub, *texts_of(body))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from healthmon import __version__
+from healthmon.web.openapi_access import ACCESS_PATHS, ACCESS_SCHEMAS
 from healthmon.web.openapi_case import INCIDENT_PATHS, INCIDENT_SCHEMAS
 from healthmon.web.openapi_estate import ESTATE_PATHS, ESTATE_SCHEMAS
 from healthmon.web.openapi_fleet import FLEET_SCHEMAS
@@ -74,6 +75,7 @@ SCHEMAS: dict[str, Json] = {
     **TOOL_SCHEMAS,
     **MUTE_SCHEMAS,
     **ONCALL_SCHEMAS,
+    **ACCESS_SCHEMAS,
 }
 
 PATHS: dict[str, dict[str, Json]] = {
@@ -83,6 +85,7 @@ PATHS: dict[str, dict[str, Json]] = {
     **MUTE_PATHS,
     **ONCALL_PATHS,
     **TOOL_PATHS,
+    **ACCESS_PATHS,
     "openapi.json": {"get": read("This document", {"type": "object"})},
 }
 

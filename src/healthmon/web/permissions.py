@@ -33,7 +33,7 @@ TABLE: dict[str, Role] = {
     "GET /static/{name}": Role.PUBLIC,
     "GET /login": Role.PUBLIC,
     "POST /login": Role.PUBLIC,
-    "POST /logout": Role.VIEW,
+    "POST /logout": Role.PUBLIC,
     "GET /metrics": Role.VIEW,
     "GET /probe": Role.VIEW,
     # what carries its own permission
@@ -124,6 +124,16 @@ TABLE: dict[str, Role] = {
     "POST /api/v1/silences/{id}/end": Role.ACT,
     "POST /api/v1/silences/{id}/extend": Role.SILENCE,
     "POST /api/v1/silences/{id}/review": Role.SILENCE,
+    # API: access
+    "GET /api/v1/audit": Role.CONFIGURE,
+    "GET /api/v1/audit/check": Role.CONFIGURE,
+    "GET /api/v1/me": Role.VIEW,
+    "GET /api/v1/sessions": Role.CONFIGURE,
+    "GET /api/v1/tokens": Role.CONFIGURE,
+    "GET /api/v1/users": Role.CONFIGURE,
+    "POST /api/v1/sessions/{id}/end": Role.CONFIGURE,
+    "POST /api/v1/tokens": Role.CONFIGURE,
+    "POST /api/v1/tokens/{id}/revoke": Role.CONFIGURE,
     # API: what healthmon itself is
     "POST /api/v1/links": Role.CONFIGURE,
     "POST /api/v1/reload": Role.CONFIGURE,

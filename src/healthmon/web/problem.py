@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from healthmon.model.errors import Conflict, HealthmonError, JournalDown, NotAllowed, NotFound, StoreDown
+from healthmon.model.errors import ConfigError, Conflict, HealthmonError, JournalDown, NotAllowed, NotFound, StoreDown
 from healthmon.web.settings import WEB
 
 log = logging.getLogger(__name__)
@@ -70,6 +70,8 @@ def from_error(error: HealthmonError) -> Problem:
             return Problem(409, "conflict", str(error) or "does not fit the present state")
         case NotAllowed():
             return Problem(403, "not-allowed", str(error) or "not allowed")
+        case ConfigError():
+            return Problem(503, "files-down", "a file in data_dir cannot be used now; the log of the server says which")
         case StoreDown():
             retry = {"Retry-After": str(max(1, round(error.retry_after_s)))}
             return Problem(503, "store-down", "the time-series store does not answer now", headers=retry)
@@ -109,7 +111,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return problem_response(request, from_http(error))
     except HealthmonError as error:
         problem = from_error(error)
-        if problem.status == 500:
+        if problem.status == 500 or isinstance(error, ConfigError):
             log.error("request failed", exc_info=error, extra={"path": _route(request)})
         return problem_response(request, problem)
     except Exception as error:  # boundary: one request must not take the surfaces down

@@ -9,8 +9,8 @@ from aiohttp import hdrs, web
 
 from healthmon.model.ports import Clock
 from healthmon.model.sample import Outcome, Reading, Reason, Sample, Value
-from healthmon.web.access import PERSON, Person
 from healthmon.web.actions import read_body
+from healthmon.web.people import PERSON, Person
 from healthmon.web.problem import Problem
 from healthmon.web.settings import WEB
 from healthmon.web.tooling import tools_of
@@ -53,7 +53,7 @@ async def push(request: web.Request) -> web.Response:
     if source is None:
         detail = "readings need the token of a source under `push`"
         raise Problem(401, "not-signed-in", detail, headers={"WWW-Authenticate": 'Bearer realm="healthmon push"'})
-    request[PERSON] = Person(f"push:{source}")
+    request[PERSON] = Person("push", token=f"push/{source}")
 
     async def act() -> web.Response:
         body = await read_body(request, Push)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -13,13 +14,18 @@ from aiohttp import web
 from healthmon.model.ports import Clock, Commands, Duty, Queries
 from healthmon.model.sample import Reading
 from healthmon.model.view import Health
+from healthmon.runtime.auditlog import AuditLog
+from healthmon.web.permissions import Role
+from healthmon.web.throttle import Recent, Throttle
 
 if TYPE_CHECKING:
+    from healthmon.web.accounts import Accounts
     from healthmon.web.exporter import Exporter
     from healthmon.web.idempotency import Answers
     from healthmon.web.matrix import Matrix
     from healthmon.web.pages import Pages
     from healthmon.web.session import Sessions
+    from healthmon.web.tokens import Tokens
     from healthmon.web.tooling import Tools
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -55,6 +61,43 @@ STALE_AFTER_S = 10.0  # an engine silent for longer makes every page say so
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """The headers in which a trusted proxy says who signed in there."""
+
+    user_header: str
+    name_header: str = "X-Remote-Name"
+    groups_header: str = "X-Remote-Groups"
+
+
+@dataclass(frozen=True, slots=True)
+class Oidc:
+    """An OpenID provider. The claims say under which names it gives the user's id, name and groups."""
+
+    issuer: str
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    label: str = "Sign in with the hospital's login"
+    scopes: tuple[str, ...] = ("openid", "profile")
+    user_claim: str = "preferred_username"
+    name_claim: str = "name"
+    groups_claim: str = "groups"
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Roles of groups and people, how long a session lasts, and the ways in beside the site's token."""
+
+    groups: Mapping[str, Role] = field(default_factory=dict)
+    people: Mapping[str, Role] = field(default_factory=dict)
+    default_role: Role | None = None
+    hours: float = 12.0
+    idle_s: float = 3600.0
+    proxy: Proxy | None = None
+    oidc: Oidc | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WebSettings:
     """Who may read and act. anonymous: `loopback` (reading from this machine only) or `never`."""
 
@@ -63,7 +106,8 @@ class WebSettings:
     ward_networks: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     tls: bool = False
-    session_hours: float = 12.0
+    sign_in: SignIn = field(default_factory=SignIn)
+    data_dir: Path | None = None  # where users, tokens, sessions and the audit are kept; None: nowhere
     series_cap: int = 20_000
     streams_cap: int = 200
 
@@ -90,6 +134,10 @@ class Web:
     settings: WebSettings
     clock: Clock
     sessions: Sessions
+    accounts: Accounts
+    tokens: Tokens
+    throttle: Throttle
+    audit: AuditLog
     answers: Answers
     exporter: Exporter
     pages: Pages
@@ -99,6 +147,7 @@ class Web:
     name_for_token: Callable[[str], str | None] | None = None
     tools: Tools | None = None
     duty: Duty | None = None
+    refusals: Recent = field(default_factory=Recent)
     streams: set[asyncio.Timeout] = field(default_factory=set)
     matrices: dict[bool, tuple[int, float, Matrix]] = field(default_factory=dict)
     errors: int = 0
