@@ -20,7 +20,7 @@ from healthmon.alerting.journal_ledger import ledger_query
 from healthmon.alerting.journal_rows import Writer
 from healthmon.alerting.journal_schema import MIGRATIONS
 from healthmon.model.alert import Alert
-from healthmon.model.incident import Entry, Incident, LedgerFilter, LedgerRow, Notice
+from healthmon.model.incident import Entry, Incident, LedgerFilter, LedgerRow, Notice, NoticeFilter
 from healthmon.model.journal import Changes, Epoch, Restored
 from healthmon.model.mute import MuteEvent
 from healthmon.model.sample import Reading
@@ -105,6 +105,25 @@ class Journal:
         for row in self._rows("SELECT head, body FROM notice WHERE key = ?", key):
             return self._whole(*row)
         return None
+
+    def told_log(self, limit: int, before: float | None, wanted: NoticeFilter) -> list[Notice]:
+        """Notices of every incident, newest first, due strictly before a moment; the bodies are left on disk."""
+        where: list[str] = ["due < ?"]
+        params: list[Any] = [float("inf") if before is None else before]
+        for clause, value in (
+            ("incident = ?", wanted.incident),
+            ("due >= ?", wanted.since),
+            ("json_extract(CAST(head AS TEXT), '$.channel') = ?", wanted.channel),
+        ):
+            if value is not None:
+                where.append(clause)
+                params.append(value)
+        if wanted.results:
+            marks = ", ".join("?" * len(wanted.results))
+            where.append(f"json_extract(CAST(head AS TEXT), '$.result') IN ({marks})")
+            params += sorted(result.value for result in wanted.results)
+        sql = f"SELECT head FROM notice WHERE {' AND '.join(where)} ORDER BY due DESC, rowid DESC LIMIT ?"
+        return list(self._nouns(Notice, sql, *params, limit))
 
     def incident(self, incident: str) -> Incident | None:
         """One incident, however old."""

@@ -18,8 +18,9 @@ import msgspec
 from healthmon import collectors, probes
 from healthmon.alerting.engine import Engine, EngineSettings
 from healthmon.alerting.journal import Journal
-from healthmon.alerting.notify import make_channel
+from healthmon.alerting.notify import make_channel, pace_of
 from healthmon.alerting.notify.dispatch import Dispatcher
+from healthmon.alerting.notify.lane import Pace
 from healthmon.alerting.oncall.roster import Roster
 from healthmon.alerting.oncall.tokens import DEFAULT_LIFE_S, make_token
 from healthmon.app import agent as agent_role
@@ -108,6 +109,7 @@ class Server:
             on_result=self._told,
             ack_link=self.ack_link,
             stamp=leading.stamp if leading else None,
+            paces=_paces(site),
         )
         self.lines = Lines(self)
         self.duty = DutyBook(self)
@@ -239,7 +241,7 @@ class Server:
                 self.site, self._channels = site, senders
                 self.roster = roster
                 self.pipeline.adopt(site.estate, families=families, declared=heard_by(site))
-                self.dispatcher.adopt(senders)
+                self.dispatcher.adopt(senders, _paces(site))
                 self.room.adopt(engine, site.estate.targets)
             finally:
                 told, self._told_late = self._told_late, None
@@ -457,6 +459,10 @@ class Server:
             staffed=Calendar(site.estate, site.holidays).staffed,
             restored=restored,
         )
+
+
+def _paces(site: SiteConfig) -> dict[str, Pace]:
+    return {one.id: pace_of(one.kind, one.most_per_minute) for one in site.channels.values()}
 
 
 def _client_id(site: SiteConfig, leading: Leading | None) -> str:

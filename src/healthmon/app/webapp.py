@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from healthmon.app.dutydesk import DutyDesk
+from healthmon.app.letters import Letters
 from healthmon.app.ondemand import OnDemand
 from healthmon.app.private import token_of
 from healthmon.app.server import Server
@@ -79,4 +80,5 @@ def application(server: Server, surface: Surface) -> Any:
         tools=Toolbox(server),
         duty=DutyDesk(server),
         audit=server.audit,
+        letters=Letters(server),
     )

@@ -172,8 +172,27 @@ def channels_of(written: Written) -> dict[str, ChannelConfig]:
         if secret is not None and len(secret.strip()) < _TOKEN_LEAST:
             written.validator.problem(path, f"'{name}' needs a reply secret with at least {_TOKEN_LEAST} characters")
         fields = {str(key): value for key, value in form.reply_fields.items()}
-        channels[name] = ChannelConfig(name, form.kind, params or {}, tuple(form.via), secret, fields)
+        channels[name] = ChannelConfig(
+            name, form.kind, params or {}, tuple(form.via), form.most_per_minute, form.fallback, secret, fields
+        )
+    for name, placed in written.channels.items():
+        _fallback_leads_somewhere(written, name, placed.form.fallback, (*placed.path, "fallback"))
     return channels
+
+
+def _fallback_leads_somewhere(written: Written, name: str, fallback: str | None, path: DataPath) -> None:
+    seen, known = [name], set(written.channels)
+    while fallback is not None:
+        if fallback not in known:
+            if len(seen) == 1:  # further on it is said where it stands
+                said = f"unknown channel '{fallback}'{did_you_mean(fallback, known)}{allowed(known)}"
+                written.validator.problem(path, said)
+            return
+        if fallback in seen:
+            written.validator.problem(path, f"leads back to '{fallback}': {' -> '.join([*seen, fallback])}")
+            return
+        seen.append(fallback)
+        fallback = written.channels[fallback].form.fallback
 
 
 def severity_of(packs: Packs, problems: Problems) -> SeverityTable:

@@ -193,6 +193,15 @@ class ChannelForm(BaseModel):
     via: Names = Field(
         default=[], description="What it hangs on: an uplink, a mail system, an identity provider, as you name them"
     )
+    most_per_minute: float | None = Field(
+        default=None,
+        ge=0,
+        description="Faster than this is folded into one message; 0: no limit; severity 1 never waits",
+    )
+    fallback: str | None = Field(
+        default=None,
+        description="The channel that is used as well when this one refuses, or has not taken it in a minute",
+    )
     reply_secret: str | None = Field(default=None, description="Signs what the gateway posts to `replies/CHANNEL`")
     reply_secret_file: str | None = None
     reply_fields: dict[Literal["from", "text", "id", "key", "status"], str] = Field(

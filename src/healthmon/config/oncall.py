@@ -57,6 +57,7 @@ def oncall_of(written: Written, teams: Mapping[str, Team], today: date | None) -
         morning=tuple(form.morning_list.channels),
         reports=tuple(form.reports),
         pages_per_shift=form.pages_per_shift,
+        fallbacks={name: one.form.fallback for name, one in written.channels.items() if one.form.fallback},
     )
 
 

@@ -49,6 +49,8 @@ class ChannelConfig:
     kind: str
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     via: tuple[str, ...] = ()  # what it hangs on: an uplink, a mail system, an identity provider
+    most_per_minute: float | None = None  # None: what is usual for its kind
+    fallback: str | None = None  # the channel that is used as well when this one fails
     reply_secret: str | None = field(default=None, repr=False)
     reply_fields: Mapping[str, str] = field(default_factory=dict)
 

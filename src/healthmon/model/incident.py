@@ -226,6 +226,16 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeFilter:
+    """Which notices are wanted; None and empty mean any."""
+
+    results: frozenset[NoticeResult] = frozenset()
+    channel: str | None = None
+    incident: str | None = None
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerRow:
     """One page that was not sent, and why: shadow mode, behind a root, silenced, presence, severity not woken.
 

@@ -11,7 +11,7 @@ from healthmon.model.plan import Job
 from healthmon.model.sample import Query, Reading, Row, Series, Written
 
 if TYPE_CHECKING:  # every agent loads this module, and none of them needs incidents, views and estates
-    from healthmon.model.incident import Command, Entry, Incident, LedgerFilter, LedgerRow, Notice
+    from healthmon.model.incident import Command, Entry, Incident, LedgerFilter, LedgerRow, Notice, NoticeFilter, Why
     from healthmon.model.mute import Mute, MuteCommand, MuteEvent, Preview, Standing
     from healthmon.model.oncall import OncallUser, Override, Rota, Shift, Standby
     from healthmon.model.view import View
@@ -196,6 +196,32 @@ class Duty(Protocol):
 
     async def reply(self, channel: str, raw: bytes, signature: str) -> str:
         """A gateway's webhook: somebody answered, or a message was delivered. Raises NotAllowed, NotFound, Conflict."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """What a channel would carry of a notice."""
+
+    channel: str
+    kind: str
+    subject: str
+    text: str
+
+
+class Letters(Protocol):
+    """The told-log for people. Raises NotFound, Conflict."""
+
+    async def told(self, limit: int, before: float | None, wanted: NoticeFilter) -> Sequence[Notice]:
+        """Newest first, due strictly before a moment."""
+        ...
+
+    async def resend(self, key: str, by: str) -> Notice:
+        """A dead notice again, once, under a key of its own."""
+        ...
+
+    async def previews(self, incident: str | None, why: Why) -> Sequence[Previewed]:
+        """What every channel would carry of this incident (None: of an example)."""
         ...
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from healthmon.model.ports import Clock, Commands, Duty, Queries
+from healthmon.model.ports import Clock, Commands, Duty, Letters, Queries
 from healthmon.model.view import Health
 from healthmon.runtime import auditlog
 from healthmon.runtime.auditlog import AuditLog
@@ -23,6 +23,7 @@ from healthmon.web import (
     mapboard,
     muteboard,
     mutes,
+    notices,
     oncall,
     pushed,
     session,
@@ -61,6 +62,7 @@ def make_app(
     tools: Tools | None = None,
     duty: Duty | None = None,
     audit: AuditLog | None = None,
+    letters: Letters | None = None,
 ) -> web.Application:
     """The application. `health` gives live health if `queries.view().health` does not; `prober` opens /probe.
 
@@ -93,6 +95,7 @@ def make_app(
         name_for_token=name_for_token,
         tools=tools,
         duty=duty,
+        letters=letters,
     )
     app = web.Application(middlewares=[problems, audited, admit], client_max_size=BODY_MOST_BYTES)
     app[WEB] = site
@@ -110,6 +113,7 @@ def add_routes(app: web.Application, site: Web) -> None:
     app.add_routes(mutes.routes())
     app.add_routes(muteboard.routes())
     app.add_routes(oncall.routes())
+    app.add_routes(notices.routes())
     app.add_routes(tooling.routes())
     app.add_routes(pushed.routes())
     app.add_routes(board.routes())

@@ -23,6 +23,7 @@ from healthmon.web.openapi_forms import (
     ref,
 )
 from healthmon.web.openapi_mutes import MUTE_PATHS, MUTE_SCHEMAS
+from healthmon.web.openapi_notices import NOTICE_PATHS, NOTICE_SCHEMAS
 from healthmon.web.openapi_oncall import ONCALL_PATHS, ONCALL_SCHEMAS
 from healthmon.web.openapi_tools import TOOL_PATHS, TOOL_SCHEMAS
 from healthmon.web.permissions import LADDER, asked
@@ -76,6 +77,7 @@ SCHEMAS: dict[str, Json] = {
     **MUTE_SCHEMAS,
     **ONCALL_SCHEMAS,
     **ACCESS_SCHEMAS,
+    **NOTICE_SCHEMAS,
 }
 
 PATHS: dict[str, dict[str, Json]] = {
@@ -84,6 +86,7 @@ PATHS: dict[str, dict[str, Json]] = {
     **INCIDENT_PATHS,
     **MUTE_PATHS,
     **ONCALL_PATHS,
+    **NOTICE_PATHS,
     **TOOL_PATHS,
     **ACCESS_PATHS,
     "openapi.json": {"get": read("This document", {"type": "object"})},

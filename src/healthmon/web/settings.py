@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from healthmon.model.ports import Clock, Commands, Duty, Queries
+from healthmon.model.ports import Clock, Commands, Duty, Letters, Queries
 from healthmon.model.sample import Reading
 from healthmon.model.view import Health
 from healthmon.runtime.auditlog import AuditLog
@@ -148,6 +148,7 @@ class Web:
     tools: Tools | None = None
     duty: Duty | None = None
     refusals: Recent = field(default_factory=Recent)
+    letters: Letters | None = None
     streams: set[asyncio.Timeout] = field(default_factory=set)
     matrices: dict[bool, tuple[int, float, Matrix]] = field(default_factory=dict)
     errors: int = 0

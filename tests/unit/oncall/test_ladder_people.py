@@ -83,6 +83,32 @@ def test_a_dead_way_is_replaced_by_the_next() -> None:
     assert ("voice", "ann") in desk.step(1.0)
 
 
+def test_a_way_that_has_not_worked_for_a_minute_is_not_waited_for() -> None:
+    desk = Desk()
+    assert desk.step(result=NoticeResult.RETRYING) == [("sms", "ann")]
+    assert desk.step(59.0) == []
+    assert desk.step(1.0) == [("voice", "ann")], "it is still tried by SMS as well"
+    assert desk.step(60.0) == []
+
+
+def test_the_last_way_has_the_fallback_of_its_channel() -> None:
+    one_way = replace(USERS["ann"], readers=(("sms", "+440"),))
+    plan = replace(PLAN, users=USERS | {"ann": one_way}, fallbacks={"sms": "desk", "desk": "inbox", "inbox": "sms"})
+    desk = Desk(roster=Roster(plan))
+    assert desk.step(result=NoticeResult.DEAD) == [("sms", "ann")]
+    assert ("desk", "ann") in desk.step(1.0, result=NoticeResult.DEAD)
+    assert ("inbox", "ann") in desk.step(1.0, result=NoticeResult.DEAD)
+    desk.step(1.0)
+    assert len([n for n in desk.told.values() if n.channel == "inbox"]) == 1, "a ring of fallbacks ends"
+
+
+def test_a_channel_of_a_step_has_a_fallback_too() -> None:
+    plan = replace(PLAN, fallbacks={"pager": "mail"})
+    desk = Desk(policy=Policy("p", (Step(0.0, ("pager",)),)), roster=Roster(plan))
+    assert desk.step(result=NoticeResult.RETRYING) == [("pager", None)]
+    assert desk.step(60.0) == [("mail", None)]
+
+
 def test_accepting_stops_the_steps() -> None:
     desk = Desk()
     desk.step()

@@ -58,6 +58,7 @@ DEFAULT_TEXT: Mapping[str, str] = {
     "entry_moved": "{count} fail by themselves and have an incident of their own",
     "entry_unwatched": "{targets}: not watched any more, the configuration has changed. Whether it works is not known",
     "entry_resolved": "Resolved by itself after {minutes} minutes without a new failure",
+    "late_notice": "SENT LATE by {by}: this was first tried at {since} and could not be delivered then{state}.",
 }
 _LINES_SHOWN = 6
 _NAMES_SHOWN = 3

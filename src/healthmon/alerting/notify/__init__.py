@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from healthmon.alerting.notify.lane import Pace
 from healthmon.model.ports import Notifier
 
 #: kind -> module:Class. The module also has `Params`, a frozen dataclass, the only argument of the class.
@@ -25,6 +26,15 @@ CHANNELS: Mapping[str, str] = {
     "syslog": "healthmon.alerting.notify.syslog:Syslog",
     "webhook": "healthmon.alerting.notify.webhook:Webhook",
 }
+
+#: Kinds that people read one by one: so many messages a minute unless the channel says otherwise, the rest in a digest.
+PEOPLE_READ: Mapping[str, float] = {"apprise": 20.0, "gateway": 10.0, "mail": 30.0}
+
+
+def pace_of(kind: str, per_minute: float | None = None) -> Pace:
+    """How fast a channel goes; 0 a minute: as fast as it can. What machines read is never folded."""
+    usual = PEOPLE_READ.get(kind, 0.0)
+    return Pace(usual if per_minute is None else per_minute, folds=kind in PEOPLE_READ)
 
 
 def params_type(kind: str) -> type[Any]:

@@ -1,20 +1,21 @@
 """Sends what was intended, at least once: the mark before sending and the result after it are on disk.
 
-Each channel has its own queue and workers; messages about one incident to one reader keep their order.
+Each channel has its own lane and workers; messages about one incident to one reader keep their order.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import sqlite3
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from healthmon.alerting.journal_rows import SENDING, is_final, progress
+from healthmon.alerting.notify.digest import digest
+from healthmon.alerting.notify.lane import Lane, Load, Pace
 from healthmon.model.incident import LedgerRow, Notice, NoticeResult
 from healthmon.model.journal import Changes
 from healthmon.model.ports import Clock, Dead, Notifier, Retry, Sent
@@ -25,67 +26,15 @@ log = logging.getLogger(__name__)
 
 #: What one channel holds at most; beyond it a notice is dead at once, counted and in the ledger.
 QUEUE_LIMIT = 2000
-#: How long one message is tried before it is given up.
-GIVE_UP_S = 3600.0
+#: How long one message is tried before it is given up: a channel that was gone for an hour loses nothing.
+GIVE_UP_S = 2 * 3600.0
 #: No channel may keep a worker longer than this, whatever its own timeout.
 SEND_LIMIT_S = 90.0
 
 #: How soon a journal that refused a result is asked again.
 JOURNAL_RETRY_S = 5.0
 
-_Chain = tuple[str, str]  # (to, incident)
 _Result = tuple[Notice, tuple[LedgerRow, ...]]
-
-
-class _Lane:
-    """One channel: chains of notices, of which at most one each is being sent. The worst severity goes first."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.held = 0
-        self.chains: dict[_Chain, deque[Notice]] = {}
-        self._ready: asyncio.PriorityQueue[tuple[int, int, _Chain]] = asyncio.PriorityQueue()
-        self._order = itertools.count()
-
-    def add(self, notice: Notice) -> bool:
-        """Queue it behind what the same reader has still to hear of the same incident; False when full."""
-        if self.held >= self.limit:
-            return False
-        self.held += 1
-        chain = (notice.to, notice.incident)
-        waiting = self.chains.setdefault(chain, deque())
-        waiting.append(notice)
-        if len(waiting) == 1:
-            self.arm(chain)
-        return True
-
-    def arm(self, chain: _Chain) -> None:
-        """The head of the chain may be sent."""
-        self._ready.put_nowait((self.chains[chain][0].severity, next(self._order), chain))
-
-    async def take(self) -> _Chain:
-        """Wait for a chain whose head may be sent."""
-        return (await self._ready.get())[2]
-
-    def finish(self, chain: _Chain) -> None:
-        """The head of the chain is done; the next one may go."""
-        waiting = self.chains[chain]
-        waiting.popleft()
-        self.held -= 1
-        if waiting:
-            self.arm(chain)
-        else:
-            del self.chains[chain]
-
-    def rearm(self) -> None:
-        """Start afresh after a crash of the workers: every chain may go, none is being sent."""
-        self._ready = asyncio.PriorityQueue()
-        for chain, waiting in list(self.chains.items()):
-            if is_final(waiting[0]):
-                self.finish(chain)
-            else:
-                waiting[0] = _resumed(waiting[0])
-                self.arm(chain)
 
 
 class Dispatcher:
@@ -102,6 +51,7 @@ class Dispatcher:
         limit: int = QUEUE_LIMIT,
         ack_link: Callable[[Notice], str | None] | None = None,
         stamp: Callable[[Notice], Notice] | None = None,
+        paces: Mapping[str, Pace] | None = None,
     ) -> None:
         self._channels = channels
         self._commit = journal_commit
@@ -111,9 +61,10 @@ class Dispatcher:
         self._ack_link = ack_link
         self._stamp = stamp
         self._limit = limit
-        self._lanes = {name: _Lane(limit) for name in channels}
+        self._lanes: dict[str, Lane] = {}
         self._gone: frozenset[str] = frozenset()
         self._group: asyncio.TaskGroup | None = None
+        self._open_lanes(channels, paces or {})
         self._refused: asyncio.Queue[tuple[Notice, str]] = asyncio.Queue()
         self._known: set[str] = set()  # keys queued or being sent
         self._began: dict[str, float] = {}  # key -> monotonic seconds of its first attempt
@@ -149,7 +100,7 @@ class Dispatcher:
         """Work all channels until cancelled; may be called again after a crash."""
         self._on_wire, self._stopping = 0, False
         for lane in self._lanes.values():
-            lane.rearm()
+            lane.start_afresh([_resumed(notice) for notice in lane.waiting()])
         try:
             async with asyncio.TaskGroup() as group:
                 spawn(group, "notify refused", self._bury())
@@ -161,23 +112,36 @@ class Dispatcher:
             self._group = None
             await self._close()
 
-    def adopt(self, channels: Mapping[str, Notifier]) -> None:
+    def adopt(self, channels: Mapping[str, Notifier], paces: Mapping[str, Pace] | None = None) -> None:
         """Other channels from now on. What waits for one that is gone is still sent by it; nothing new goes there."""
         self._gone = frozenset(self._lanes) - frozenset(channels)
         self._channels = {**self._channels, **channels}
-        for name in channels:
-            if name not in self._lanes:
-                self._lanes[name] = _Lane(self._limit)
-                if self._group is not None:
-                    self._man(self._group, name, self._lanes[name])
+        new = self._open_lanes(channels, paces or {})
+        if self._group is not None:
+            for name in new:
+                self._man(self._group, name, self._lanes[name])
 
-    def _man(self, group: asyncio.TaskGroup, name: str, lane: _Lane) -> None:
+    def _open_lanes(self, channels: Iterable[str], paces: Mapping[str, Pace]) -> list[str]:
+        new = [name for name in channels if name not in self._lanes]
+        for name in channels:
+            pace = paces.get(name, Pace())
+            if name in new:
+                self._lanes[name] = Lane(limit=self._limit, clock=self._clock, pace=pace)
+            self._lanes[name].pace = pace
+        return new
+
+    def _man(self, group: asyncio.TaskGroup, name: str, lane: Lane) -> None:
         for number in range(self._concurrency):
-            spawn(group, f"notify {name} {number}", self._work(group, name, lane))
+            spawn(group, f"notify {name} {number}", self._work(name, lane))
 
     async def idle(self) -> None:
         """Wait until nothing is queued, being sent or waiting for another try."""
         await self._idle.wait()
+
+    @property
+    def idling(self) -> bool:
+        """Whether nothing is queued, being sent or waiting for another try."""
+        return self._idle.is_set()
 
     async def wind_down(self) -> None:
         """Begin nothing new and wait for what is on the wire, so that a planned stop causes no repeat."""
@@ -192,21 +156,14 @@ class Dispatcher:
         }
         return {**named, "notice_commit_failures_total": float(self.commit_failures)}
 
-    async def _work(self, group: asyncio.TaskGroup, name: str, lane: _Lane) -> None:
+    async def _work(self, name: str, lane: Lane) -> None:
         while True:
-            chain = await lane.take()
+            load = await lane.take()
             if self._stopping:
                 return
             with self._counted():
-                again_s = await self._attempt(self._channels[name], lane, chain)
-            if again_s is None:
-                lane.finish(chain)
-            else:
-                spawn(group, f"notify {name} again", self._later(lane, chain, again_s))
-
-    async def _later(self, lane: _Lane, chain: _Chain, delay_s: float) -> None:
-        await self._clock.sleep(delay_s)
-        lane.arm(chain)
+                again_s, firm = await self._attempt(self._channels[name], lane, load)
+            lane.settle(load, again_s=again_s, firm=firm)
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:
@@ -219,34 +176,51 @@ class Dispatcher:
             if not self._on_wire:
                 self._landed.set()
 
-    async def _attempt(self, channel: Notifier, lane: _Lane, chain: _Chain) -> float | None:
-        """One try of a chain's head; in how many seconds to try again (None: it is finished)."""
-        notice = lane.chains[chain][0]
+    async def _attempt(self, channel: Notifier, lane: Lane, load: Load) -> tuple[float | None, bool]:
+        """One try of a load; in how many seconds to try again what is not finished, and whether not sooner."""
+        notices = [self._marked(notice) for notice in lane.notices(load)]
+        await self._record(*((notice, ()) for notice in notices))
+        lane.keep(load, notices)
+        for notice in notices:
+            if notice.repeat:
+                self.totals[notice.channel, "repeated"] += 1
+        answer = await self._send(channel, notices)
+        if isinstance(answer, Dead) and len(notices) > 1:
+            lane.unfold(load.to)
+            answer = Retry(f"digest refused: {answer.detail}")
+        again_s, results = self._results(notices, answer)
+        await self._keep(*results)
+        lane.keep(load, results)
+        for notice in results:
+            if is_final(notice):
+                self._forget(notice)
+        for notice in results:
+            self._on_result(notice)
+        return again_s, isinstance(answer, Retry) and answer.after_s is not None
+
+    def _marked(self, notice: Notice) -> Notice:
         self._began.setdefault(notice.key, self._clock.mono())
         notice = replace(notice, result=NoticeResult.RETRYING, detail=SENDING, attempts=notice.attempts + 1)
-        notice = self._stamp(notice) if self._stamp else notice
-        await self._record(notice)
-        lane.chains[chain][0] = notice
-        if notice.repeat:
-            self.totals[notice.channel, "repeated"] += 1
-        answer = await self._send(channel, notice)
-        again_s = None
-        if isinstance(answer, Retry):
-            again_s = self._wait_s(notice.key, answer.after_s)
-            if again_s is None:
-                answer = Dead(f"given up after {notice.attempts} attempts: {answer.detail}")
-        notice = self._judged(notice, answer)
-        await self._keep(notice)
-        lane.chains[chain][0] = notice
-        if again_s is None:
-            self._forget(notice)
-        self._on_result(notice)
-        return again_s
+        return self._stamp(notice) if self._stamp else notice
 
-    async def _send(self, channel: Notifier, notice: Notice) -> Sent | Retry | Dead:
+    def _results(self, notices: Sequence[Notice], answer: Sent | Retry | Dead) -> tuple[float | None, list[Notice]]:
+        """What became of each; and the wait of what is tried again, after the one that has waited longest."""
+        if not isinstance(answer, Retry):
+            told = f"one of {len(notices)} in a digest; " if len(notices) > 1 else ""
+            return None, [self._judged(one, replace(answer, detail=f"{told}{answer.detail}")) for one in notices]
+        waits = [self._wait_s(notice.key, answer.after_s) for notice in notices]
+        results = [
+            self._judged(one, answer if wait is not None else _given_up(one, answer))
+            for one, wait in zip(notices, waits, strict=True)
+        ]
+        return max((wait for wait in waits if wait is not None), default=None), results
+
+    async def _send(self, channel: Notifier, notices: Sequence[Notice]) -> Sent | Retry | Dead:
+        dressed = [self._dressed(one) for one in notices]
+        notice = dressed[0] if len(dressed) == 1 else digest(dressed)
         try:
             async with asyncio.timeout(SEND_LIMIT_S):
-                return await channel.send(self._dressed(notice))
+                return await channel.send(notice)
         except TimeoutError:
             return Retry(f"no answer in {SEND_LIMIT_S:g} s")
         except Exception as error:  # boundary: one notice; a faulty channel must not stop the others
@@ -261,7 +235,7 @@ class Dispatcher:
         return replace(notice, text=f"{notice.text}\nTake it: {link}", body={**notice.body, "ack_url": link})
 
     def _wait_s(self, key: str, after_s: float | None) -> float | None:
-        """Backoff, not before the receiver's Retry-After; None when the hour is over."""
+        """Backoff, not before the receiver's Retry-After; None when it was tried for long enough."""
         left_s = self._began[key] + GIVE_UP_S - self._clock.mono()
         if left_s <= 0:
             return None
@@ -282,17 +256,20 @@ class Dispatcher:
             self._forget(notice)
             self._on_result(notice)
 
-    async def _keep(self, notice: Notice) -> None:
-        """A result on disk; a dead one with its line in the ledger."""
-        ledger: tuple[LedgerRow, ...] = ()
-        if notice.result is NoticeResult.DEAD:
-            log.error("notice is dead", extra={"channel": notice.channel, "key": notice.key, "why": notice.detail})
-            ledger = (_dead_row(notice, self._clock.now()),)
-        await self._record(notice, ledger)
+    async def _keep(self, *notices: Notice) -> None:
+        """Results on disk; a dead one with its line in the ledger."""
+        results: list[_Result] = []
+        for notice in notices:
+            ledger: tuple[LedgerRow, ...] = ()
+            if notice.result is NoticeResult.DEAD:
+                log.error("notice is dead", extra={"channel": notice.channel, "key": notice.key, "why": notice.detail})
+                ledger = (_dead_row(notice, self._clock.now()),)
+            results.append((notice, ledger))
+        await self._record(*results)
 
-    async def _record(self, notice: Notice, ledger: tuple[LedgerRow, ...] = ()) -> None:
+    async def _record(self, *results: _Result) -> None:
         """Commit; a journal that fails does not stop the paging."""
-        if not await self._flush({notice.key: (notice, ledger)}):
+        if not await self._flush({notice.key: (notice, ledger) for notice, ledger in results}):
             self._refusals.set()
 
     async def _flush(self, fresh: Mapping[str, _Result]) -> bool:
@@ -339,6 +316,10 @@ def _resumed(notice: Notice) -> Notice:
     """What was on the wire when the last run ended may have arrived: the next sending is a repeat and says so."""
     on_the_wire = notice.result is NoticeResult.RETRYING and notice.detail == SENDING
     return replace(notice, repeat=True) if on_the_wire else notice
+
+
+def _given_up(notice: Notice, answer: Retry) -> Dead:
+    return Dead(f"given up after {notice.attempts} attempts: {answer.detail}")
 
 
 def _dead_row(notice: Notice, now: float) -> LedgerRow:

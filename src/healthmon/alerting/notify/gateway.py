@@ -73,6 +73,13 @@ class Gateway:
         raw = None if params.method == "GET" else body.encode()
         return self._judged(await self._calls.call(params.method, url, body=raw, headers=headers, read=True))
 
+    def preview(self, notice: Notice) -> str:
+        """The filled body; where the template names `{text}` alone, just that. The URL may hold a secret and stays."""
+        words = _words(notice)
+        if any("{long_text}" in text for text in _texts(self._params.body)):
+            return json.dumps(_filled(self._params.body, words), ensure_ascii=False)
+        return words["text"]
+
     async def close(self) -> None:
         """End the kept connection."""
         await self._calls.close()

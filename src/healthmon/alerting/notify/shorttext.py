@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+from healthmon.alerting.notify.digest import FOLDED
 from healthmon.model.incident import Notice, Why
 
 #: One SMS (3GPP TS 23.038, 7-bit default alphabet).
@@ -17,7 +18,9 @@ _ENDED = (Why.MITIGATED, Why.RESOLVED, Why.MUTE, Why.DUTY)
 
 def short_text(notice: Notice, most: int = SMS_CHARACTERS) -> str:
     """The subject, and for what must be answered how: `1` accepts, `2` is not mine; the code tells incidents apart."""
-    tail = "" if notice.why in _ENDED else f" Reply 1 {notice.incident[-4:]}=I have it 2=not mine"
+    tail = (
+        "" if notice.why in _ENDED or FOLDED in notice.body else f" Reply 1 {notice.incident[-4:]}=I have it 2=not mine"
+    )
     head = gsm(("REPEAT " if notice.repeat else "") + " ".join(notice.subject.split()))
     room = most - len(tail)
     return (head if len(head) <= room else head[: max(0, room - 3)].rstrip() + "...") + tail

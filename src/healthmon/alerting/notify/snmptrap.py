@@ -108,6 +108,10 @@ class SnmpTrap:
             return Retry(type(failure).__name__)
         return self._judged(error, int(status or 0))
 
+    def preview(self, notice: Notice) -> str:
+        """The variables, one a line."""
+        return "\n".join(f"{number}: {text.decode()}" for number, text in _texts(notice))
+
     async def close(self) -> None:
         """Give the sockets back."""
         if self._engine is not None:

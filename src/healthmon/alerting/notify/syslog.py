@@ -64,6 +64,10 @@ class Syslog:
             return Retry(type(error).__name__)
         return Sent("UDP: nobody says whether it arrived" if self._params.transport == "udp" else "")
 
+    def preview(self, notice: Notice) -> str:
+        """The line."""
+        return message(notice, facility=self._params.facility, hostname=self._params.hostname).decode()
+
     async def _datagram(self, line: bytes) -> None:
         loop = asyncio.get_running_loop()
         target = (self._params.host, self._params.port)

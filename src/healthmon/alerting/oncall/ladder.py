@@ -14,6 +14,8 @@ from healthmon.model.oncall import OncallUser, Reader
 LAPSED, PASSED = "lapsed", "passed"
 #: So many ways of each person at once for severity 1.
 MEDIA_FOR_THE_WORST = 2
+#: A way that has tried and failed for so long is not waited for: the next one is used as well.
+STALLED_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,26 @@ def _calls(
     for name in dict.fromkeys((*step.channels, *(team.channels if team else ()))):
         channel, _, to = name.partition(":")
         if to or channel not in personal:
-            yield Call((channel, to or channel))
+            yield from _instead(Call((channel, to or channel)), case, mine)
+
+
+def failed(notice: Notice | None, now: float) -> bool:
+    """It is dead, or what was tried for it has not worked for a minute."""
+    if notice is None or notice.result is NoticeResult.DEAD:
+        return notice is not None
+    return notice.result is NoticeResult.RETRYING and now - notice.due >= STALLED_S
+
+
+def _instead(call: Call, case: Case, mine: dict[Reader, Notice]) -> Iterator[Call]:
+    """The call, and as long as the last one has failed its channel's fallback."""
+    seen: set[Reader] = set()
+    while call.reader not in seen:
+        yield call
+        seen.add(call.reader)
+        fallback = case.roster.plan.fallbacks.get(call.reader[0]) if case.roster else None
+        if fallback is None or not failed(mine.get(call.reader), case.now):
+            return
+        call = Call((fallback, fallback), call.person)
 
 
 def _people(case: Case, words: tuple[str, ...], step: Step, mine: dict[Reader, Notice]) -> Iterator[Call]:
@@ -146,15 +167,15 @@ def _people(case: Case, words: tuple[str, ...], step: Step, mine: dict[Reader, N
     accepted = {name.casefold() for name in incident.accepted_by}
     for user in users.values():
         if not accepted & {user.id, user.name.casefold()}:
-            yield from _ways(user, step.media or (MEDIA_FOR_THE_WORST if incident.severity == 1 else 1), mine)
+            yield from _ways(user, step.media or (MEDIA_FOR_THE_WORST if incident.severity == 1 else 1), case, mine)
 
 
-def _ways(user: OncallUser, wanted: int, mine: dict[Reader, Notice]) -> Iterator[Call]:
-    """The best ways of a person; one that is dead is replaced by the next."""
-    for reader in user.readers:
+def _ways(user: OncallUser, wanted: int, case: Case, mine: dict[Reader, Notice]) -> Iterator[Call]:
+    """The best ways of a person; one that has failed is replaced by the next, the last by its channel's fallback."""
+    for number, reader in enumerate(user.readers, start=1):
         if wanted <= 0:
             return
-        yield Call(reader, user.id)
-        notice = mine.get(reader)
-        if notice is None or notice.result is not NoticeResult.DEAD:
+        call = Call(reader, user.id)
+        yield from _instead(call, case, mine) if number == len(user.readers) else [call]
+        if not failed(mine.get(reader), case.now):
             wanted -= 1

@@ -37,6 +37,11 @@ def zone_of(incident: Incident, estate: Estate) -> ZoneInfo:
     return ZoneInfo(site.timezone if site else estate.organisation.timezone)
 
 
+def organisation_zone(estate: Estate) -> ZoneInfo:
+    """The time zone of the organisation."""
+    return ZoneInfo(estate.organisation.timezone)
+
+
 def clock_text(at: float, zone: ZoneInfo) -> str:
     """HH:MM at the site."""
     return datetime.fromtimestamp(at, zone).strftime("%H:%M")
