@@ -48,12 +48,35 @@ services:
   - {id: lab, name: Results, tier: 2, used_in: [ed, ward-7], needs: [lims], team: apps}
 targets:
   - {id: sw-7, kind: switch, address: 192.0.2.7, checks: [icmp]}
-  - {id: ehr-web, kind: server, address: 192.0.2.10, team: supplier-x, labels: {product: record}, checks: [icmp]}
+  - {id: ehr-web, kind: server, address: 192.0.2.10, team: supplier-x, labels: {product: record},
+     checks: [{id: page, kind: http, from: [poller, agents]}]}
   - {id: lims, kind: server, address: 192.0.2.11, team: apps, labels: {product: lims}, checks: [icmp]}
+  - {id: old-pc, kind: server, address: 192.0.2.12, labels: {product: scanner}, checks: [icmp]}
+  - {id: pc-1, kind: ward-workstation, address: 192.0.2.21, area: ward-7, needs: [sw-7]}
+  - {id: pc-2, kind: ward-workstation, address: 192.0.2.22, area: ward-7, needs: [sw-7]}
+  - {id: wow-1, kind: wow, address: 192.0.2.23, area: ward-7, needs: [sw-7]}
+  - {id: pc-ed, kind: ward-workstation, address: 192.0.2.24, area: ed}
+agents:
+  - {id: pc-1, target: pc-1}
+  - {id: pc-2, target: pc-2}
+  - {id: wow-1, target: wow-1}
+  - {id: pc-ed, target: pc-ed}
 teams: {apps: {phone: "10"}, supplier-x: {desk: Supplier X, phone: "11"}}
 changes:
   - {id: patch, title: Patch, targets: [lims], starts_at: "2025-10-02T01:00:00Z", ends_at: "2025-10-02T02:00:00Z",
      expected: [down], owner: apps}
+care:
+  people: {ward-7: {day: 9, night: 6, pcs: 4}, clinic: {day: 3}}
+  legacy:
+    - {id: scanner, name: Old scanner, system: Windows 7, targets: [old-pc], end_of_support: 2020-01-14,
+       retired_on: 2025-10-11}
+    - {id: lims-7, name: Results server, system: Server 2012, targets: [lims], end_of_support: 2023-10-10,
+       plan: Move in May}
+  asked:
+    - {id: a1, area: ward-7, asked_on: 2025-09-01, text: A second label printer, done_on: 2025-10-20,
+       done: It stands in bay 2}
+    - {id: a2, area: ed, asked_on: 2025-10-05, text: Screens that stay logged on}
+    - {id: a3, area: ed, asked_on: 2025-11-05, text: Not of this month}
 """
 
 
@@ -94,6 +117,46 @@ def rows(site_: SiteConfig, days: float = 2.0) -> Iterator[Row]:
             if state is not None:
                 fields = tuple(sorted((one.value, 1.0 if one is state else 0.0) for one in STATES))
                 yield Row("service", (("area", area), ("service", service), ("site", "main")), fields, at)
+
+
+#: Logons by PC: (seconds after START, seconds that they took); looks come every five minutes.
+LOGONS = {
+    "pc-1": [(28_000.0 + 3_000.0 * n, 40.0 + 10.0 * n) for n in range(8)],
+    "pc-2": [(29_000.0, 20.0), (31_000.0, 700.0)],
+}
+#: Seconds of good looks at the record from a PC of ward 7; one in ten fails and does not count.
+LOOKS = [0.2 + 0.01 * n for n in range(100)]
+
+
+def pc_rows(site_: SiteConfig) -> Iterator[Row]:
+    """What PCs of ward 7 told: logons of two, Wi-Fi and battery of a trolley, looks at the record; ED's none."""
+    for pc, logons in LOGONS.items():
+        for number in range(288):
+            at = START + 300.0 * number + 7.0
+            last = [(when, took) for when, took in logons if START + when <= at]
+            fields = {"sessions": 1.0 if last else 0.0}
+            if last:
+                fields |= {"last_logon_age_seconds": at - START - last[-1][0], "logon_seconds": last[-1][1]}
+            fields["boot_seconds"] = 90.0 if number < 120 else 95.5
+            yield Row("host_logons", _tags(pc, "logons", pc), tuple(sorted(fields.items())), at)
+    for number in range(50):
+        at, tags = START + 600.0 * number, _tags("wow-1", "wifi", "wow-1")
+        wifi = {"signal_dbm": -60.0 - number / 2, "noise_dbm": -92.0, "frequency_hertz": 5.18e9 + 2e7 * (number // 10)}
+        yield Row("host_wifi", tuple(sorted((*tags, ("interface", "wlan0")))), tuple(sorted(wifi.items())), at)
+        battery = {"charge_ratio": 1.0 - number / 60, "on_mains": 0.0 if number < 40 else 1.0}
+        yield Row("host_battery", tags, tuple(sorted(battery.items())), at)
+    for number, took in enumerate(LOOKS):
+        for outcome, fields in (("ok", {"success": 1.0}), ("failed", {"success": 0.0})):
+            at = START + 300.0 * number + (0.0 if outcome == "ok" else 100.0)
+            if outcome == "ok" or number % 10 == 0:
+                shown = {**fields, "duration_seconds": took if outcome == "ok" else 30.0}
+                yield Row("probe", _tags("ehr-web", "page", "pc-1"), tuple(sorted(shown.items())), at)
+
+
+def _tags(target: str, check: str, vantage: str) -> tuple[tuple[str, str], ...]:
+    area = {"ehr-web": ""}.get(target, "ward-7")
+    pairs = {"area": area, "target": target, "check": check, "vantage": vantage, "site": "main"}
+    return tuple(sorted((name, value) for name, value in pairs.items() if value))
 
 
 def incident(id_: str, opened: float, **changes: object) -> Incident:
@@ -143,6 +206,11 @@ def incidents() -> list[Incident]:
                  root=Root("ehr-web", "icmp", "timeout", 0.9, supplier="supplier-x")),
         incident("inc-c", 60_000.0, kind=IncidentKind.EARLY_WARNING, severity=4, worst_severity=4, impact=()),
         incident("inc-d", 36_020.0, merged_into="inc-a"),
+        incident("inc-e", DAY_S + 3_590.0, impact=(ImpactLine("ward-7", "lab", ServiceState.LOST, START, Paths(0, 1)),),
+                 root=Root("lims", "icmp", "timeout", 0.9), changes_open=("patch",), acknowledged_at=None, owner=None),
+        incident("inc-f", 2 * DAY_S + 82_000.0, severity=3, worst_severity=3, impact=(), acknowledged_at=None,
+                 owner=None, mitigated_at=START + 2 * DAY_S + 82_060.0, root=Root("old-pc", "icmp", "timeout", 0.9)),
+        incident("inc-g", -20 * DAY_S, root=Root("old-pc", "icmp", "timeout", 0.9)),
     ]  # fmt: skip
 
 
@@ -151,11 +219,20 @@ def journal(path: Path) -> Journal:
     kept = Journal(path)
     held = LedgerRow(START + 60_001.0, "inc-c", "k1", "apps", "not_woken", "severity 4 wakes nobody")
     found = incidents()
+    for number, answer in enumerate(["good", "good", "slow", "bad", "good", "good"]):
+        kept.append("shift_vote", at=START + 28_800.0, body={"area": "ward-7", "answer": answer}, key=f"v{number}")
+    kept.append("shift_vote", at=START + 28_800.0, body={"area": "ed", "answer": "bad"}, key="v9")
     kept.commit(
         Changes(
             at=NOW,
             incidents=tuple(found),
-            notices=(notice(found[0]), notice(found[1]), notice(found[0], 1, why=Why.MITIGATED, after_s=3600.0)),
+            notices=(
+                notice(found[0]),
+                notice(found[1]),
+                notice(found[5]),
+                notice(found[4]),
+                notice(found[0], 1, why=Why.MITIGATED, after_s=3600.0),
+            ),
             ledger=(held,),
         )
     )

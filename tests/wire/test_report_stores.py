@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from daemons.influx import Influx
-from daemons.month import SITE, TICKETS, journal, october, rows, site
+from daemons.month import SITE, TICKETS, journal, october, pc_rows, rows, site
 from daemons.process import running
 from healthmon.app.reporting import asking, journal_of, record_of
 from healthmon.cli.commands import app
@@ -37,7 +37,7 @@ def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
 
 async def fill(path: Path, hospital: SiteConfig, days: float) -> None:
     store = EmbeddedStore(path)
-    await store.write(list(rows(hospital, days)))
+    await store.write([*rows(hospital, days), *pc_rows(hospital)])
     await store.close()
 
 
@@ -54,7 +54,7 @@ async def made(hospital: SiteConfig, tickets: Path) -> tuple[str, str]:
 
 async def test_the_same_report_from_both_stores_and_twice(tmp_path: Path, influx: Influx) -> None:
     hospital = site(tmp_path)
-    stored = list(rows(hospital, DAYS))
+    stored = [*rows(hospital, DAYS), *pc_rows(hospital)]
     await fill(tmp_path / "store.sqlite", hospital, DAYS)
     influx.sql("CREATE DATABASE healthmon")
     elsewhere = replace(hospital, store=StoreConfig("influxdb", url=influx.url, version=1))

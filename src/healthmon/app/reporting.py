@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from healthmon.alerting.journal import Journal
 from healthmon.alerting.mutes.windows import windows_between
+from healthmon.app.reportstore import pcs_of, responses_of
 from healthmon.config import SiteConfig
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.hours import Calendar
@@ -17,7 +18,7 @@ from healthmon.model.mute import Change
 from healthmon.model.sample import Query, Series
 from healthmon.reports.availability import STATES, Count, Line, Shares, Tally
 from healthmon.reports.period import Period
-from healthmon.reports.record import Record
+from healthmon.reports.record import Planned, Record, Vote
 from healthmon.reports.tickets import Ticket
 
 #: One question to a store.
@@ -27,6 +28,10 @@ Progress = Callable[[int, int, str], None]
 #: Points of one answer at most; a store refuses more than twice as many.
 _POINTS = 250_000
 _DAY_S = 86_400
+#: What went is compared with so long before.
+HISTORY_S = 200 * 86_400.0
+#: The audit kind of the answers to `how was IT this shift`.
+VOTE = "shift_vote"
 _LEDGER_MOST = 1_000_000
 Spans = Sequence[tuple[float, float]]
 
@@ -49,6 +54,7 @@ async def record_of(
     incidents = [one for one in journal.incidents(period.start, period.until) if area is None or touches(one, area)]
     ids = {one.id for one in incidents}
     notices = {one.id: tuple(journal.notices(one.id)) for one in incidents}
+    changes = changes_of(site, journal)
     kept = [one for one in tickets if period.holds(one.opened_at) and (area is None or one.area == area)]
     return Record(
         period=period,
@@ -57,8 +63,33 @@ async def record_of(
         notices=notices,
         ledger=tuple(row for row in ledger_of(journal, period) if area is None or row.incident in ids),
         tickets=tuple(kept),
-        tallies=await tallies(site, period, ask, changes_of(site, journal), area=area, progress=progress),
+        tallies=await tallies(site, period, ask, changes, area=area, progress=progress),
+        care=site.care,
+        pcs=tuple(await pcs_of(site, period, ask, area=area, progress=progress)),
+        responses=await responses_of(site, period, ask, area=area, progress=progress),
+        changes=tuple(planned(site, changes, period, area)),
+        history=tuple(journal.incidents(period.start - HISTORY_S, period.until)),
+        votes=tuple(one for one in votes_of(journal, period) if area in (None, one.area)),
     )
+
+
+def votes_of(journal: Journal, period: Period) -> list[Vote]:
+    """Answers to `how was IT this shift`, by the shift that they are about."""
+    events = journal.events(VOTE, period.start, limit=_LEDGER_MOST)
+    return [Vote(e.at, e.body["area"], e.body["answer"]) for e in events if e.at < period.until]
+
+
+def planned(site: SiteConfig, changes: Sequence[Change], period: Period, area: str | None) -> Iterator[Planned]:
+    """Changes with a window in the month; of one area, those that touch what it uses."""
+    graph = NeedGraph(site.estate)
+    lines = [line for line in graph.lines() if line[0] == area]
+    mine = {id_ for line in lines for id_ in (*graph.closure(graph.goal(*line)), line[1])}
+    for change in changes:
+        over = change.ending.at if change.ending is not None else float("inf")
+        spans = [span for span in windows_between(change.when, period.start, period.until) if span[0] < over]
+        if spans and (area is None or mine.intersection(change.targets)):
+            cut = tuple((start, min(end, over)) for start, end in spans)
+            yield Planned(change.id, change.title, change.owner, change.targets, cut)
 
 
 def touches(incident: Incident, area: str) -> bool:

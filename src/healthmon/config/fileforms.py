@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from healthmon.config.careforms import CareForm
 from healthmon.config.forms import (
     AgentForm,
     AreaForm,
@@ -336,6 +337,7 @@ class SiteFileForm(Form):
     web: WebForm = WebForm()
     probe_modules: ProbeModulesForm = ProbeModulesForm()
     traps: TrapsForm | None = None
+    care: CareForm = CareForm()
     line_protocol: LinesForm | None = None
     ha: PairForm | None = Field(default=None, description="Two servers: one leads, one stands by")
     push: dict[Id, PushForm] = Field(default={}, description="Sources of `POST /api/v1/readings`, by name")

@@ -23,6 +23,7 @@ from healthmon.config.blocks import (
     waking_of,
     watch_of,
 )
+from healthmon.config.care import care_of
 from healthmon.config.changes import changes_of, reminders_of, site_manager_of
 from healthmon.config.document import Document, document_of_text, read_document
 from healthmon.config.inventory import Inventory
@@ -126,6 +127,7 @@ def _site(
         pack_roots=packs.roots,
         probe_modules=probe_modules_of(written, packs, elsewhere),
         traps=traps_of(written, packs),
+        care=care_of(written, packs, estate, warn, problems),
         push_tokens=push_tokens_of(written),
         pair=pair_of(written),
         line_protocol=lines_of(written),

@@ -19,6 +19,7 @@ from healthmon.model.sample import Family
 from healthmon.model.topology import Estate
 from healthmon.probes.snmp_client import Credentials
 from healthmon.probes.trap_pack import Meaning
+from healthmon.reports.care import Care
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +231,7 @@ class SiteConfig:
     pack_roots: tuple[Path, ...] = ()
     probe_modules: ProbeModules = ProbeModules()
     traps: TrapsConfig | None = None
+    care: Care = field(default_factory=Care)
     pair: PairConfig | None = None
     push_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)  # by source
     line_protocol: LineProtocolConfig | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from healthmon.config.careforms import CareForm
 from healthmon.config.document import Document
 from healthmon.config.fileforms import (
     AlertingForm,
@@ -64,6 +65,7 @@ class Written:
     web: WebForm
     probe_modules: ProbeModulesForm
     traps: TrapsForm | None = None
+    care: CareForm = field(default_factory=CareForm)
     line_protocol: LinesForm | None = None
     push: dict[str, Placed[PushForm]] = field(default_factory=dict)
     data_dir: str | None = None
@@ -112,6 +114,7 @@ def read_written(document: Document, problems: Problems) -> Written:
         web=_block(validator, "web", WebForm()),
         probe_modules=_block(validator, "probe_modules", ProbeModulesForm()),
         traps=_block(validator, "traps", None),
+        care=_block(validator, "care", CareForm()),
         line_protocol=_block(validator, "line_protocol", None),
         push=_named(validator, PushForm, ("push",)),
         data_dir=_block(validator, "data_dir", None),

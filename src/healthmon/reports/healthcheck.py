@@ -7,10 +7,32 @@ from datetime import UTC, datetime
 from typing import Any
 
 from healthmon.reports.leadtime import lead_times
+from healthmon.reports.lostwork import lost_by_incident, lost_time
+from healthmon.reports.machines import slowest
+from healthmon.reports.paging import owners, pages
+from healthmon.reports.promises import asked, legacy, votes
 from healthmon.reports.record import Record, Section
+from healthmon.reports.scorecard import changes, scorecard
 from healthmon.reports.services import availability
+from healthmon.reports.standards import standards
+from healthmon.reports.zerotouch import zero_touch
 
-PARTS: tuple[Callable[[Record], Section], ...] = (lead_times, availability)
+PARTS: tuple[Callable[[Record], Section], ...] = (
+    lead_times,
+    zero_touch,
+    owners,
+    availability,
+    standards,
+    lost_time,
+    lost_by_incident,
+    votes,
+    slowest,
+    pages,
+    scorecard,
+    changes,
+    legacy,
+    asked,
+)
 
 
 def sections(record: Record) -> list[Section]:

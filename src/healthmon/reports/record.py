@@ -9,11 +9,33 @@ from typing import Any
 from healthmon.model.incident import Incident, LedgerRow, Notice, Why
 from healthmon.model.topology import Estate
 from healthmon.reports.availability import Line, Tally
+from healthmon.reports.care import Care
+from healthmon.reports.endpoints import Pc
 from healthmon.reports.period import Period
 from healthmon.reports.tickets import Ticket, by_incident
 
 #: A message that wakes somebody, or may.
 BAD_NEWS = frozenset({Why.OPENED, Why.WORSE, Why.NEW_AREA, Why.ESCALATED})
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A planned change with its windows in the month (Unix s)."""
+
+    id: str
+    title: str
+    owner: str
+    targets: tuple[str, ...]
+    windows: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """`How was IT this shift`, one tap. at: when the shift began; nothing about who tapped."""
+
+    at: float
+    area: str
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +52,12 @@ class Record:
     ledger: tuple[LedgerRow, ...] = ()
     tickets: tuple[Ticket, ...] = ()
     tallies: Mapping[Line, Tally] = field(default_factory=dict)
+    care: Care = field(default_factory=Care)
+    pcs: tuple[Pc, ...] = ()
+    responses: Mapping[Line, tuple[float, ...]] = field(default_factory=dict)  # seconds, each look from the area itself
+    changes: tuple[Planned, ...] = ()
+    history: tuple[Incident, ...] = ()  # of the half year before, too
+    votes: tuple[Vote, ...] = ()
 
     @property
     def raised(self) -> tuple[Incident, ...]:
