@@ -11,12 +11,11 @@ from healthmon.model.sample import Query, Series, Value
 from healthmon.model.topology import need_ids
 from healthmon.reports.availability import Line
 from healthmon.reports.endpoints import ASKED, Pc, pc_of
+from healthmon.reports.facts import PC_KINDS
 from healthmon.reports.period import Period
 
 Ask = Callable[[Query], Awaitable[list[Series]]]
 Progress = Callable[[int, int, str], None]
-#: Kinds of targets at which people work.
-PC_KINDS = frozenset({"ward-workstation", "workstation", "pc", "laptop", "trolley", "wow", "thin-client"})
 _SHORTEST_S = 60.0
 _DAY_S = 86_400.0
 Told = dict[str, dict[tuple[str, str], list[tuple[float, Value]]]]

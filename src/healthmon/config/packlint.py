@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from healthmon.config.blocks import severity_of, waking_of
+from healthmon.config.care import standards_of
 from healthmon.config.checks import CheckReader, lint_probe_pack
 from healthmon.config.document import document_of_text
 from healthmon.config.kinds import check_kind, probe_names, probe_of_folder
@@ -36,6 +37,7 @@ def lint_packs(pack_dirs: Sequence[Path] = (), *, lines: Mapping[str, Family] | 
     severity_of(packs, problems)
     waking_of(packs, problems)
     text_of(packs, problems)
+    standards_of(packs, problems)
     for role in packs.names("collectors/roles"):
         _role(packs, role, problems)
     for folder in _probe_folders(packs):
