@@ -116,9 +116,8 @@ async def tallies(
     site: SiteConfig, period: Period, ask: Ask, changes: Sequence[Change], *, area: str | None, progress: Progress
 ) -> dict[Line, Tally]:
     """Every minute of every area and service."""
-    graph, calendar = NeedGraph(site.estate), Calendar(site.estate, site.holidays)
-    lines = [line for line in graph.lines() if area is None or line[0] == area]
-    counts = {line: _count(line, graph, calendar, changes, period) for line in lines}
+    lines = [line for line in NeedGraph(site.estate).lines() if area is None or line[0] == area]
+    counts = minute_counts(site, lines, changes, period)
     found = {line: Tally() for line in lines}
     start, end = int(period.start), int(period.until)
     step = max(3600, min(_DAY_S, _POINTS // max(1, len(lines)) * 60 // 3600 * 3600))
@@ -129,6 +128,14 @@ async def tallies(
             counts[line].add(found[line], seen.get(line, {}), at, until)
         progress(until - start, end - start, "availability")
     return found
+
+
+def minute_counts(
+    site: SiteConfig, lines: Iterable[Line], changes: Sequence[Change], period: Period
+) -> dict[Line, Count]:
+    """How the minutes of each line are judged in this time."""
+    graph, calendar = NeedGraph(site.estate), Calendar(site.estate, site.holidays)
+    return {line: _count(line, graph, calendar, changes, period) for line in lines}
 
 
 async def minutes_of(ask: Ask, start: int, end: int, *, area: str | None = None) -> dict[Line, dict[int, Shares]]:

@@ -30,6 +30,7 @@ from healthmon.app.engineroom import Decided, EngineRoom, Intake
 from healthmon.app.fleet import Fleet
 from healthmon.app.lines import Lines
 from healthmon.app.linkgraph import LinkBook
+from healthmon.app.lostticker import LostTicker
 from healthmon.app.ownrows import rows_of
 from healthmon.app.pair import Leading
 from healthmon.app.private import secret_of
@@ -116,6 +117,7 @@ class Server:
         self.links = LinkBook(self.data_dir / "links.sqlite")
         self.ack_secret = secret_of(self.data_dir / "ack-secret")
         self.public_url = public_url(site.web)
+        self.lost = LostTicker()
         self.counters: dict[str, float] = {}
         self.probers: dict[str, Callable[[], dict[str, float]]] = {}  # those in this process, and what they count
         self.started_at = clock.now()
@@ -163,8 +165,10 @@ class Server:
 
     async def _store_own_rows(self) -> None:
         """Service states, incidents and agents as points: nobody else writes them, and a missed one is only a gap."""
+        await self.lost.begin(self.store)
         while True:
             await self.clock.sleep(OWN_ROWS_EVERY_S)
+            self.lost.look(self.view(), self.site)
             self.writer.put(rows_of(self.view()), lambda: None)
 
     # --- in ---------------------------------------------------------------------------------------------------
@@ -377,6 +381,7 @@ class Server:
             | {k: float(v) for k, v in self.reception.counters.items()}
             | self.quarantine.counters
             | self.lines.counters
+            | self.lost.counters
             | {k: float(v) for k, v in self.pipeline.counts().items()}
             | {f"pages_suppressed_total.{cause}": n for cause, n in self.room.engine.suppressed().items()}
             | {f"engine_{name}": value for name, value in self.room.engine.counts().items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from healthmon.app.caredesk import CareDesk
 from healthmon.app.dutydesk import DutyDesk
 from healthmon.app.letters import Letters
 from healthmon.app.ondemand import OnDemand
@@ -79,6 +80,7 @@ def application(server: Server, surface: Surface) -> Any:
         clock=server.clock,
         tools=Toolbox(server),
         duty=DutyDesk(server),
+        care=CareDesk(server),
         audit=server.audit,
         letters=Letters(server),
     )

@@ -16,6 +16,7 @@ import typer
 from healthmon import __version__
 from healthmon.cli import (
     access,
+    care,
     coverage,
     enrolling,
     fleet,
@@ -367,6 +368,7 @@ def incidents(
 #: Commands that live in modules of their own.
 _APART = (
     access,
+    care,
     coverage,
     enrolling,
     fleet,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from healthmon.impact.downtime import COPY_MOST_S
 from healthmon.model.sample import Outcome, Reading
 from healthmon.reports.facts import COPY_CHECK, DAY_S, NOT_READY, READY, UNKNOWN, Facts, Found, Item
 
-COPY_MOST_S = 1_800.0
 BACKUP_MOST_S = 26 * 3_600.0
 RESTORE_TEST_MOST_S = 7 * DAY_S
 

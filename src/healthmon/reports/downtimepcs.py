@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from healthmon.impact.downtime import PRINTER_FAULTS, printers_of
 from healthmon.model.sample import Outcome
-from healthmon.model.topology import Estate, Target
 from healthmon.reports.copies import copy_state
 from healthmon.reports.facts import COPY_CHECK, NOT_READY, READY, UNKNOWN, Facts, Found, Item, worst
 
@@ -70,28 +70,8 @@ def _printer(facts: Facts, pc: str) -> Iterator[tuple[str, str]]:
             yield UNKNOWN, f"its printer {printer} is not seen"
         elif status.outcome is Outcome.FAILED:
             yield NOT_READY, f"its printer {printer} does not answer"
-        elif any((facts.value(printer, *field) or 0.0) > 0.0 for field in _PRINTER_FAULTS):
+        elif any((facts.value(printer, *field) or 0.0) > 0.0 for field in PRINTER_FAULTS):
             yield NOT_READY, f"its printer {printer} needs somebody"
-
-
-_PRINTER_FAULTS = (("ipp", "errors"), ("snmp_printer", "paper_out"), ("snmp_printer", "jammed"),
-                   ("snmp_printer", "toner_out"))  # fmt: skip
-
-
-def printers_of(estate: Estate, pc: str) -> tuple[str, ...]:
-    """The printer that a downtime PC prints on: by its label, else those of its area for this purpose."""
-    target = estate.targets.get(pc)
-    named = target.labels.get("printer") if target else None
-    if named:
-        return (named,)
-    place = target.area if target else None
-    return tuple(one.id for one in estate.targets.values() if _prints_for(one, place))
-
-
-def _prints_for(target: Target, area: str | None) -> bool:
-    return area is not None and target.area == area and "printer" in target.kind and (
-        target.labels.get("purpose") == "downtime"
-    )  # fmt: skip
 
 
 def _copy_on(facts: Facts, pc: str) -> Iterator[tuple[str, str]]:

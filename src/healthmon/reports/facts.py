@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from healthmon.impact.downtime import COPY_CHECK as COPY_CHECK
 from healthmon.impact.graph import NeedGraph
 from healthmon.model.sample import Reading
 from healthmon.model.topology import Acuity, Area
@@ -16,8 +17,6 @@ from healthmon.reports.care import Care, Expiry
 READY, SOON, NOT_READY, UNKNOWN = "ready", "soon", "not ready", "not known"
 #: The worst first.
 ORDER = (NOT_READY, UNKNOWN, SOON, READY)
-#: The check that sees the copy on a downtime PC or viewer.
-COPY_CHECK = "downtime-copy"
 #: A reading older than this proves nothing.
 STALE_S = 900.0
 DAY_S = 86_400.0

@@ -17,6 +17,7 @@ from healthmon.web import (
     actions,
     api,
     board,
+    careboard,
     caseboard,
     events,
     fleetboard,
@@ -61,6 +62,7 @@ def make_app(
     clock: Clock | None = None,
     tools: Tools | None = None,
     duty: Duty | None = None,
+    care: careboard.CareDesk | None = None,
     audit: AuditLog | None = None,
     letters: Letters | None = None,
 ) -> web.Application:
@@ -96,6 +98,7 @@ def make_app(
         tools=tools,
         duty=duty,
         letters=letters,
+        care=care,
     )
     app = web.Application(middlewares=[problems, audited, admit], client_max_size=BODY_MOST_BYTES)
     app[WEB] = site
@@ -118,6 +121,7 @@ def add_routes(app: web.Application, site: Web) -> None:
     app.add_routes(pushed.routes())
     app.add_routes(board.routes())
     app.add_routes(fleetboard.routes())
+    app.add_routes(careboard.routes())
     app.add_routes(caseboard.routes())
     app.add_routes(mapboard.routes())
     app.add_routes(targetboard.routes())

@@ -98,6 +98,12 @@ SELF = (
 )
 
 COUNTERS = (
+    Metric(
+        "healthmon_clinician_lost_seconds_total",
+        "counter",
+        "Working time of staff lost to IT, by how it is known (measured, estimated); docs/report.md has the formula.",
+        ("area", "service", "basis"),
+    ),
     Metric("healthmon_ingest_accepted_total", "counter", "Batches that the server took."),
     Metric("healthmon_ingest_rejected_total", "counter", "Batches that the server refused, by reason.", ("reason",)),
     Metric("healthmon_lines_points_total", "counter", "Values taken as line protocol from other tools."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from healthmon import __version__
 from healthmon.web.openapi_access import ACCESS_PATHS, ACCESS_SCHEMAS
+from healthmon.web.openapi_care import CARE_PATHS, CARE_SCHEMAS
 from healthmon.web.openapi_case import INCIDENT_PATHS, INCIDENT_SCHEMAS
 from healthmon.web.openapi_estate import ESTATE_PATHS, ESTATE_SCHEMAS
 from healthmon.web.openapi_fleet import FLEET_SCHEMAS
@@ -78,6 +79,7 @@ SCHEMAS: dict[str, Json] = {
     **ONCALL_SCHEMAS,
     **ACCESS_SCHEMAS,
     **NOTICE_SCHEMAS,
+    **CARE_SCHEMAS,
 }
 
 PATHS: dict[str, dict[str, Json]] = {
@@ -89,6 +91,7 @@ PATHS: dict[str, dict[str, Json]] = {
     **NOTICE_PATHS,
     **TOOL_PATHS,
     **ACCESS_PATHS,
+    **CARE_PATHS,
     "openapi.json": {"get": read("This document", {"type": "object"})},
 }
 

@@ -20,6 +20,7 @@ from healthmon.web.throttle import Recent, Throttle
 
 if TYPE_CHECKING:
     from healthmon.web.accounts import Accounts
+    from healthmon.web.careboard import CareDesk
     from healthmon.web.exporter import Exporter
     from healthmon.web.idempotency import Answers
     from healthmon.web.matrix import Matrix
@@ -147,6 +148,7 @@ class Web:
     name_for_token: Callable[[str], str | None] | None = None
     tools: Tools | None = None
     duty: Duty | None = None
+    care: CareDesk | None = None
     refusals: Recent = field(default_factory=Recent)
     letters: Letters | None = None
     streams: set[asyncio.Timeout] = field(default_factory=set)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemons.ready import NOW, SITE, TODAY, Key, facts, good, reading
+from healthmon.impact.downtime import pc_ready
 from healthmon.model.sample import Reading
 from healthmon.reports.care import Expiry
 from healthmon.reports.facts import DAY_S, NOT_READY, READY, SOON, UNKNOWN, Facts, Item, day_state
@@ -148,3 +149,15 @@ def test_taking_evidence_away_makes_nothing_ready(gone: set[Key]) -> None:
     left = {key: one for key, one in good().items() if key not in gone}
     for one in items(facts(left, site=WHOLE, down=frozenset(), unseen=frozenset(key[0] for key in gone))):
         assert one.state != READY or whole.get((one.kind, one.id)) == READY
+
+
+@pytest.mark.parametrize("fault", ["none", *(f"{key[0]}/{key[1]}" for key in good())])
+def test_a_page_names_only_what_the_readiness_page_calls_ready(fault: str) -> None:
+    """The engine judges downtime PCs by the same evidence: with each piece taken away, it is never kinder."""
+    left = {key: one for key, one in good().items() if f"{key[0]}/{key[1]}" != fault}
+    for pc in ("dt-7", "dt-8"):
+        seen = facts(left, site=WHOLE, unseen=frozenset({fault.partition("/")[0]}) - {pc})
+        fresh = {one: [r for r in seen.latest(one) if seen.fresh(r)] for one in seen.estate.targets}
+        named = pc_ready(seen.estate, pc, lambda id_, fresh=fresh: fresh[id_])  # type: ignore[misc]
+        assert named <= (by(seen, "downtime_pc", pc).state == READY)
+        assert named or fault != "none"

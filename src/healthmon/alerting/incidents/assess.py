@@ -11,13 +11,17 @@ from healthmon.alerting.incidents.groups import INFERRED, Group
 from healthmon.alerting.incidents.harm import Assessor, Line, Losses, PathCache, lines_at_stake, lines_of, spares_gone
 from healthmon.alerting.incidents.supplier import at_fault
 from healthmon.alerting.incidents.text import Story, Texts
+from healthmon.impact.downtime import Nearest, nearest, pc_ready
 from healthmon.impact.severity import Harm, Score, Situation, score
 from healthmon.model.alert import Alert, AlertKey, Effect, Rule
 from healthmon.model.incident import ImpactLine, Incident, IncidentKind, Root, ServiceState
+from healthmon.model.sample import Reading
 
 _KIND_RANK = (IncidentKind.BLIND, IncidentKind.INCIDENT, IncidentKind.EARLY_WARNING)
 #: Half of an area's devices of a kind gone is work slowed down, if half is so many.
 _HALF_FROM = 3
+#: Downtime PCs are looked up for so many areas; a text names no more.
+_DOWNTIME_MOST = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class Weighing:
             passing=not lead.nodes and lead.kind is IncidentKind.INCIDENT,
             from_areas=tuple(sorted(lead.areas or ())),
             spares_gone=gone,
+            downtime=self._downtime(impact),
         )
         guide = self._guide(lead)
         return Assessment(
@@ -96,6 +101,25 @@ class Weighing:
                 g.root.target,
             ),
         )
+
+    def _downtime(self, impact: Sequence[ImpactLine]) -> tuple[Nearest, ...]:
+        """Where the areas that lost something can go on; only what was seen ready."""
+        evidence = self.assessor.evidence
+        known: dict[str, bool] = {}
+
+        def ready(pc: str) -> bool:
+            if pc not in known:
+                known[pc] = pc_ready(evidence.estate, pc, self._counting)
+            return known[pc]
+
+        lost = dict.fromkeys(line.area for line in impact if line.state is ServiceState.LOST)
+        areas = [area for area in lost if area in evidence.estate.areas][:_DOWNTIME_MOST]
+        found = (nearest(evidence.estate, area, ready) for area in areas)
+        return tuple(one for one in found if one is not None)
+
+    def _counting(self, target: str) -> list[Reading]:
+        evidence = self.assessor.evidence
+        return [one for one in evidence.of_target(target) if evidence.counts(one, self.now)]
 
     def _lines(self, kind: IncidentKind, groups: Sequence[Group]) -> dict[Line, ServiceState]:
         graph = self.assessor.evidence.graph

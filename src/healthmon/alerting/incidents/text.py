@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from healthmon.impact.downtime import Nearest
 from healthmon.impact.hours import Calendar
 from healthmon.model.incident import ImpactLine, IncidentKind, Root, ServiceState
 from healthmon.model.topology import Acuity, Area, AreaKind, Estate, Organisation, Service, Site, Target
@@ -27,6 +28,7 @@ DEFAULT_TEXT: Mapping[str, str] = {
     "line": "{service}: {state} in {areas} since {since}.",
     "more_lines": "And {count} more lines.",
     "fallback": "{areas}: {fallback} was checked and ready at {proven}.",
+    "downtime_pc": "Nearest ready downtime PC for {areas}: {pc} in {place}.",
     "cause_very_likely": "Very likely cause: {cause}.",
     "cause_likely": "Likely cause: {cause}.",
     "cause_one_of": "The cause is one of these: {cause}; {alternatives}.",
@@ -78,6 +80,7 @@ class Story:
     answers: bool = False  # the root is inferred from what hangs on it, though its own looks find it there
     from_areas: tuple[str, ...] = ()
     spares_gone: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    downtime: Sequence[Nearest] = ()  # downtime PCs that were seen ready, for areas that lost something
 
 
 class Texts:
@@ -161,7 +164,7 @@ class Texts:
             self._said_cause(story),
             self._said_supplier(story),
         ]
-        parts = [*said, *self._said_fallbacks(story.lines)]
+        parts = [*said, *self._said_fallbacks(story.lines), *self._said_downtime(story.downtime)]
         return " ".join(part for part in parts if part)
 
     def state(self, state: ServiceState) -> str:
@@ -234,6 +237,16 @@ class Texts:
         return [
             self.say("fallback", areas=self.areas(areas), fallback=text.rstrip("."), proven=self.clock(at, areas[0]))
             for (text, at), areas in proven.items()
+        ]
+
+    def _said_downtime(self, found: Sequence[Nearest]) -> list[str]:
+        """Where staff can go on, one sentence for each PC."""
+        pcs: dict[tuple[str, str], list[str]] = {}
+        for one in found:
+            pcs.setdefault((one.pc, one.at), []).append(one.area)
+        return [
+            self.say("downtime_pc", areas=self.areas(areas), pc=self.name(pc), place=self.name(at))
+            for (pc, at), areas in list(pcs.items())[:_LINES_SHOWN]
         ]
 
     def _area(self, id_: str) -> str:

@@ -1,0 +1,106 @@
+"""Clinician time lost, counted while it is lost: a counter for each area, service and basis."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from healthmon.config import SiteConfig
+from healthmon.impact.hours import Calendar
+from healthmon.impact.losttime import REPORTING_LEAST, SMALL, Wait, outage, wait_cost_s
+from healthmon.model.errors import HealthmonError
+from healthmon.model.incident import ServiceState
+from healthmon.model.ports import Store
+from healthmon.model.sample import Query, Series
+from healthmon.model.view import View
+from healthmon.reports.facts import PC_KINDS
+from healthmon.reports.lostwork import WORKSTATION
+
+log = logging.getLogger(__name__)
+COUNTER = "clinician_lost_seconds_total"
+#: A longer pause between two looks (a stop, a clock set) counts as this much.
+_PAUSE_MOST_S = 60.0
+_LOGON_TARGET_S = 60.0
+_APART_S = 30.0
+
+
+class LostTicker:
+    """`counters` are monotone over restarts: `restored` begins them at what the store has."""
+
+    def __init__(self) -> None:
+        self.counters: dict[str, float] = {}
+        self._at: float | None = None
+        self._logons: dict[str, float] = {}
+
+    async def begin(self, store: Store) -> None:
+        """Go on where the last server stopped; where the store cannot tell, from nothing (a counter may do that)."""
+        if self._at is None:
+            try:
+                self.restored(await store.query(stored()))
+            except (HealthmonError, ValueError) as error:
+                log.warning("lost time begins at zero", extra={"error": str(error)})
+
+    def restored(self, series: list[Series]) -> None:
+        """The newest point of each counter as it was stored."""
+        for one in series:
+            if one.points and {"area", "service", "basis"} <= one.tags.keys():
+                self._add(one.tags["area"], one.tags["service"], one.tags["basis"], float(one.points[-1][1]))
+
+    def look(self, view: View, site: SiteConfig) -> None:
+        """What was lost since the last look, if the states of now held all the while."""
+        since, self._at = self._at, view.at
+        elapsed = 0.0 if since is None else min(max(0.0, view.at - since), _PAUSE_MOST_S)
+        calendar = Calendar(site.estate, site.holidays)
+        for (area, service), status in view.services.items():
+            if status.state not in (ServiceState.LOST, ServiceState.DEGRADED) or not calendar.staffed(area, view.at):
+                continue
+            people = self.people(view, site, area, calendar)
+            if people is not None and people >= SMALL:
+                lost = elapsed if status.state is ServiceState.LOST else 0.0
+                found = outage(people, lost, elapsed - lost, site.care.costs)
+                self._add(area, service, "estimated", found.usual_s)
+        self._measure(view, site)
+
+    def people(self, view: View, site: SiteConfig, area: str, calendar: Calendar) -> float | None:
+        """As the hospital says, else sessions where enough PCs report."""
+        said = site.care.people.get(area)
+        if said is not None:
+            return said.at(calendar.local(site.estate.areas[area].site, view.at).hour)
+        pcs = [t.id for t in site.estate.targets.values() if t.area == area and t.kind in PC_KINDS]
+        found = [value for pc in pcs if (value := _newest(view, pc, "sessions")) is not None]
+        return sum(found) / (len(found) / len(pcs)) if found and len(found) / len(pcs) >= REPORTING_LEAST else None
+
+    def _measure(self, view: View, site: SiteConfig) -> None:
+        """Logons that were not there at the last look; those of the first look are from before."""
+        target_s = next((s.aim for s in site.care.standards if s.metric == "logon_p95_seconds"), _LOGON_TARGET_S)
+        for reading in view.latest.values():
+            target = site.estate.targets.get(reading.target)
+            values = {one.field: one.value for one in reading.samples if one.family == "host_logons"}
+            age, took = values.get("last_logon_age_seconds"), values.get("logon_seconds")
+            if target is None or target.area is None or not isinstance(age, float) or not isinstance(took, float):
+                continue
+            moment = reading.started - age
+            known = self._logons.get(reading.target)
+            if known is None or moment > known + _APART_S:
+                self._logons[reading.target] = moment
+            said = site.care.people.get(target.area)
+            if known is not None and moment > known + _APART_S and said is not None and said.day >= SMALL:
+                self._add(target.area, WORKSTATION, "measured", wait_cost_s(Wait("logon", took, target_s)))
+
+    def _add(self, area: str, service: str, basis: str, seconds: float) -> None:
+        key = f"{COUNTER}.{area}.{service}.{basis}"
+        self.counters[key] = self.counters.get(key, 0.0) + seconds
+
+
+def _newest(view: View, target: str, field: str) -> float | None:
+    found: list[tuple[float, Any]] = [
+        (reading.started, one.value)
+        for reading in view.latest.values() if reading.target == target
+        for one in reading.samples if (one.family, one.field) == ("host_logons", field)
+    ]  # fmt: skip
+    return float(max(found)[1]) if found else None
+
+
+def stored() -> Query:
+    """What a restart begins with."""
+    return Query("own_counter", "total", {"counter": "clinician_lost_seconds"}, newest=True)
