@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from healthmon.impact.downtime import COPY_MOST_S
+from healthmon.impact.refuge import COPY_MOST_S
 from healthmon.model.sample import Outcome, Reading
 from healthmon.reports.facts import COPY_CHECK, DAY_S, NOT_READY, READY, UNKNOWN, Facts, Found, Item
 

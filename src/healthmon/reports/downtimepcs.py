@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from healthmon.impact.downtime import PRINTER_FAULTS, printers_of
+from healthmon.impact.refuge import PRINTER_FAULTS, printers_of
 from healthmon.model.sample import Outcome
 from healthmon.reports.copies import copy_state
 from healthmon.reports.facts import COPY_CHECK, NOT_READY, READY, UNKNOWN, Facts, Found, Item, worst

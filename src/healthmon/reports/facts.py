@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from healthmon.impact.downtime import COPY_CHECK as COPY_CHECK
 from healthmon.impact.graph import NeedGraph
+from healthmon.impact.refuge import COPY_CHECK as COPY_CHECK
 from healthmon.model.sample import Reading
 from healthmon.model.topology import Acuity, Area
 from healthmon.model.view import View

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from healthmon.config.loading import load_text
-from healthmon.impact.downtime import nearest
+from healthmon.impact.refuge import nearest
 
 SITE = """
 organisation: {id: small, name: Small}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemons.ready import NOW, SITE, TODAY, Key, facts, good, reading
-from healthmon.impact.downtime import pc_ready
+from healthmon.impact.refuge import pc_ready
 from healthmon.model.sample import Reading
 from healthmon.reports.care import Expiry
 from healthmon.reports.facts import DAY_S, NOT_READY, READY, SOON, UNKNOWN, Facts, Item, day_state

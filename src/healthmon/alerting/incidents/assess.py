@@ -11,7 +11,7 @@ from healthmon.alerting.incidents.groups import INFERRED, Group
 from healthmon.alerting.incidents.harm import Assessor, Line, Losses, PathCache, lines_at_stake, lines_of, spares_gone
 from healthmon.alerting.incidents.supplier import at_fault
 from healthmon.alerting.incidents.text import Story, Texts
-from healthmon.impact.downtime import Nearest, nearest, pc_ready
+from healthmon.impact.refuge import Nearest, nearest, pc_ready
 from healthmon.impact.severity import Harm, Score, Situation, score
 from healthmon.model.alert import Alert, AlertKey, Effect, Rule
 from healthmon.model.incident import ImpactLine, Incident, IncidentKind, Root, ServiceState

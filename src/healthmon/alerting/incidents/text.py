@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from healthmon.impact.downtime import Nearest
 from healthmon.impact.hours import Calendar
+from healthmon.impact.refuge import Nearest
 from healthmon.model.incident import ImpactLine, IncidentKind, Root, ServiceState
 from healthmon.model.topology import Acuity, Area, AreaKind, Estate, Organisation, Service, Site, Target
 
