@@ -14,6 +14,7 @@ from healthmon.app.server import Server
 from healthmon.ingest.pipeline import FUTURE_S, Admitted
 from healthmon.model.errors import StoreDown
 from healthmon.model.sample import UNKNOWN_REASONS, Batch, Outcome, Reading
+from healthmon.model.topology import PUSHED_KINDS
 from healthmon.web.problem import Problem
 
 #: How long the store may take to make a push durable; then the tool tries again.
@@ -82,8 +83,8 @@ class Pushing:
         check = next((c for c in target.checks if c.id == reading.check), None) if target else None
         if target is None:
             yield "target", "no such target in the inventory"
-        elif check is None or check.kind != "push" or source not in check.vantages:
-            yield "check", f"no check of this target is of kind `push` and names {source} under `from`"
+        elif check is None or check.kind not in PUSHED_KINDS or source not in check.vantages:
+            yield "check", f"no check of this target is of a pushed kind and names {source} under `from`"
         if reading.vantage != source:
             yield "vantage", f"this token speaks for {source}"
         yield from _outcome(reading)

@@ -188,7 +188,8 @@ class Server:
         batch = {"key": intake.key, "readings": msgspec.to_builtins(intake.readings)}
         self.quarantine.set_aside(intake.agent, "engine_crash", batch)
 
-    def _count(self, name: str, label: str) -> None:
+    def count(self, name: str, label: str) -> None:
+        """One more of a counter that has one label."""
         key = f"{name}.{label}"
         self.counters[key] = self.counters.get(key, 0.0) + 1.0
 
@@ -284,7 +285,7 @@ class Server:
 
     def _engine_crashed(self, unit: Unit, error: BaseException) -> None:
         """Count it; the third within five minutes is told on every channel, once until it has run well as long."""
-        self._count("engine_crashes_total", type(error).__name__)
+        self.count("engine_crashes_total", type(error).__name__)
         if self._crashing_since is None and unit.crashes_within(lastresort.WINDOW_S) >= lastresort.CRASHES:
             self._crashing_since = self.clock.now()
             self._tell_of_crashes(Why.OPENED, self._crashing_since)

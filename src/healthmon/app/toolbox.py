@@ -9,6 +9,7 @@ from typing import Any
 
 from healthmon.app.coverage import coverage
 from healthmon.app.linkgraph import answer, links_from
+from healthmon.app.prometheus_alerts import taken
 from healthmon.app.pushing import Pushing
 from healthmon.app.server import Server
 from healthmon.app.whynot import WhyNot
@@ -30,6 +31,7 @@ class Toolbox:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._pushing = Pushing(server)
+        self._alerts = asyncio.Lock()
         self._surveyed: tuple[SiteConfig, float, Mapping[str, Any]] | None = None
 
     def source_of(self, token: str) -> str | None:
@@ -37,6 +39,19 @@ class Toolbox:
 
     async def push(self, source: str, readings: Sequence[Reading]) -> int:
         return await self._pushing.push(source, readings)
+
+    async def take_alerts(self, source: str, alerts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Alertmanager's payload as readings. Raises Problem, JournalDown, StoreDown."""
+        server = self._server
+        async with self._alerts:  # what fires follows from the newest readings: one payload after the other
+            view = server.view()
+            found = taken(alerts, source=source, estate=view.estate, latest=view.latest, now=server.clock.now())
+            if found.readings:
+                await self._pushing.push(source, found.readings)
+        for _ in found.ignored:
+            server.count("alerts_ignored_total", "unmapped")
+        ignored = [{"alert": name, "why": why} for name, why in found.ignored]
+        return {"accepted": len(alerts) - len(ignored), "ignored": ignored}
 
     async def explain(self, incident: str) -> Mapping[str, Any]:
         """One incident in words. Raises NotFound."""

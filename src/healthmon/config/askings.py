@@ -46,6 +46,7 @@ ASKINGS = {
     ),
     "ntp": Asking("one UDP packet, a second one when it got lost", "control and monitor modes (6 and 7)"),
     "openmetrics": Asking("one connection, one GET of an exporter", "anything but GET"),
+    "alertmanager": Asking("nothing: Alertmanager sends what fires and what is resolved", "anything"),
     "push": Asking("nothing: another tool sends its readings here", "anything"),
     "radius": Asking("one UDP request, a second one when it got lost", "accounting; a refused account again at once"),
     "smb": Asking("one connection, one NEGOTIATE", _NO_LOGIN_NO_SESSION + ", SMB 1"),

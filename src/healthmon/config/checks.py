@@ -17,7 +17,7 @@ from healthmon.config.problems import Problems, allowed, did_you_mean
 from healthmon.config.scalars import duration_s
 from healthmon.config.validation import Validator, known_path, note_detail
 from healthmon.config.yamlnodes import DataPath, PathStep
-from healthmon.model.topology import Check
+from healthmon.model.topology import PUSHED_KINDS, Check
 
 #: The packs of a kind are chosen by what the device says of itself.
 AUTO_PACK = "auto"
@@ -64,7 +64,7 @@ class CheckReader:
             self._validator.problem((*path, "kind"), message)
             return None
         self._vantages_known(form, path)
-        if form.kind == "push" and not set(form.vantages) <= self._sources:
+        if form.kind in PUSHED_KINDS and not set(form.vantages) <= self._sources:
             self._validator.problem((*path, "from"), f"a pushed check names its source{allowed(self._sources)}")
         timeout_s = form.timeout if form.timeout is not None else min(_DEFAULT_TIMEOUT_S, form.every)
         if timeout_s > form.every:

@@ -10,7 +10,7 @@ from healthmon.config.inventory import POLLER
 from healthmon.config.site import SiteConfig
 from healthmon.model.errors import NotFound
 from healthmon.model.plan import Broker, Job, Plan
-from healthmon.model.topology import Agent, Check, Target
+from healthmon.model.topology import PUSHED_KINDS, Agent, Check, Target
 
 
 def plan_for(site: SiteConfig, agent: str, *, broker: Broker) -> Plan:
@@ -57,7 +57,7 @@ def _mine(site: SiteConfig, agent: str) -> Iterator[tuple[Target, Check]]:
     names = {agent} if agent == POLLER else {agent, "agents"}
     for target in site.estate.targets.values():
         for check in target.checks:
-            if check.kind != "push" and not names.isdisjoint(check.vantages):
+            if check.kind not in PUSHED_KINDS and not names.isdisjoint(check.vantages):
                 yield target, check
 
 

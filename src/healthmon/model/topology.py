@@ -177,6 +177,9 @@ class Team:
 #: The role of a vantage point that only ever pushes readings: nobody expects to hear of it otherwise.
 PUSHES = "push"
 
+#: Kinds of checks that nobody here asks: another tool sends their readings.
+PUSHED_KINDS = frozenset({"push", "alertmanager"})
+
 
 @dataclass(frozen=True, slots=True)
 class Agent:

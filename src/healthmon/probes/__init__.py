@@ -12,6 +12,7 @@ from healthmon.model.sample import Family
 
 #: Kind to "module:Class". Dotted names, so that nothing is imported that is not run.
 PROBES: Mapping[str, str] = {
+    "alertmanager": "healthmon.probes.alertmanager:AlertmanagerProbe",
     "dicom": "healthmon.probes.dicom:DicomProbe",
     "dns": "healthmon.probes.dns:DnsProbe",
     "exec": "healthmon.probes.exec:ExecProbe",

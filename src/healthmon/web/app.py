@@ -15,6 +15,7 @@ from healthmon.web import (
     accessapi,
     accounts,
     actions,
+    alertmanager,
     api,
     board,
     careboard,
@@ -119,6 +120,7 @@ def add_routes(app: web.Application, site: Web) -> None:
     app.add_routes(notices.routes())
     app.add_routes(tooling.routes())
     app.add_routes(pushed.routes())
+    app.add_routes(alertmanager.routes())
     app.add_routes(board.routes())
     app.add_routes(fleetboard.routes())
     app.add_routes(careboard.routes())

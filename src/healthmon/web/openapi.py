@@ -102,7 +102,7 @@ def permitted(path: str, method: str, found: Json) -> Json:
     if role in LADDER:
         refusals = {"401": problem("not signed in"), "403": problem("not allowed")}
         return found | {"x-healthmon-role": role, "responses": refusals | found["responses"]}
-    security: list[Json] = [{"push": []}] if path == "readings" else []
+    security: list[Json] = [{"push": []}] if path in ("readings", "alerts/alertmanager") else []
     return found | {"x-healthmon-role": role, "security": security}
 
 

@@ -117,6 +117,15 @@ TOOL_SCHEMAS: dict[str, Json] = {
     "LinksKept": obj("kept", kept=INT),
     "Push": obj("readings", readings=arr(PUSHED)),
     "Pushed": obj("accepted", accepted=INT),
+    "AlertmanagerAlert": obj(
+        "status",
+        "labels",
+        status=enum("firing", "resolved"),
+        labels={"type": "object", "additionalProperties": {"type": "string"}},
+        fingerprint=TEXT,
+    ),
+    "AlertmanagerPayload": obj("alerts", alerts=arr(ref("AlertmanagerAlert"))),
+    "AlertsTaken": obj("accepted", "ignored", accepted=INT, ignored=arr(obj("alert", "why", alert=TEXT, why=TEXT))),
     "Reload": obj(by=NAME),
     "Reloaded": obj(
         "reloaded",
@@ -164,6 +173,9 @@ TOOL_PATHS: dict[str, dict[str, Json]] = {
     "links": {
         "get": read("What devices say of their neighbours: links, with whose word it is and how old", ref("Links")),
         "post": act("Keep links that a sweep learned; needs stay as they are", "LearnLinks", "LinksKept"),
+    },
+    "alerts/alertmanager": {
+        "post": act("Alertmanager's webhook (version 4); a source's token", "AlertmanagerPayload", "AlertsTaken")
     },
     "readings": {"post": act("Readings of another tool, all or none; its own token", "Push", "Pushed")},
     "reload": {"post": act("Read the configuration again; a bad one is refused (422)", "Reload", "Reloaded")},

@@ -41,6 +41,7 @@ TABLE: dict[str, Role] = {
     "POST /ack/{token}": Role.CARRIED,
     "GET /api/v1/ack/{token}": Role.CARRIED,
     "POST /api/v1/ack/{token}": Role.CARRIED,
+    "POST /api/v1/alerts/alertmanager": Role.CARRIED,
     "POST /api/v1/readings": Role.CARRIED,
     "POST /api/v1/replies/{channel}": Role.CARRIED,
     # pages

@@ -48,12 +48,7 @@ class Push(msgspec.Struct, forbid_unknown_fields=True):
 async def push(request: web.Request) -> web.Response:
     """Take readings, all or none; the answer comes when they are on disk. The token is the permission."""
     site, tools = request.app[WEB], tools_of(request)
-    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    source = tools.source_of(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
-    if source is None:
-        detail = "readings need the token of a source under `push`"
-        raise Problem(401, "not-signed-in", detail, headers={"WWW-Authenticate": 'Bearer realm="healthmon push"'})
-    request[PERSON] = Person("push", token=f"push/{source}")
+    source = sourced(request)
 
     async def act() -> web.Response:
         body = await read_body(request, Push)
@@ -61,6 +56,17 @@ async def push(request: web.Request) -> web.Response:
         return web.json_response({"accepted": await tools.push(source, readings)})
 
     return await site.answers.once(request, act)
+
+
+def sourced(request: web.Request) -> str:
+    """The source whose token the request carries. Raises Problem 401."""
+    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    source = tools_of(request).source_of(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
+    if source is None:
+        detail = "readings need the token of a source under `push`"
+        raise Problem(401, "not-signed-in", detail, headers={"WWW-Authenticate": 'Bearer realm="healthmon push"'})
+    request[PERSON] = Person("push", token=f"push/{source}")
+    return source
 
 
 def _reading(pushed: PushedReading, source: str, clock: Clock) -> Reading:

@@ -39,6 +39,8 @@ class Tools(Protocol):
 
     async def push(self, source: str, readings: Sequence[Reading]) -> int: ...
 
+    async def take_alerts(self, source: str, alerts: Sequence[Said]) -> Said: ...
+
 
 class Reload(msgspec.Struct, forbid_unknown_fields=True):
     """Who asks."""
