@@ -12,7 +12,7 @@ from healthmon.web.openapi import document
 from healthmon.web.reference import api_reference, metrics_reference
 
 DOCS = Path(__file__).parents[3] / "docs"
-PLANNED = ("reports", "tickets", "alerts/alertmanager")
+PLANNED = ("reports", "tickets")
 
 
 def served() -> set[tuple[str, str]]:
