@@ -373,6 +373,8 @@ class Server:
         writer = self.writer.stats()
         store = {
             "ingest_deferred_total.inbox_full": float(self.inbox.stats().refused),
+            "broker_stalls_total": float(self.inbox.stalls.count),
+            "broker_stalled_seconds_total": self.inbox.stalls.total_s,
             "store_rows_accepted_total": float(writer.accepted),
             "store_rows_rejected_total": float(writer.rejected),
             "store_retries_total": float(writer.retried),

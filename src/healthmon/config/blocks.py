@@ -61,7 +61,7 @@ def broker_of(written: Written) -> Broker | None:
     form = written.broker
     if form is None or not form.url:
         return None
-    if not form.url.startswith(("mqtt://", "mqtts://")):
+    if not all(one.strip().startswith(("mqtt://", "mqtts://")) for one in form.url.split(",")):
         written.validator.problem(("broker", "url"), "unknown scheme (allowed: mqtt://, mqtts://)")
     ca_file = str(beside(written.document, ("broker", "ca_file"), form.ca_file)) if form.ca_file else None
     return Broker(form.url, form.username, secret_of(written, form, "password", ("broker",)), ca_file)

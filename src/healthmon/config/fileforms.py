@@ -41,7 +41,9 @@ from healthmon.config.webforms import TlsForm, WebForm
 class BrokerForm(Form):
     """An MQTT broker; `broker: embedded` is the one that healthmon brings."""
 
-    url: Url | None = Field(default=None, description="`mqtt://host:1883` or `mqtts://host:8883`")
+    url: Url | None = Field(
+        default=None, description="`mqtt://host:1883` or `mqtts://host:8883`; nodes of one cluster with commas between"
+    )
     username: str | None = None
     password: str | None = None
     password_file: str | None = None

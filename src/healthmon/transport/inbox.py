@@ -17,6 +17,7 @@ from healthmon.runtime.queue import BoundedQueue, FullPolicy
 from healthmon.runtime.supervise import keep, spawn
 from healthmon.transport import codec, topics
 from healthmon.transport.codec import Ack, Probing
+from healthmon.transport.stalls import Stalls
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Inbox:
         self._probing: Probing | None = None
         self._counts: Counter[str] = Counter()
         self._backlog = BoundedQueue[Message](name="inbox", limit=BACKLOG, policy=FullPolicy.REFUSE)
+        self.stalls = Stalls()
         self.connected = asyncio.Event()
         self.connected_since = float("-inf")  # monotonic seconds of the newest connection
 
@@ -131,10 +133,15 @@ class Inbox:
             try:
                 await self._tell_probing()
                 async for message in bus.messages():
+                    self._note_arrival()
                     self._backlog.offer(message)
             finally:
                 self._bus = None
                 self.connected.clear()
+
+    def _note_arrival(self) -> None:
+        if (stall_s := self.stalls.arrived(self._clock.mono())) is not None:
+            log.warning("nothing came from the broker for a while", extra={"seconds": round(stall_s, 1)})
 
     async def _work(self) -> None:
         while True:

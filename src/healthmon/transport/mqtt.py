@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 import sys
+import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from healthmon.transport.sideloop import in_side_thread
 IN_FLIGHT = 64  # publishes that wait for their PUBACK at once
 KEEPALIVE_S = 20
 CONNECT_S = 10.0
+HURRY_S = 5.0  # where another node can be asked
 PUBACK_S = 30.0  # a broker cluster that loses a node was seen to stall for 18.5 s
 UNANSWERED_MS = 10_000
 Result = TypeVar("Result")
@@ -68,7 +70,7 @@ class MqttBus:
 
     async def subscribe(self, topic: str, *, qos: int = 0) -> None:
         """Return when the broker has agreed; a refusal is TransportDown too."""
-        codes = await self._until_lost(self._client.subscribe(topic, qos=qos))
+        codes = await self._until_lost(self._client.subscribe(topic, qos=qos, timeout=PUBACK_S))
         if any(getattr(code, "value", code) >= 0x80 for code in codes or ()):
             raise TransportDown(f"the broker refused the subscription to {topic}")
 
@@ -109,16 +111,39 @@ class MqttBus:
             raise TransportDown(str(error)) from None
 
 
+class Nodes:
+    """The nodes of one broker; each client begins at another and stays where it was let in."""
+
+    def __init__(self, url: str, client_id: str) -> None:
+        self._nodes = [endpoint(one.strip()) for one in url.split(",")]
+        self._at = zlib.crc32(client_id.encode()) % len(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    @property
+    def here(self) -> Endpoint:
+        """Where to connect now."""
+        return self._nodes[self._at]
+
+    def move_on(self) -> None:
+        """That one does not let us in: the next."""
+        self._at = (self._at + 1) % len(self._nodes)
+
+
 def connector(
     broker: Broker, *, client_id: str, clean: bool = True, will: Will | Callable[[], Will] | None = None
 ) -> Connect:
-    """A function that opens one connection to this broker; the caller reconnects with backoff."""
-    where = endpoint(broker.url)
+    """A function that opens one connection to this broker; the caller reconnects with backoff.
+
+    A URL that names several nodes of a cluster is tried node by node.
+    """
+    nodes = Nodes(broker.url, client_id)
 
     def connect() -> AbstractAsyncContextManager[Bus]:
         def opened() -> AbstractAsyncContextManager[Bus]:
             testament = will() if callable(will) else will
-            return _open(broker, where, client_id=client_id, clean=clean, will=testament)
+            return _open(broker, nodes, client_id=client_id, clean=clean, will=testament)
 
         return in_side_thread(opened) if _needs_side_loop() else opened()
 
@@ -131,14 +156,8 @@ def _needs_side_loop() -> bool:
 
 
 @asynccontextmanager
-async def _open(
-    broker: Broker, where: Endpoint, *, client_id: str, clean: bool, will: Will | None
-) -> AsyncIterator[Bus]:
-    try:
-        client = _client(broker, where, client_id=client_id, clean=clean, will=will)
-        await _enter(client)
-    except (aiomqtt.MqttError, OSError, ValueError) as error:
-        raise TransportDown(f"{where.host}:{where.port}: {error}") from None
+async def _open(broker: Broker, nodes: Nodes, *, client_id: str, clean: bool, will: Will | None) -> AsyncIterator[Bus]:
+    client = await _entered(broker, nodes, client_id=client_id, clean=clean, will=will)
     bus = MqttBus(client)
     failure: BaseException | None = None
     try:
@@ -153,6 +172,21 @@ async def _open(
         await _goodbye(client)
     if failure is not None:
         raise failure
+
+
+async def _entered(broker: Broker, nodes: Nodes, *, client_id: str, clean: bool, will: Will | None) -> aiomqtt.Client:
+    """A connected client at the first node that lets us in, each asked once; raises TransportDown."""
+    refusals = []
+    for _ in range(len(nodes)):
+        where = nodes.here
+        try:
+            client = _client(broker, where, client_id=client_id, clean=clean, will=will, hurry=len(nodes) > 1)
+            await _enter(client)
+            return client
+        except (aiomqtt.MqttError, OSError, ValueError, TransportDown) as error:
+            refusals.append(f"{where.host}:{where.port}: {error}")
+            nodes.move_on()
+    raise TransportDown("; ".join(refusals))
 
 
 async def _enter(client: aiomqtt.Client) -> None:
@@ -184,7 +218,9 @@ async def _goodbye(client: aiomqtt.Client) -> None:
         pass
 
 
-def _client(broker: Broker, where: Endpoint, *, client_id: str, clean: bool, will: Will | None) -> aiomqtt.Client:
+def _client(
+    broker: Broker, where: Endpoint, *, client_id: str, clean: bool, will: Will | None, hurry: bool
+) -> aiomqtt.Client:
     client = aiomqtt.Client(
         where.host,
         where.port,
@@ -195,7 +231,7 @@ def _client(broker: Broker, where: Endpoint, *, client_id: str, clean: bool, wil
         clean_session=clean,
         will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=will.retain) if will else None,
         keepalive=KEEPALIVE_S,
-        timeout=CONNECT_S,
+        timeout=HURRY_S if hurry else CONNECT_S,
         max_inflight_messages=IN_FLIGHT,
         socket_options=_socket_options(),
         tls_context=_trust(broker.ca_file) if where.tls else None,
