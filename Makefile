@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-all check bench bench-devices bench-detection boards docs fuzz properties clean
+.PHONY: demo test test-all check bench bench-devices bench-detection boards chaos docs fuzz properties clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("healthmon needs Python 3.11 or newer; try: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
@@ -33,6 +33,9 @@ fuzz: $(READY)          ## new damaged messages for every parser of network inpu
 
 properties: $(READY)    ## what must hold in any hospital on any night, on new ones: minutes (N=examples for each)
 	HEALTHMON_PROPERTIES=$(or $(N),2000) $(BIN)/python -m pytest tests/faults/test_properties_hospitals.py --timeout=36000 $(ARGS)
+
+chaos: $(READY)         ## kills, cuts, loss, delay, full disks, wrong clocks while a service goes down and up (N=faults; root for all)
+	HEALTHMON_CHAOS=$(or $(N),200) $(BIN)/python -m pytest tests/faults/test_chaos.py -s -p no:randomly --reruns 0 --timeout=36000 $(ARGS)
 
 bench: $(READY)         ## measured beside the peers, in one run
 	$(BIN)/python -m benchmarks

@@ -27,6 +27,7 @@ from daemons.paging import Answer, Receiver
 from daemons.process import Daemon, free_port
 from healthmon.app.roles import known_broker
 from healthmon.config import load, plan_for, plan_to_json
+from healthmon.model.plan import Broker
 from healthmon.model.sample import Query
 from healthmon.store.looking import StoreFile
 
@@ -78,8 +79,12 @@ class Rig:
             if daemon is not None:
                 daemon.start()
         site = load(self.config, today=date(2026, 1, 1))
-        self.plan.write_text(plan_to_json(plan_for(site, AGENT, broker=known_broker(site))))
+        self.plan.write_text(plan_to_json(plan_for(site, AGENT, broker=self.near(known_broker(site)))))
         self.agent.start()
+
+    def near(self, broker: Broker) -> Broker:
+        """The broker as the agent reaches it."""
+        return broker
 
     def stop(self) -> None:
         for daemon in (self.agent, self.server, self.mosquitto, self.influx):
@@ -216,14 +221,16 @@ class Rig:
 
 
 @contextmanager
-def rig(folder: Path, *, mosquitto: bool = False, influx: bool = False) -> Iterator[Rig]:
+def rig(
+    folder: Path, *, mosquitto: bool = False, influx: bool = False, kind: type[Rig] = Rig, checks: int = CHECKS
+) -> Iterator[Rig]:
     """A running site: embedded broker and store, or mosquitto and InfluxDB."""
     with greeting() as load_service, greeting() as flaky:
         board = free_port()
         broker = Mosquitto(folder / "mosquitto", extra="persistence false") if mosquitto else None
         store = Influx(folder / "influx") if influx else None
         pager = Receiver(lambda number: Answer(hang_s=PAGER_S))
-        made = Rig(
+        made = kind(
             folder=folder,
             server=role(
                 "server",
@@ -240,7 +247,7 @@ def rig(folder: Path, *, mosquitto: bool = False, influx: bool = False) -> Itera
             influx=store,
         )
         ports = {"load": load_service.server_address[1], "flaky": flaky.server_address[1]}
-        write_site(made, board, ports)
+        write_site(made, board, ports, checks)
         try:
             made.start()
             yield made
@@ -248,10 +255,10 @@ def rig(folder: Path, *, mosquitto: bool = False, influx: bool = False) -> Itera
             made.stop()
 
 
-def write_site(made: Rig, board: int, ports: Mapping[str, int]) -> None:
+def write_site(made: Rig, board: int, ports: Mapping[str, int], checks: int) -> None:
     folder = made.folder
     check = {"kind": "tcp", "expect": "HELLO", "every": f"{EVERY_S}s", "timeout": "1s", "from": [AGENT]}
-    load = [{**check, "port": ports["load"], "id": f"greet-{number}"} for number in range(CHECKS)]
+    load = [{**check, "port": ports["load"], "id": f"greet-{number}"} for number in range(checks)]
     site: dict[str, Any] = {
         "organisation": {"id": "kill", "name": "Kill", "timezone": "UTC"},
         "sites": [{"id": "main", "name": "Main"}],

@@ -16,6 +16,7 @@ class Relay:
         self.port = 0
         self.passed = 0  # connections
         self._silent = False
+        self.delay_s = 0.0  # each way
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -51,6 +52,7 @@ class Relay:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
+                await asyncio.sleep(self.delay_s)
                 if not self._silent:
                     writer.write(data)
                     await writer.drain()

@@ -1,12 +1,14 @@
 """A real agent that also writes down what its spool has confirmed: the oracle of the kill tests.
 
-Usage: loaded_agent.py PLAN LOG [drain]
+Usage: loaded_agent.py PLAN LOG [drain]. A file beside LOG named `clock` holds seconds by which its wall clock is wrong.
+`took` of each reading is a random number, so that a reading can be told from any other whatever its clock said.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,17 +21,31 @@ from healthmon.model.sample import Reading
 from healthmon.runtime.clock import SystemClock
 
 
+class WrongClock(SystemClock):
+    """The system's clock, wrong by what a file says."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def now(self) -> float:
+        try:
+            return super().now() + float(self._file.read_text())
+        except (OSError, ValueError):
+            return super().now()
+
+
 def main() -> None:
     plan = read_plan(Path(sys.argv[1]))
     if sys.argv[3:] == ["drain"]:
         plan = replace(plan, jobs=(), target=None)
-    runtime = AgentRuntime(plan, clock=SystemClock())
+    runtime = AgentRuntime(plan, clock=WrongClock(Path(sys.argv[2]).with_name("clock")))
     append = runtime.spool.append
     log = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     async def logged(readings: Sequence[Reading], **more: Any) -> int:
-        seq = await append(readings, **more)
-        os.write(log, "".join(f"{r.target}\t{r.check}\t{r.started!r}\n" for r in readings).encode())
+        marked = [replace(reading, took=random.random()) for reading in readings]
+        seq = await append(marked, **more)
+        os.write(log, "".join(f"{r.target}\t{r.check}\t{r.started!r}\t{r.took!r}\n" for r in marked).encode())
         return seq
 
     runtime.spool.append = logged  # type: ignore[method-assign]
