@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
 from daemons.healthmon import until
@@ -203,6 +204,40 @@ async def test_a_flood_does_not_fill_the_disk_or_hold_up_the_good(site: OneSite)
     print(f"3000 bad messages in {took:.2f} s; {len(notes)} notes, {sum(n.stat().st_size for n in notes)} bytes")
     assert len(notes) <= 100 * len(rejected(site))
     assert all(note.stat().st_size < 1000 for note in notes)
+
+
+async def test_nothing_that_is_sent_stops_or_grows_the_server(site: OneSite) -> None:
+    """Oversize, deep, noise, replays, damaged copies and foreign topics in one storm; the memory is looked at after."""
+    assert site.daemon.process is not None
+    server = psutil.Process(site.daemon.process.pid)
+    chance = random.Random(11)
+    async with speaker(site) as storm, speaker(site, "pc-2") as agent:
+        await good(agent)
+        await asyncio.sleep(1.0)
+        before = server.memory_info().rss
+        fine = codec.encode(storm.batch())
+        for number in range(600):
+            payload = (
+                fine,  # the same again and again
+                flipped(fine, number),
+                fine[: chance.randrange(len(fine))],
+                deep(chance.randrange(1, 5_000)),
+                chance.randbytes(chance.randrange(2_000)),
+                msgspec.msgpack.encode({"v": 1, "readings": {"x" * 50: [number] * 200}}),
+            )[number % 6]
+            await storm.client.publish(storm.topic(), payload, qos=0)
+            if number % 3 == 0:
+                topic = f"healthmon/v1/small/{chance.randbytes(4).hex()}/{chance.choice(['batch', 'state', 'lp'])}"
+                await storm.client.publish(topic, payload, qos=0)
+            if number % 20 == 0:
+                await storm.send(b"\x00" * ((1 << 20) + number))
+                await good(agent)
+        await good(agent)
+        await asyncio.sleep(1.0)
+        grown = server.memory_info().rss - before
+    print(f"the server grew by {grown / (1 << 20):.1f} MiB")
+    assert grown < 64 << 20
+    assert site.health()["status"] == "ok"
 
 
 async def test_a_note_says_what_a_person_needs_and_nothing_more(site: OneSite) -> None:

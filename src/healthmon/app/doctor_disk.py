@@ -171,7 +171,7 @@ _FIXES = {
     "unknown_agent": "declare it under `agents`, or stop it",
     "version": "that agent and this server are too far apart: upgrade the older",
     "oversize": "something else publishes there, or the agent's batches grow: see its checks",
-    "too_fast": "one agent sends more than `ingest.rate`: look for a loop, or a cloned machine",
+    "too_fast": "one agent sends far more than any does: look for a loop, or a cloned machine",
     "engine_crash": "report this as a bug; the points are stored, the engine went on without this batch",
     "bug": "report this as a bug",
 }

@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 NOTES = 100
 #: A flood is counted, and noted no more often than this for each reason.
 SPACING_S = 0.05
-_WARNED_MOST = 1_000
+#: So many agents are named in the log for each reason.
+_WARNED_MOST = 5
 _PATH = re.compile(r"`(\$[A-Za-z0-9_.\[\]]*)`")
 _EPOCH = re.compile(r"[0-9a-f]{16}")
 
@@ -82,8 +83,9 @@ class Quarantine:
             self._write(f"{reason}-{int(number) % NOTES:02d}.json", {"at": rfc3339(self._clock.now())} | dict(note))
 
     def _say_once(self, agent: str, reason: str) -> None:
-        if (agent, reason) in self._warned or len(self._warned) >= _WARNED_MOST:
-            return
+        said = sum(1 for _, known in self._warned if known == reason)
+        if (agent, reason) in self._warned or said >= _WARNED_MOST:
+            return  # whoever makes up names fills no log
         self._warned.add((agent, reason))
         log.warning("payload refused; further ones are only counted", extra={"agent": agent, "reason": reason})
 

@@ -12,6 +12,7 @@ from healthmon.app.fleet import Fleet
 from healthmon.app.lines import Lines
 from healthmon.app.quarantine import Quarantine
 from healthmon.config import SiteConfig
+from healthmon.ingest.allowance import Allowances
 from healthmon.ingest.pipeline import POLLER, Admitted, Pipeline
 from healthmon.model.errors import MalformedBatch
 from healthmon.model.ports import Clock
@@ -48,11 +49,15 @@ class Reception:
     def __init__(self, home: Home, fleet: Fleet) -> None:
         self._home = home
         self._fleet = fleet
+        self._allowances = Allowances()
         self.counters: Counter[str] = Counter()
 
     async def handle(self, kind: str, agent: str, payload: bytes) -> None:
         """One MQTT message."""
         home = self._home
+        if not self._may(agent, len(payload)):
+            self._too_fast(kind, agent, payload)
+            return
         try:
             if kind == "batch":
                 self._take_batch(agent, payload)
@@ -67,6 +72,17 @@ class Reception:
         except Exception as error:  # boundary: one message; counted and noted, never stops the ingest
             log.error("message refused, a bug", extra={"agent": agent, "error": type(error).__name__, **_place(error)})
             home.quarantine.refuse(agent, payload, "bug")
+
+    def _may(self, agent: str, size: int) -> bool:
+        known = agent == POLLER or agent in self._home.site.estate.agents
+        return self._allowances.allow(agent if known else None, size, self._home.clock.mono())
+
+    def _too_fast(self, kind: str, agent: str, payload: bytes) -> None:
+        """A batch comes again, so it is put off; nothing else does."""
+        if kind == "batch":
+            self._put_off("too_fast")
+        else:
+            self._home.quarantine.refuse(agent, payload, "too_fast")
 
     def _take_batch(self, agent: str, payload: bytes) -> None:
         home = self._home

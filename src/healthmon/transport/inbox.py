@@ -25,6 +25,7 @@ Handle = Callable[[str, str, bytes], Awaitable[None]]
 #: (agent as the topic says, payload, reason): what never reached `handle`.
 Refused = Callable[[str, bytes, str], None]
 BACKLOG = 4096
+BACKLOG_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Inbox:
         self._probing: Probing | None = None
         self._counts: Counter[str] = Counter()
         self._backlog = BoundedQueue[Message](name="inbox", limit=BACKLOG, policy=FullPolicy.REFUSE)
+        self._waiting_bytes = 0
         self.stalls = Stalls()
         self.connected = asyncio.Event()
         self.connected_since = float("-inf")  # monotonic seconds of the newest connection
@@ -106,7 +108,7 @@ class Inbox:
             connections=count["connections"],
             backlog=len(self._backlog),
             handled=count["handled"],
-            refused=self._backlog.refused,
+            refused=self._backlog.refused + count["no_room"],
             oversize=count["oversize"],
             foreign=count["foreign"],
             failures=count["failures"],
@@ -134,10 +136,18 @@ class Inbox:
                 await self._tell_probing()
                 async for message in bus.messages():
                     self._note_arrival()
-                    self._backlog.offer(message)
+                    self._keep(message)
             finally:
                 self._bus = None
                 self.connected.clear()
+
+    def _keep(self, message: Message) -> None:
+        """Bounded in messages and in bytes; what finds no room is sent again by its spool."""
+        size = len(message.payload)
+        if self._waiting_bytes + size > BACKLOG_BYTES:
+            self._counts["no_room"] += 1
+        elif self._backlog.offer(message):
+            self._waiting_bytes += size
 
     def _note_arrival(self) -> None:
         if (stall_s := self.stalls.arrived(self._clock.mono())) is not None:
@@ -146,6 +156,7 @@ class Inbox:
     async def _work(self) -> None:
         while True:
             for message in await self._backlog.take(64):
+                self._waiting_bytes -= len(message.payload)
                 await self._hand_over(message)
 
     def _refuse(self, agent: str, message: Message, reason: str) -> None:
