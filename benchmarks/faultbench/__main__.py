@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.faultbench import gate
+from benchmarks.faultbench.keep import Kept
 from benchmarks.faultbench.score import NOT_FROM_THE_FIELD
 from benchmarks.faultbench.suite import FULL, GATE, Part, run
 from healthmon.simulation.faults import KINDS
@@ -22,9 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = _arguments(argv)
     parts = _parts(chosen)
     print(NOT_FROM_THE_FIELD, flush=True)
+    kept = Kept(chosen.keep, compute=not chosen.report) if chosen.keep else None
     finished = []
     for part in parts:
-        finished.append(run(part, jobs=chosen.jobs))
+        finished.append(run(part, jobs=chosen.jobs, kept=kept))
         print(finished[-1], flush=True)
     if chosen.json:
         data = {"note": NOT_FROM_THE_FIELD, "parts": [one.as_json() for one in finished]}
@@ -49,9 +51,15 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="all figures as data")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="write each result there, and go on where it stopped"
+    )
+    parser.add_argument("--report", action="store_true", help="with --keep: the figures of what is there, no work")
     parser.add_argument("--gate", action="store_true", help="the short run, against the committed figures")
     parser.add_argument("--write-scores", action="store_true", help="with --gate: keep these figures")
     chosen = parser.parse_args(argv)
+    if chosen.report and not chosen.keep:
+        parser.error("--report needs --keep FOLDER")
     if unknown := sorted(set((chosen.kinds or "").split(",")) - KINDS.keys() - {""}):
         parser.error(f"no kind {', '.join(unknown)} (allowed: {', '.join(KINDS)})")
     return chosen

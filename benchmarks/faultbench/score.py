@@ -72,7 +72,12 @@ def shares(outcomes: Sequence[Outcome]) -> dict[str, Share]:
         "severity within one": share(graded, lambda o: abs((o.severity or 0) - o.truth.severity) <= 1),
         "severity 1 recalled": share([o for o in outcomes if o.truth.severity == 1], lambda o: o.severity == 1),
         "tier 0/1 loss raised within 10 s": share(vital, lambda o: o.vital_s is not None and o.vital_s <= 10.0),
+        "... where the server looks every 2 s": share(
+            [o for o in vital if o.vital_every_s is not None and o.vital_every_s <= 2.0],
+            lambda o: o.vital_s is not None and o.vital_s <= 10.0,
+        ),
         "one page at most": share(outcomes, lambda o: o.pages <= 1),
+        "... a warning come true aside": share(outcomes, lambda o: o.pages - o.came_true <= 1),
     }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, TypeVar
 
 from benchmarks.faultbench import quiet, score
+from benchmarks.faultbench.keep import Kept, named
 from benchmarks.faultbench.quiet import Quiet
 from benchmarks.faultbench.trial import STEP_S, Outcome, trial
 from healthmon.simulation.faults import KINDS, draw
@@ -82,33 +83,57 @@ def hospital(name: str, targets: int, seed: int) -> Plant:
     return trust(Shape(targets, seed)) if name == "one" else other_hospital(OtherShape(targets, seed))
 
 
-def run(part: Part, *, jobs: int = 1) -> Finished:
-    """One part, with a bar on stderr when somebody watches."""
-    outcomes = _each(partial(_fault, part), part.faults, jobs, f"{part.title}: faults")
-    windows = _each(partial(_window, part), part.windows, jobs, f"{part.title}: quiet half hours")
+def run(part: Part, *, jobs: int = 1, kept: Kept | None = None) -> Finished:
+    """One part, with a bar on stderr when somebody watches; what is kept already is not worked out again."""
+    outcomes = _each(
+        partial(_fault, part, kept), _numbers("fault", part, part.faults, kept), jobs, f"{part.title}: faults"
+    )
+    windows = _each(
+        partial(_window, part, kept),
+        _numbers("quiet", part, part.windows, kept),
+        jobs,
+        f"{part.title}: quiet half hours",
+    )
     return Finished(part, outcomes, quiet.together(windows) if windows else None)
 
 
-def _fault(part: Part, number: int) -> Outcome:
-    plant = hospital(part.hospital, part.targets, part.seed)
-    fault = draw(plant, part.faults, seed=part.seed, kinds=part.kinds)[number]
-    return replace(
-        trial(plant, fault, seed=part.seed * 100_000 + number, with_peer=part.peer, step_s=part.step_s), number=number
-    )
+def _numbers(kind: str, part: Part, count: int, kept: Kept | None) -> list[int]:
+    """All of them, or those that are there."""
+    there = kept is None or kept.compute
+    return [number for number in range(count) if there or (kept and kept.have(_name(kind, part, number)))]
 
 
-def _window(part: Part, number: int) -> Quiet:
-    return quiet.window(hospital(part.hospital, part.targets, part.seed), number, seed=part.seed * 100_000)
+def _name(kind: str, part: Part, number: int) -> str:
+    kinds = "all" if part.kinds is None else "+".join(part.kinds)
+    more = {"faults": part.faults, "kinds": kinds, "step": part.step_s} if kind == "fault" else {}
+    return named(kind, number, hospital=part.hospital, targets=part.targets, seed=part.seed, **more)
 
 
-def _each(task: Callable[[int], Result], count: int, jobs: int, title: str) -> list[Result]:
-    if jobs <= 1 or count <= 1:
-        return list(_watched(map(task, range(count)), count, title))
+def _fault(part: Part, kept: Kept | None, number: int) -> Outcome:
+    def work() -> Outcome:
+        plant = hospital(part.hospital, part.targets, part.seed)
+        fault = draw(plant, part.faults, seed=part.seed, kinds=part.kinds)[number]
+        seed = part.seed * 100_000 + number
+        return replace(trial(plant, fault, seed=seed, with_peer=part.peer, step_s=part.step_s), number=number)
+
+    return work() if kept is None else kept.get(_name("fault", part, number), work)
+
+
+def _window(part: Part, kept: Kept | None, number: int) -> Quiet:
+    def work() -> Quiet:
+        return quiet.window(hospital(part.hospital, part.targets, part.seed), number, seed=part.seed * 100_000)
+
+    return work() if kept is None else kept.get(_name("quiet", part, number), work)
+
+
+def _each(task: Callable[[int], Result], numbers: Sequence[int], jobs: int, title: str) -> list[Result]:
+    if jobs <= 1 or len(numbers) <= 1:
+        return list(_watched(map(task, numbers), len(numbers), title))
     with ProcessPoolExecutor(jobs) as pool:
-        return list(_watched(pool.map(task, range(count)), count, title))
+        return list(_watched(pool.map(task, numbers), len(numbers), title))
 
 
-def _watched(results: Iterator[Result], count: int, title: str) -> Iterator[Result]:
+def _watched(results: Iterable[Result], count: int, title: str) -> Iterator[Result]:
     show = sys.stderr.isatty()
     for number, result in enumerate(results, start=1):
         if show:

@@ -14,7 +14,17 @@ from healthmon.alerting.engine_settings import EngineSettings, EngineStep
 from healthmon.config import load
 from healthmon.config.site import SiteConfig
 from healthmon.impact.hours import Calendar
-from healthmon.model.incident import Command, Incident, IncidentState, Notice, Policy, ServiceState, Step, Why
+from healthmon.model.incident import (
+    Command,
+    Incident,
+    IncidentKind,
+    IncidentState,
+    Notice,
+    Policy,
+    ServiceState,
+    Step,
+    Why,
+)
 from healthmon.simulation.faults import Fault
 from healthmon.simulation.plant import Plant
 from healthmon.simulation.stream import Delivery, Stream
@@ -145,6 +155,8 @@ class Outcome:
     peer_names_root: bool = False
     title: str = ""
     number: int = 0
+    came_true: int = 0  # pages that say that what was warned of has happened
+    vital_every_s: float | None = None  # how often the server looks at what shows the first loss of tier 0 or 1
 
     @property
     def hard_truth(self) -> set[Line]:
@@ -177,6 +189,7 @@ class _Watch:
     raised_at: float | None = None
     named_at: float | None = None
     vital_at: float | None = None
+    vital_every_s: float | None = None
     ours: set[str] = field(default_factory=set)
     _version: int = -1
 
@@ -189,6 +202,7 @@ class _Watch:
             self.touched |= run.stream.symptomatic()
             if self.vital_at is None and self._judge().vital_lost:
                 self.vital_at = run.world.changed_at
+                self.vital_every_s = run.stream.shortest_look_s()
         if step.changes.incidents:
             self._note()
 
@@ -246,6 +260,8 @@ class _Watch:
             peer_alerts=own.alerts,
             peer_names_root=own.alerts > 0 and len(own.first) == 1 and bool(own.first & fault.roots),
             title=main.title if main else "",
+            came_true=len({(n.incident, n.due) for n in paged if n.incident in self.ours and _came_true(n, paged)}),
+            vital_every_s=self.vital_every_s,
         )
 
     def _judge(self) -> Truth:
@@ -259,6 +275,13 @@ class _Watch:
             return True
         told = f"{incident.title} {incident.plain_text}" if incident and incident.root else ""
         return any(mark in told for mark in self.fault.marks)
+
+
+def _came_true(notice: Notice, paged: Sequence[Notice]) -> bool:
+    """It says that what was only a warning has happened."""
+    before = [one for one in paged if one.incident == notice.incident and one.due < notice.due]
+    warned = bool(before) and all(one.kind is IncidentKind.EARLY_WARNING for one in before)
+    return warned and notice.kind is not IncidentKind.EARLY_WARNING
 
 
 def _main(incidents: Sequence[Incident]) -> Incident:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from healthmon.alerting.oncall.waking import DEFAULT_WAKING
 from healthmon.model.alert import AlertKey, Effect
 from healthmon.model.incident import (
     ImpactLine,
@@ -43,6 +44,8 @@ from healthmon.model.topology import (
 MORNING = 1_800_007_200.0
 #: The same day, 23:00.
 NIGHT = MORNING + 13 * 3600.0
+#: The stock table without its waits: who is paged, not when.
+AT_ONCE = replace(DEFAULT_WAKING, gather=(), storm_s=0.0)
 PAGER = Policy("on-call", (Step(0.0, ("pager",)), Step(300.0, ("mail",))))
 
 

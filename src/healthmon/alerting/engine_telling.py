@@ -34,6 +34,8 @@ Escalate = Callable[..., tuple[tuple[Notice, ...], tuple[LedgerRow, ...]]]
 #: An open incident is looked at again so often, for holds and steps that fall due by the time of day.
 _POLL_S = 5.0
 _RECENT_ROWS = 200
+#: Lines of the timeline from which a page waits for what fails with it.
+_MOVED = ("opened", "reopened", "reopen", "severity", "kind")
 _FINAL = (NoticeResult.SENT, NoticeResult.DEAD)
 
 
@@ -237,9 +239,12 @@ class Telling:
         return min([poll if poll > after else poll + _POLL_S, *self._steps(incident, after)])
 
     def _steps(self, incident: Incident, now: float) -> list[float]:
-        """When the steps of any policy fall due, from the opening."""
+        """When the steps of any policy fall due, from the opening, and when a page has waited for the rest."""
         afters = {step.after_s for policy in self._policies for step in policy.steps}
-        return [at for after in sorted(afters) if (at := incident.opened_at + after) > now]
+        waits = self._settings.waking.gather_s(incident.severity)
+        moved = [entry.at for entry in incident.timeline if entry.what in _MOVED] if waits else []
+        times = [*(incident.opened_at + after for after in sorted(afters)), *(at + waits for at in moved)]
+        return [at for at in times if at > now]
 
     def _absorb(self, incident: Incident) -> None:
         """Who was told of the younger must hear of the end of the older."""

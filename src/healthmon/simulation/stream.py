@@ -153,6 +153,13 @@ class Stream:
                 found.add(host)
         return found
 
+    def shortest_look_s(self) -> float | None:
+        """The interval of the most frequent look from the server that shows a fault now; None when none does."""
+        shown = (
+            job.check.every_s for index, job in enumerate(self._jobs) if job.series[2] == POLLER and self._alters(index)
+        )
+        return min(shown, default=None)
+
     def failing(self, target: str, check: str, vantage: str) -> bool:
         """Whether this series shows a fault now (an agent's own word: whether it cannot be heard for one)."""
         index = self._by_series.get((target, check, vantage))

@@ -72,6 +72,33 @@ def test_a_feed_that_failed_first_is_the_cause_of_what_it_fed() -> None:
     assert {member.key.target for member in night.only().members} == {"ups-1", "sw"}
 
 
+def powered_pair(*, ups_check: str = "snmp") -> Estate:
+    """Two switches that stand in for one another, on one UPS whose card is reached over them (not written down)."""
+    ups = target("ups-1", "ups", checks=(check(ups_check),))
+    pair = [target(f"sw-{n}", "switch", checks=(check("icmp"),), labels={"feed": "ups-1"}) for n in "ab"]
+    edge = target("sw-edge", "switch", AtLeast(1, ("sw-a", "sw-b")), checks=(check("icmp"),), area="ward-7")
+    alone = target("lonely", "server", checks=(check("tcp"),))
+    things = [target("mon", "server"), alone, ups, *pair, edge]
+    return estate_of(things, [area("ward-7")], agents=[Agent("poller", "mon")])
+
+
+def test_a_ups_that_fell_silent_without_a_warning_is_behind_the_switches_that_it_feeds() -> None:
+    night = Night(powered_pair()).run(30)
+    night.down.update(dict.fromkeys(("sw-a", "sw-b", "sw-edge", "ups-1"), TIMEOUT))
+    night.run(60)
+    assert named(night) == ("sw-a", ("ups-1",))
+    assert {member.key.target for member in night.only().members} == {"sw-a", "sw-b", "sw-edge", "ups-1"}
+
+
+def test_a_ups_that_says_why_is_the_cause_of_what_it_fed() -> None:
+    night = Night(powered_pair(ups_check="tcp")).run(30)
+    night.down["ups-1"] = Reason.REFUSED
+    night.run(5)
+    night.down.update(dict.fromkeys(("sw-a", "sw-b", "sw-edge"), TIMEOUT))
+    night.run(60)
+    assert named(night)[0] == "ups-1"
+
+
 def slow_site() -> Night:
     """Three front ends; two of them stand on one database, whose port always answers."""
     web, tcp = check("http"), check("tcp")
@@ -88,6 +115,39 @@ def test_what_all_the_slow_ones_need_and_no_quick_one_does_is_the_cause() -> Non
     night.run(60)
     assert named(night) == ("db", ())
     assert {line.service for line in night.only().impact} == {"s-a", "s-b"}
+
+
+def shared_storage(*, hidden: bool = False) -> Night:
+    """Five front ends on one array (`hidden`: two of them on another need only, as far as anybody wrote down)."""
+    host = target("host", "hypervisor", checks=(check("icmp"),))
+    arrays = [target(id_, "storage", checks=(check("icmp"),)) for id_ in ("array", "array-2")]
+    rest = [(f"web-{n}", "array-2" if hidden and n > 3 else "array") for n in range(1, 6)]
+    webs = [target(id_, "endpoint", need, "host", checks=(check("http"),)) for id_, need in rest]
+    services = [Service(f"s-{one.id}", one.id, 1, ("ed",), True, (one.id,)) for one in webs]
+    things = [target("mon", "server"), host, *arrays, *webs]
+    return Night(estate_of(things, [area("ed")], services, [Agent("poller", "mon")])).run(30)
+
+
+def test_slow_storage_is_one_incident_also_where_one_program_is_still_quick() -> None:
+    night = shared_storage()
+    night.slow.update({f"web-{n}": 6.0 for n in range(1, 5)})
+    night.run(60)
+    assert named(night)[0] in ("array", "host")
+    assert {line.service for line in night.only().impact} == {f"s-web-{n}" for n in range(1, 5)}
+
+
+def test_as_many_quick_ones_clear_what_they_share_with_the_slow_ones() -> None:
+    night = shared_storage()
+    night.slow.update({"web-1": 6.0, "web-2": 6.0})
+    night.run(60)
+    assert sorted(i.root.target for i in night.incidents() if i.root) == ["web-1", "web-2"]
+
+
+def test_an_inventory_with_gaps_does_not_make_two_incidents_of_one_slow_night() -> None:
+    night = shared_storage(hidden=True)
+    night.slow.update({f"web-{n}": 6.0 for n in range(1, 6)})
+    night.run(60)
+    assert {line.service for line in night.only().impact} == {f"s-web-{n}" for n in range(1, 6)}
 
 
 def test_one_slow_front_end_is_itself() -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemons.paging import MORNING, NIGHT, PAGER, estate, impact, incident, member, mitigated
+from daemons.paging import AT_ONCE, MORNING, NIGHT, PAGER, estate, impact, incident, member, mitigated
 from healthmon.alerting.oncall.escalation import due
-from healthmon.alerting.oncall.waking import ANY_HOUR
+from healthmon.alerting.oncall.waking import ANY_HOUR, DEFAULT_WAKING
 from healthmon.model.incident import (
     Entry,
     Incident,
@@ -39,7 +39,7 @@ class Desk:
         self.rows: list[LedgerRow] = []
         self.mode = mode
         self.policies = policies
-        self.more: Mapping[str, Any] = {"estate": ESTATE} | more
+        self.more: Mapping[str, Any] = {"estate": ESTATE, "waking": AT_ONCE} | more
 
     def ask(self, incident: Incident, now: float) -> list[tuple[str, Why]]:
         notices, rows = due(
@@ -322,6 +322,63 @@ def test_another_incidents_notices_do_not_count() -> None:
     desk = Desk()
     desk.ask(incident(id="inc-9"), MORNING)
     assert desk.ask(incident(), MORNING) == [("pager", Why.OPENED)]
+
+
+def test_a_page_that_can_wait_waits_for_what_fails_with_it() -> None:
+    desk = Desk(waking=DEFAULT_WAKING)
+    assert desk.ask(incident(2), MORNING) == []
+    assert desk.ask(incident(2), MORNING + 9) == []
+    assert desk.causes() == ["gathering"], "it is written down that it waits"
+    assert desk.ask(incident(2, areas=("ward-7", "ed")), MORNING + 10) == [("pager", Why.OPENED)], (
+        "once, with all of it"
+    )
+    assert Desk(waking=DEFAULT_WAKING).ask(incident(1), MORNING) == [("pager", Why.OPENED)], "the worst never waits"
+
+
+def test_what_becomes_the_worst_while_it_waits_goes_at_once() -> None:
+    desk = Desk(waking=DEFAULT_WAKING)
+    assert desk.ask(incident(2), MORNING) == []
+    assert desk.ask(incident(1), MORNING + 3) == [("pager", Why.OPENED)]
+
+
+def test_getting_worse_twice_within_seconds_is_told_once() -> None:
+    desk = Desk(waking=DEFAULT_WAKING)
+    desk.ask(incident(3), MORNING + 30)
+    worse = replace(incident(2), timeline=(Entry(MORNING + 100, "severity", "Severity 2, before: 3"),))
+    assert desk.ask(worse, MORNING + 100) == []
+    worst = replace(worse, severity=1, timeline=(*worse.timeline, Entry(MORNING + 101, "severity", "1, before: 2")))
+    assert desk.ask(worst, MORNING + 101) == [("pager", Why.WORSE)]
+    other = Desk(waking=DEFAULT_WAKING)
+    other.ask(incident(3), MORNING + 30)
+    assert other.ask(worse, MORNING + 110) == [("pager", Why.WORSE)], "and after the wait in any case"
+
+
+def test_what_heals_while_its_page_waits_is_listed() -> None:
+    desk = Desk(waking=DEFAULT_WAKING)
+    desk.ask(incident(2), MORNING)
+    assert desk.ask(mitigated(incident(2), MORNING + 6), MORNING + 6) == []
+    assert desk.causes() == ["gathering", "brief_loss"]
+
+
+def hit_at(**areas: float) -> Incident:
+    """Severity 1, each area hit so long after the morning began."""
+    lines = tuple(replace(impact(area.replace("_", "-"))[0], since=MORNING + after) for area, after in areas.items())
+    return replace(incident(1), impact=lines)
+
+
+def test_areas_that_a_storm_reaches_within_a_minute_are_an_update() -> None:
+    desk = Desk(waking=DEFAULT_WAKING)
+    assert desk.ask(hit_at(ed=0), MORNING) == [("pager", Why.OPENED)]
+    assert desk.ask(hit_at(ed=0, ward_7=40), MORNING + 40) == []
+    assert desk.ask(hit_at(ed=0, ward_7=40), MORNING + 120) == [], "nor when the minute is over"
+    assert desk.causes() == ["same_storm"], "the page that was not sent is written down"
+    assert desk.ask(hit_at(ed=0, ward_7=40, clinic_a=130), MORNING + 130) == [("pager", Why.NEW_AREA)]
+
+
+def test_the_first_critical_area_is_told_whenever_it_comes() -> None:
+    desk = Desk(waking=DEFAULT_WAKING)
+    desk.ask(hit_at(ward_7=0), MORNING)
+    assert desk.ask(hit_at(ward_7=0, ed=31), MORNING + 31) == [("pager", Why.NEW_AREA)]
 
 
 MOVES = st.lists(

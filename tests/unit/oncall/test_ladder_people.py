@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemons.paging import MORNING, estate, incident
+from daemons.paging import AT_ONCE, MORNING, estate, incident
 from healthmon.alerting.incidents.actions import act, lapsed
 from healthmon.alerting.incidents.text import Texts
 from healthmon.alerting.oncall.escalation import due
@@ -51,7 +51,7 @@ class Desk:
         self.now += seconds
         notices, _ = due(
             self.incident, policies=(self.policy,), told=self.told, mode="live", now=self.now, estate=estate(),
-            roster=self.roster,
+            roster=self.roster, waking=AT_ONCE,
         )  # fmt: skip
         self.told |= {n.key: replace(n, result=result, at=self.now) for n in notices}
         return [(n.channel, n.person) for n in notices]
@@ -143,7 +143,8 @@ def test_a_gap_pages_the_duty_manager_at_once() -> None:
     quiet = Desk(policy, roster=roster, incident=incident(3, areas=("ed",), team="network"))
     assert quiet.step() == [], "severity 3 wakes no manager"
     _, rows = due(
-        quiet.incident, policies=(policy,), told={}, mode="live", now=MORNING, estate=estate(), roster=roster
+        quiet.incident, policies=(policy,), told={}, mode="live", now=MORNING, estate=estate(), roster=roster,
+        waking=AT_ONCE,
     )  # fmt: skip
     assert [row.cause for row in rows] == ["nobody_on_call"], "and that nobody was told is written down"
 

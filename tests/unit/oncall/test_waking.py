@@ -27,6 +27,8 @@ def test_the_shipped_file_is_the_default() -> None:
         ({"night": {"from": 1320, "to": "07:00"}}, "HH:MM"),
         ({"night": {"from": "22:00", "to": "07:75"}}, "HH:MM"),
         ({"hold": {"minutes": 1}}, "minutes"),
+        ({"gather_seconds": {1: 5}}, "severity 1 never waits"),
+        ({"gather_seconds": {3: 600}}, "0 to 60"),
         ({"rules": [{"severities": [0], "do": "page"}]}, "1 to 5"),
         ({"rules": [{"severities": [], "do": "page"}]}, "1 to 5"),
         ({"rules": [{"severities": [1], "do": "wake"}]}, "wake"),

@@ -167,7 +167,7 @@ class Weighing:
         warning = kind is IncidentKind.EARLY_WARNING
         harms = assessor.harms(impact, self.now, as_state=ServiceState.LOST if warning else None)
         alerts = [alert for group in groups for alert, _ in group.members]
-        devices = self._devices(alerts)
+        devices = self._devices(alerts, () if warning else groups)
         situation = Situation(
             harms=(*harms, *self._bedside(devices), *self._on_one_leg(gone)),
             kind=kind,
@@ -204,13 +204,17 @@ class Weighing:
             for area, service in gone
         ]
 
-    def _devices(self, alerts: Sequence[Alert]) -> dict[str, set[str]]:
-        """End devices among what fails, by area."""
+    def _devices(self, alerts: Sequence[Alert], groups: Sequence[Group]) -> dict[str, set[str]]:
+        """End devices by area that fail, or that what is down has taken with it before their own silence is noticed."""
+        evidence = self.assessor.evidence
+        failing = {alert.key.target for alert in alerts if alert.effect is Effect.DOWN}
+        nodes = [id_ for group in groups if group.areas is None and not group.faded for id_ in group.nodes]
+        failing |= {id_ for id_ in self.losses.taken_with(nodes) if evidence.in_use(id_)}
         found: dict[str, set[str]] = {}
-        for alert in alerts:
-            target = self.assessor.evidence.estate.targets.get(alert.key.target)
-            if alert.effect is Effect.DOWN and target and target.area and self.assessor.evidence.end_device(target.id):
-                found.setdefault(target.area, set()).add(target.id)
+        for id_ in failing:
+            target = evidence.estate.targets.get(id_)
+            if target and target.area and evidence.end_device(id_):
+                found.setdefault(target.area, set()).add(id_)
         return found
 
     def _only_devices(self, groups: Sequence[Group]) -> bool:

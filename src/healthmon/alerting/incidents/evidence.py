@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from healthmon.alerting.detect.index import RuleIndex
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.sharedfate import FateTest, attributes_of
+from healthmon.model.alert import Effect
+from healthmon.model.condition import Above, leaves
 from healthmon.model.sample import Outcome, Reading, Reason
 from healthmon.model.topology import Agent, Estate
 
@@ -35,6 +37,10 @@ ANSWERED = frozenset(
 )
 #: Unknown for want of a way out of this machine; the other unknowns say nothing about the network.
 NO_WAY_OUT = frozenset({Reason.NO_ROUTE, Reason.NAME_SERVICE, Reason.NO_ANSWER})
+#: Looks that say only that something is there, not that it does its work.
+_SHALLOW = frozenset({"icmp", "tcp", "snmp"})
+#: Clearly quick is what takes less than this share of what a rule calls slow: in between, nothing is proven.
+_CLEARLY = 0.5
 #: A batch that arrives now was sent a little earlier.
 _IN_FLIGHT_S = 1.0
 _NOBODY = ("never", 0.0)
@@ -86,6 +92,7 @@ class Evidence:
                 self._fed[one] = (*self._fed.get(one, ()), id_)
         self._by_vantage: dict[str, list[Series]] = {}
         self._provers: dict[str, list[Series]] = {}
+        self._timed: dict[Series, tuple[tuple[str, float], ...]] = {}  # what is quick: metrics and limits
         self._agents_on = self._index_hosts()
         self._agents_behind = self._index_agents()
 
@@ -123,6 +130,17 @@ class Evidence:
     def of_vantage(self, vantage: str) -> Iterator[Reading]:
         return (self.latest[series] for series in self._by_vantage.get(vantage, ()))
 
+    def quick_since(self, since: float, now: float) -> frozenset[str]:
+        """What has been seen to do its work since then, and clearly not slowly."""
+        return frozenset(
+            series[0]
+            for series, limits in self._timed.items()
+            if (reading := self.latest[series]).outcome is Outcome.OK
+            and reading.started >= since
+            and _quick(reading, limits)
+            and self.counts(reading, now)
+        )
+
     def vantages(self) -> Iterator[str]:
         """Everyone who has looked at anything."""
         return iter(self._by_vantage)
@@ -144,6 +162,12 @@ class Evidence:
     def agents_on(self, target: str) -> tuple[Agent, ...]:
         """The agents that run on it."""
         return tuple(self._agents_on.get(target, ()))
+
+    def in_use(self, target: str) -> bool:
+        """Looked at, and not switched off as far as is known: an agent on it has not said goodbye."""
+        agents = self.agents_on(target)
+        heard = not agents or any(self.presence.get(agent.id, _NOBODY)[0] == "up" for agent in agents)
+        return heard and self.watched(target)
 
     def fresh(self, reading: Reading, now: float) -> bool:
         return now - self.index.expected_by(reading) < self.index.stale_s(reading.target, reading.check)
@@ -247,8 +271,20 @@ class Evidence:
         target, _, vantage = series
         self._by_target.setdefault(target, []).append(series)
         self._by_vantage.setdefault(vantage, []).append(series)
+        limits = self._limits(target, series[1])
+        if limits:
+            self._timed[series] = limits
         for id_ in self._proves(target, vantage):
             self._provers.setdefault(id_, []).append(series)
+
+    def _limits(self, target: str, check: str) -> tuple[tuple[str, float], ...]:
+        """What rules call slow in looks at whether it does its work: metrics and the limits above which it is."""
+        declared = self.index.check(target, check)
+        if declared is None or declared.kind in _SHALLOW:
+            return ()
+        asked = (leaf for b in self.index.bound(target, check) if b.rule.effect is Effect.DEGRADED
+                 for leaf in leaves(b.rule.condition))  # fmt: skip
+        return tuple((leaf.metric, leaf.value) for leaf in asked if isinstance(leaf, Above) and _of_time(leaf.metric))
 
     def _proves(self, target: str, vantage: str) -> set[str]:
         """What must work for this vantage point to see this target ok, the target itself aside."""
@@ -280,6 +316,17 @@ class Evidence:
             for id_ in sorted(needed):
                 found.setdefault(id_, []).append(agent.id)
         return found
+
+
+def _of_time(metric: str) -> bool:
+    return metric.endswith("_seconds")
+
+
+def _quick(reading: Reading, limits: tuple[tuple[str, float], ...]) -> bool:
+    """Every time that it has a limit for is far below it, and there is one."""
+    known = {f"{one.family}.{one.field}": one.value for one in reading.samples}
+    times = [(known[metric], limit) for metric, limit in limits if isinstance(known.get(metric), float | int)]
+    return bool(times) and all(float(taken) <= _CLEARLY * limit for taken, limit in times)
 
 
 def _feeders(estate: Estate) -> dict[str, tuple[str, ...]]:

@@ -133,6 +133,31 @@ def warning_groups(alerts: Iterable[Alert], rules: Mapping[str, Rule]) -> list[G
     ]
 
 
+def outright(group: Group) -> bool:
+    """Something fails for everybody, and not merely several devices of a kind."""
+    return group.kind is IncidentKind.INCIDENT and group.areas is None and not group.peers
+
+
+def slow(group: Group) -> bool:
+    """All of it answers, badly."""
+    return not any(alert.effect is Effect.DOWN for alert, _ in group.members)
+
+
+def of_one_cause(groups: Sequence[Group]) -> Group:
+    """The first to fail names them all; what was behind any of them stays behind it."""
+    if len(groups) == 1:
+        return groups[0]
+    first = min(groups, key=lambda group: (group.since, group.root.target))
+    roots = {group.root.target for group in groups}
+    others = tuple(id_ for id_ in first.root.alternatives if id_ not in roots)
+    return replace(
+        first,
+        root=replace(first.root, alternatives=others, confidence=max(group.root.confidence for group in groups)),
+        members=tuple(sorted((pair for group in groups for pair in group.members), key=lambda pair: pair[0].key)),
+        nodes=tuple(dict.fromkeys(id_ for group in groups for id_ in group.nodes)),
+    )
+
+
 def joined(groups: Iterable[Group]) -> list[Group]:
     """Groups that blame the same thing become one; early warnings stay apart."""
     kept: dict[tuple[IncidentKind, str, str], Group] = {}

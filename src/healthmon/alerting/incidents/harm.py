@@ -89,6 +89,22 @@ class Losses:
     def paths(self, line: Line) -> Paths:
         return self._cache.of(line, self.seen_from(line[0])[0])
 
+    def taken_with(self, nodes: Iterable[str]) -> frozenset[str]:
+        """What cannot work because these are down, and has not been seen working since."""
+        troubles, graph = self._troubles, self._graph
+        down = frozenset(id_ for id_ in nodes if id_ in troubles.down and id_ in graph)
+        if not down:
+            return down
+        explanation = self._explained(frozenset(troubles.down))
+        behind = frozenset[str]().union(*(graph.descendants(id_) for id_ in down))
+        since = {id_: troubles.down[id_] for id_ in down}
+        return frozenset(
+            id_
+            for id_ in behind
+            if (blamed := explanation.culprits(id_) & down)
+            and not self._evidence.ok_since(id_, min(since[one] for one in blamed), self._now)
+        )
+
     def seen_from(self, area: str) -> tuple[frozenset[str], frozenset[str]]:
         """What is down and what is degraded for this area: a looker inside it overrules the others."""
         known = self._seen_down.get(area)
@@ -129,10 +145,13 @@ class Losses:
         return bool(failing) and max(seen_ok, default=-1) >= max(failing)
 
     def _lost(self, line: Line, down: frozenset[str]) -> bool:
-        explanation = self._explanations.get(down)
-        if explanation is None:
-            explanation = self._explanations[down] = Explanation(self._graph, down)
-        return bool(explanation.of_goal(self._graph.goal(*line)))
+        return bool(self._explained(down).of_goal(self._graph.goal(*line)))
+
+    def _explained(self, down: frozenset[str]) -> Explanation:
+        known = self._explanations.get(down)
+        if known is None:
+            known = self._explanations[down] = Explanation(self._graph, down)
+        return known
 
 
 def _depth(check: Check | None) -> int:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from healthmon.alerting.incidents.evidence import Evidence
-from healthmon.alerting.incidents.groups import INFERRED, TOGETHER_S, Group, joined
+from healthmon.alerting.incidents.evidence import ANSWERED, PASSING_KINDS, Evidence
+from healthmon.alerting.incidents.groups import INFERRED, TOGETHER_S, Group, joined, of_one_cause, outright, slow
+from healthmon.alerting.incidents.slowness import of_slow_need
 from healthmon.impact.graph import Explanation
 from healthmon.model.alert import Alert, Effect
 from healthmon.model.incident import IncidentKind, Root
-from healthmon.model.sample import Outcome
 
 #: Something that warned so long before others failed may be why they did.
 _WARNED_BEFORE_S = 900.0
-#: Looks that say only that something is there.
-_SHALLOW = frozenset({"icmp", "tcp", "snmp"})
+#: What feeds others with power, and speaks of its own end while it still can.
+_POWER = frozenset({"ups"})
 #: Filters by who asks whom: fails from some places and not from others, while both ends are well.
 _FILTERS = frozenset({"firewall"})
 
@@ -23,8 +23,8 @@ _FILTERS = frozenset({"firewall"})
 def reconsidered(groups: Sequence[Group], warnings: Sequence[Alert], evidence: Evidence, now: float) -> list[Group]:
     """The groups with better roots, those that then blame the same thing joined."""
     found = _of_spares(groups, evidence)
-    found = _of_feeders(found, evidence, now)
-    found = _of_slow_need(found, evidence, now)
+    found = _of_feeders(found, warnings, evidence, now)
+    found = of_slow_need(found, evidence, now)
     found = [_filtered(group, evidence) for group in found]
     found = [_warned(group, warnings, evidence) for group in found]
     return joined(found)
@@ -37,7 +37,7 @@ def feeders(evidence: Evidence, id_: str) -> tuple[str, ...]:
 
 def _of_spares(groups: Sequence[Group], evidence: Evidence) -> list[Group]:
     """Alternatives that are all gone are one thing: only together do they take down what needs them."""
-    by_root = {group.root.target: group for group in groups if _outright(group) and group.root.target in group.nodes}
+    by_root = {group.root.target: group for group in groups if outright(group) and group.root.target in group.nodes}
     explanation = Explanation(evidence.graph, by_root)
     pairs: dict[str, set[str]] = {root: {root} for root in by_root}
     users = {user for root in by_root for user in evidence.graph.descendants(root)} if len(by_root) > 1 else set()
@@ -48,32 +48,19 @@ def _of_spares(groups: Sequence[Group], evidence: Evidence) -> list[Group]:
             pairs.update(dict.fromkeys(together, together))
     kept = [group for group in groups if by_root.get(group.root.target) is not group]
     for together in {id(one): one for one in pairs.values()}.values():
-        kept.append(_as_one([by_root[root] for root in sorted(together)]))
+        kept.append(of_one_cause([by_root[root] for root in sorted(together)]))
     return kept
 
 
-def _as_one(groups: Sequence[Group]) -> Group:
-    """The first to fail names them all; what was behind any of them stays behind it."""
-    if len(groups) == 1:
-        return groups[0]
-    first = min(groups, key=lambda group: (group.since, group.root.target))
-    roots = {group.root.target for group in groups}
-    others = tuple(id_ for id_ in first.root.alternatives if id_ not in roots)
-    return replace(
-        first,
-        root=replace(first.root, alternatives=others, confidence=max(group.root.confidence for group in groups)),
-        members=tuple(sorted((pair for group in groups for pair in group.members), key=lambda pair: pair[0].key)),
-        nodes=tuple(dict.fromkeys(id_ for group in groups for id_ in group.nodes)),
-    )
-
-
-def _of_feeders(groups: Sequence[Group], evidence: Evidence, now: float) -> list[Group]:
+def _of_feeders(groups: Sequence[Group], warnings: Sequence[Alert], evidence: Evidence, now: float) -> list[Group]:
     """What a label says it hangs on fails too, from before; or has left all that hangs on it without."""
+    warned = {alert.key.target for alert in warnings}
+    groups = _behind_what_they_feed(groups, warned, evidence)
     whole = [group for group in groups if group.kind is IncidentKind.INCIDENT and group.areas is None]
     roots = {group.root.target: group for group in whole}
     moved: dict[str, list[Group]] = {}
     for group in whole:
-        feeder = _feeder_of(group, roots, whole, evidence, now)
+        feeder = _feeder_of(group, roots, whole, warned, evidence, now)
         if feeder is not None:
             moved.setdefault(feeder, []).append(group)
     gone = {id(group) for those in moved.values() for group in those}
@@ -81,14 +68,70 @@ def _of_feeders(groups: Sequence[Group], evidence: Evidence, now: float) -> list
     for feeder, those in sorted(moved.items()):
         above = roots.get(feeder)
         root = above.root if above is not None else Root(feeder, "", INFERRED, 0.6)
-        one = _as_one(those)
+        one = of_one_cause(those)
         members = tuple((alert, feeder) for alert, _ in one.members)
         after.append(replace(one, root=root, members=members, peers=False))
     return joined(after)
 
 
+def _behind_what_they_feed(groups: Sequence[Group], warned: Container[str], evidence: Evidence) -> list[Group]:
+    """Power supplies that fell silent without a warning, behind the switches that they feed and that fell silent too.
+
+    The card of a UPS is reached through what the UPS feeds, and a UPS that ends says so first: silence with the switch
+    and without a warning is the switch's. It stays a possible cause.
+    """
+    whole = [group for group in groups if group.kind is IncidentKind.INCIDENT and group.areas is None]
+    moved: dict[str, list[Group]] = {}
+    for group in whole:
+        id_ = group.root.target
+        if group.nodes == (id_,) and id_ not in warned and _only_silent(group, evidence):
+            fed = [g for g in whole if g is not group and any(_passes_for(node, id_, evidence) for node in g.nodes)]
+            if fed:
+                moved.setdefault(min(fed, key=lambda g: (g.since, g.root.target)).root.target, []).append(group)
+    gone = {id(group) for those in moved.values() for group in those}
+    return [_taking(group, moved.get(group.root.target, ())) for group in groups if id(group) not in gone]
+
+
+def _only_silent(group: Group, evidence: Evidence) -> bool:
+    own = [alert for alert, _ in group.members if alert.key.target == group.root.target]
+    return _is_power(group.root.target, evidence) and all(alert.reason not in ANSWERED for alert in own)
+
+
+def _would_have_said(feeder: str, warned: Container[str], evidence: Evidence) -> bool:
+    """A power supply that somebody looks at, and that has not warned."""
+    return _is_power(feeder, evidence) and evidence.monitored(feeder) and feeder not in warned
+
+
+def _is_power(id_: str, evidence: Evidence) -> bool:
+    target = evidence.estate.targets.get(id_)
+    return target is not None and target.kind in _POWER
+
+
+def _passes_for(node: str, feeder: str, evidence: Evidence) -> bool:
+    """The node passes traffic on, is no power supply itself, and the feeder is said to feed it."""
+    target = evidence.estate.targets.get(node)
+    passing = target is not None and target.kind in PASSING_KINDS - _POWER
+    return passing and feeder in feeders(evidence, node)
+
+
+def _taking(group: Group, silent: Sequence[Group]) -> Group:
+    """The group with these behind its root, each still a possible cause."""
+    if not silent:
+        return group
+    root = group.root
+    others = tuple(dict.fromkeys((*root.alternatives, *(one.root.target for one in silent))))
+    pairs = [(alert, root.target) for one in silent for alert, _ in one.members]
+    members = tuple(sorted((*group.members, *pairs), key=lambda pair: pair[0].key))
+    return replace(group, root=replace(root, alternatives=others), members=members)
+
+
 def _feeder_of(
-    group: Group, roots: Mapping[str, Group], whole: Sequence[Group], evidence: Evidence, now: float
+    group: Group,
+    roots: Mapping[str, Group],
+    whole: Sequence[Group],
+    warned: Container[str],
+    evidence: Evidence,
+    now: float,
 ) -> str | None:
     """What feeds everything that fails by itself in the group, if that may be why."""
     if group.root.target not in group.nodes:
@@ -96,7 +139,8 @@ def _feeder_of(
     shared = set.intersection(*(set(feeders(evidence, node)) for node in group.nodes))
     for feeder in sorted(shared):
         above = roots.get(feeder)
-        if above is None and _all_gone(feeder, whole, evidence, now):
+        silent = above is None and not _would_have_said(feeder, warned, evidence)
+        if silent and _all_gone(feeder, whole, evidence, now):
             return feeder
         if above is not None and _WARNED_BEFORE_S >= group.since - above.since >= -TOGETHER_S:
             return feeder
@@ -106,49 +150,11 @@ def _feeder_of(
 def _all_gone(feeder: str, whole: Sequence[Group], evidence: Evidence, now: float) -> bool:
     """Two or more of what it feeds are down by themselves, and none has been seen working since."""
     fed = evidence.fed_by(feeder)
-    down = {id_: group for group in whole if not _slow(group) for id_ in group.nodes if id_ in fed}
+    down = {id_: group for group in whole if not slow(group) for id_ in group.nodes if id_ in fed}
     began = [group.since for group in down.values()]
     if len(down) < 2 or max(began) - min(began) > TOGETHER_S:
         return False
     return not any(evidence.ok_since(id_, max(began), now) for id_ in fed)
-
-
-def _of_slow_need(groups: Sequence[Group], evidence: Evidence, now: float) -> list[Group]:
-    """Several that answer slowly, and one thing that all of them need and no quick one does."""
-    slow = {g.root.target: g for g in groups if _outright(g) and g.nodes == (g.root.target,) and _slow(g)}
-    newest = max((group.since for group in slow.values()), default=0.0)
-    slow = {id_: group for id_, group in slow.items() if newest - group.since <= TOGETHER_S}
-    covered: dict[str, list[str]] = {}
-    for id_ in sorted(slow):
-        for need in evidence.graph.requires(id_) if id_ in evidence.graph else ():
-            covered.setdefault(need, []).append(id_)
-    fits = [
-        (need, users)
-        for need, users in covered.items()
-        if len(users) >= 2 and need in evidence.estate.targets and _may_be_slow(need, slow, evidence, now)
-    ]
-    if not fits:
-        return list(groups)
-    need, users = min(fits, key=lambda one: (-len(one[1]), len(evidence.graph.descendants(one[0])), one[0]))
-    others = tuple(other for other, its in fits if other != need and its == users)[:3]
-    one = _as_one([slow[id_] for id_ in users])
-    root = Root(need, "", INFERRED, min(0.85, 0.55 + 0.1 * len(users)), others)
-    members = tuple((alert, need) for alert, _ in one.members)
-    return [*(g for g in groups if g.root.target not in users), replace(one, root=root, members=members)]
-
-
-def _may_be_slow(need: str, slow: Mapping[str, Group], evidence: Evidence, now: float) -> bool:
-    """Nobody has seen it, or anything else that needs it, do its work quickly since then."""
-    since = max(group.since for group in slow.values())
-    for id_ in (need, *sorted(evidence.graph.descendants(need))):
-        if id_ in slow:
-            continue
-        for reading in evidence.of_target(id_):
-            check = evidence.index.check(id_, reading.check)
-            deep = check is not None and check.kind not in _SHALLOW
-            if deep and reading.outcome is Outcome.OK and reading.started >= since and evidence.counts(reading, now):
-                return False
-    return True
 
 
 def _filtered(group: Group, evidence: Evidence) -> Group:
@@ -177,7 +183,7 @@ def _filtered(group: Group, evidence: Evidence) -> Group:
 def _warned(group: Group, warnings: Sequence[Alert], evidence: Evidence) -> Group:
     """What it hangs on has lately said itself that something is wrong with it."""
     root = group.root.target
-    if not _outright(group) or group.in_common:
+    if not outright(group) or group.in_common:
         return group
     above = {id_ for node in (root, *group.nodes) for id_ in _above(evidence, node)}
     above |= {id_ for id_ in (root,) if group.root.reason == INFERRED}
@@ -210,11 +216,3 @@ def _above(evidence: Evidence, id_: str) -> Iterable[str]:
     for one in (id_, *needed):
         yield one
         yield from feeders(evidence, one)
-
-
-def _outright(group: Group) -> bool:
-    return group.kind is IncidentKind.INCIDENT and group.areas is None and not group.peers
-
-
-def _slow(group: Group) -> bool:
-    return not any(alert.effect is Effect.DOWN for alert, _ in group.members)

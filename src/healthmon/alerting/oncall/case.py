@@ -123,6 +123,27 @@ class Case:
         held = self.incident.severity in self.waking.hold_severities and len(vantages) <= 1 and self.night()
         return self.started_at() + self.waking.hold_s if held and self.waking.hold_s > 0 else None
 
+    def gathers_until(self, *, worse: bool = False) -> float | None:
+        """The end of the wait for what fails with it (or, when it got worse, for what makes it worse still)."""
+        wait_s = self.waking.gather_s(self.incident.severity)
+        if not wait_s:
+            return None
+        rose = [entry.at for entry in self.incident.timeline if entry.what in ("severity", "kind")] if worse else []
+        return max([self.started_at(), *rose]) + wait_s
+
+    def of_the_storm(self, heard: tuple[Notice, ...]) -> frozenset[str]:
+        """Areas that were hit so soon after the first page that they are an update of it.
+
+        The first critical area is none of them: that is told whenever it comes.
+        """
+        until = heard[0].due + self.waking.storm_s
+        since: dict[str, float] = {}
+        for line in self.incident.impact:
+            since[line.area] = min(line.since, since.get(line.area, line.since))
+        soon = {area for area in areas_hit(self.incident) if since[area] < until}
+        told_critical = any(self._critical(area) for notice in heard for area in notice.areas)
+        return frozenset(soon if told_critical else (area for area in soon if not self._critical(area)))
+
     def notice(
         self, step: int, reader: Reader, why: Why, *more: str, person: str | None = None, round_: int = 0
     ) -> Notice:
@@ -162,6 +183,10 @@ class Case:
             what=self.incident.title,
             evidence=evidence_of(self.incident),
         )
+
+    def _critical(self, area: str) -> bool:
+        known = self.estate.areas.get(area)
+        return known is not None and known.acuity is Acuity.CRITICAL
 
     def _staffed(self, area: Area) -> bool:
         if self.staffed is not None:

@@ -73,27 +73,34 @@ def _pages(case: Case, policies: Sequence[Policy], *, live: bool) -> Due:
     hold = case.held_until()
     if hold is not None and case.now < hold and not heard:
         return (), (_held(case, hold),)
+    gathers = case.gathers_until()
+    if gathers is not None and case.now < gathers and not heard:
+        return (), (_gathering(case),)
     matching = [policy for policy in policies if fits(policy, case.incident)]
     changed = tuple(_changes(case, heard))
     known = (*heard, *changed)
+    updates = _updates(case, heard)
     notices = (*changed, *(n for policy in matching for n in steps_due(case, policy, known, live=live)))
     if matching and not notices and not heard and _all_steps_over(case, matching):
         return (), (_nobody_on_call(case),)
-    return notices, () if matching else (_no_policy(case),)
+    return notices, (*updates, *(() if matching else (_no_policy(case),)))
 
 
 def _changes(case: Case, heard: tuple[Notice, ...]) -> Iterator[Notice]:
     """It got worse, or reached a new area: everyone who was paged hears of it, the owner too."""
     if not heard:
         return
-    incident, known = case.incident, {area for notice in heard for area in notice.areas}
-    new = areas_hit(incident) - known
+    incident = case.incident
+    new = _new_areas(case, heard) - case.of_the_storm(heard)
     came_true = incident.kind is not IncidentKind.EARLY_WARNING and all(
         notice.kind is IncidentKind.EARLY_WARNING for notice in heard
     )
     why: Why
     more: tuple[str, ...]
     if came_true or incident.severity < min(notice.severity for notice in heard):
+        gathers = case.gathers_until(worse=True)
+        if gathers is not None and case.now < gathers:
+            return
         why, more = Why.WORSE, ("came_true",) if came_true else ()
     elif new and case.now - heard[-1].due >= case.waking.regroup_s:
         why, more = Why.NEW_AREA, tuple(sorted(new))
@@ -102,6 +109,22 @@ def _changes(case: Case, heard: tuple[Notice, ...]) -> Iterator[Notice]:
     people = {(notice.channel, notice.to): notice.person for notice in heard}
     for reader, person in people.items():
         yield case.notice(0, reader, why, *more, person=person)
+
+
+def _new_areas(case: Case, heard: tuple[Notice, ...]) -> frozenset[str]:
+    """Hit now, and in no page so far."""
+    return areas_hit(case.incident) - {area for notice in heard for area in notice.areas}
+
+
+def _updates(case: Case, heard: tuple[Notice, ...]) -> tuple[LedgerRow, ...]:
+    """Areas that the outage reached as it unfolded: no page of their own, and that is written down."""
+    new = _new_areas(case, heard) & case.of_the_storm(heard) if heard else frozenset()
+    if not new:
+        return ()
+    names = ", ".join(sorted(new))
+    because = f"reached within {case.waking.storm_s:.0f} s of the first page, so part of it: {names}"
+    key = notice_key(case.incident.id, case.episode, "same_storm", *sorted(new))
+    return (case.row("same_storm", who="board", because=because, key=key),)
 
 
 def _endings(case: Case) -> Iterator[Notice]:
@@ -137,13 +160,21 @@ def _held(case: Case, until: float) -> LedgerRow:
     return case.row("held", who="on call", because=f"seen from one vantage point only, at night: held until {when}")
 
 
+def _gathering(case: Case) -> LedgerRow:
+    wait_s = case.waking.gather_s(case.incident.severity)
+    because = f"waits {wait_s:.0f} s for what fails with it, to be told in one page"
+    return case.row("gathering", who="on call", because=because)
+
+
 def _brief_loss(case: Case) -> tuple[LedgerRow, ...]:
-    """What healed inside the night hold is listed, never dropped."""
-    hold, end = case.held_until(), case.incident.mitigated_at or case.incident.resolved_at
-    if hold is None or end is None or end > hold or case.heard() or _not_woken(case):
+    """What healed before its page was due is listed, never dropped."""
+    ends = [until for until in (case.held_until(), case.gathers_until()) if until is not None]
+    end = case.incident.mitigated_at or case.incident.resolved_at
+    if not ends or end is None or end > max(ends) or case.heard() or _not_woken(case):
         return ()
     lasted = end - case.started_at()
-    return (case.row("brief_loss", who="morning list", because=f"healed after {lasted:.0f} s, inside the night hold"),)
+    because = f"healed after {lasted:.0f} s, before its page was due"
+    return (case.row("brief_loss", who="morning list", because=because),)
 
 
 def _all_steps_over(case: Case, policies: Sequence[Policy]) -> bool:

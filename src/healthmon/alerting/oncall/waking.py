@@ -41,7 +41,9 @@ class Waking:
     """The table (first row that fits wins; none: page) and its dampers.
 
     A night page seen from one vantage point only is held `hold_s`; new areas are told at most every `regroup_s`;
-    one single thing of the kinds `never_alone` pages nobody whatever its severity.
+    one single thing of the kinds `never_alone` pages nobody whatever its severity. `gather`: seconds by severity that a
+    page waits for what fails with it, never severity 1; `storm_s`: areas that are hit so soon after the first page
+    are an update of it, no page.
     Night is [night_from, night_to) in minutes of the local day.
     """
 
@@ -52,6 +54,12 @@ class Waking:
     hold_severities: tuple[int, ...] = (2,)
     regroup_s: float = 30.0
     never_alone: tuple[str, ...] = ("workstation", "ward-workstation", "ward-pc", "pc")
+    gather: tuple[tuple[int, float], ...] = ()
+    storm_s: float = 0.0
+
+    def gather_s(self, severity: int) -> float:
+        """How long a page of this severity waits for what fails with it."""
+        return next((seconds for one, seconds in self.gather if one == severity), 0.0)
 
     def night(self, minute: int) -> bool:
         """Whether this local minute of the day is night."""
@@ -74,13 +82,17 @@ DEFAULT_WAKING = Waking(
         WakingRule((3,), Wake.PAGE, night=False, staffed=True),
         WakingRule((3,), Wake.LIST),
         WakingRule((4, 5), Wake.BOARD),
-    )
+    ),
+    gather=((2, 10.0), (3, 30.0)),
+    storm_s=60.0,
 )
 
 #: Severity 1 to 3 pages at any hour and at once: for drills, demonstrations and measurements.
 ANY_HOUR = Waking(rules=(WakingRule((1, 2, 3), Wake.PAGE), WakingRule((4, 5), Wake.BOARD)), hold_s=0.0)
 
-_KEYS = {"description", "night", "hold", "regroup_seconds", "never_alone", "rules"}
+_KEYS = {"description", "night", "hold", "gather_seconds", "storm_seconds", "regroup_seconds", "never_alone", "rules"}
+#: A page waits no longer than this for what fails with it.
+_GATHER_MOST_S = 60.0
 _RULE_KEYS = {"severities", "do", "night", "critical", "staffed"}
 
 
@@ -99,7 +111,21 @@ def parse_waking(data: Mapping[str, Any]) -> Waking:
         hold_severities=tuple(int(s) for s in hold.get("severities", (2,))),
         regroup_s=float(data.get("regroup_seconds", DEFAULT_WAKING.regroup_s)),
         never_alone=tuple(str(kind) for kind in data.get("never_alone", DEFAULT_WAKING.never_alone)),
+        gather=_gather(data["gather_seconds"]) if "gather_seconds" in data else DEFAULT_WAKING.gather,
+        storm_s=float(data.get("storm_seconds", DEFAULT_WAKING.storm_s)),
     )
+
+
+def _gather(data: Mapping[Any, Any]) -> tuple[tuple[int, float], ...]:
+    found = tuple(sorted((int(severity), float(seconds)) for severity, seconds in data.items()))
+    for severity, seconds in found:
+        if severity not in (2, 3, 4, 5):
+            raise ValueError(f"gather_seconds: severity {severity} (allowed: 2 to 5; severity 1 never waits)")
+        if not 0 <= seconds <= _GATHER_MOST_S:
+            raise ValueError(
+                f"gather_seconds: {seconds:g} s for severity {severity} (allowed: 0 to {_GATHER_MOST_S:g})"
+            )
+    return found
 
 
 def _rule(row: Mapping[str, Any]) -> WakingRule:
