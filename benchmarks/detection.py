@@ -26,7 +26,11 @@ TRIALS = 60  # one target each, since a target that fails again soon belongs to 
 LONGEST_S = 10.0
 SETTLE_S = 10.0
 #: Pages go at any hour and at once, as the peer's do.
-WAKING = {"hold": {"seconds": 0, "severities": []}, "rules": [{"severities": [1, 2, 3, 4, 5], "do": "page"}]}
+WAKING = {
+    "hold": {"seconds": 0, "severities": []},
+    "gather_seconds": {},
+    "rules": [{"severities": [1, 2, 3, 4, 5], "do": "page"}],
+}
 
 
 class Webhooks:

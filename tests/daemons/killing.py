@@ -287,7 +287,8 @@ def write_site(made: Rig, board: int, ports: Mapping[str, int], checks: int) -> 
     waking = folder / "packs" / "alerting" / "waking" / "default.yaml"
     waking.parent.mkdir(parents=True)
     rules = [{"severities": [1, 2, 3], "do": "page"}, {"severities": [4, 5], "do": "board"}]
-    waking.write_text(yaml.safe_dump({"hold": {"seconds": 0, "severities": []}, "rules": rules}))
+    at_once = {"hold": {"seconds": 0, "severities": []}, "gather_seconds": {}, "storm_seconds": 0}
+    waking.write_text(yaml.safe_dump(at_once | {"rules": rules}))
     made.config.write_text(yaml.safe_dump(site))
 
 

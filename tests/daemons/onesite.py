@@ -30,6 +30,8 @@ AGENTS = ("pc-1", "pc-2", "pc-3")
 #: Pages at any hour and at once, so that tests say the same by night.
 WAKING = {
     "hold": {"seconds": 0, "severities": []},
+    "gather_seconds": {},
+    "storm_seconds": 0,
     "never_alone": [],
     "rules": [{"severities": [1, 2, 3, 4, 5], "do": "page"}],
 }

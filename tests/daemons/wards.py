@@ -22,6 +22,8 @@ BASE = "http://127.0.0.1:8470"
 #: Pages go at any hour and at once; the hospital's own pack over the stock table.
 WAKING = {
     "hold": {"seconds": 0, "severities": []},
+    "gather_seconds": {},
+    "storm_seconds": 0,
     "rules": [{"severities": [1, 2, 3], "do": "page"}, {"severities": [4, 5], "do": "board"}],
 }
 _PING = {"kind": "icmp", "every": EVERY, "timeout": "1s", "count": 2}

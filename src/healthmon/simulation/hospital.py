@@ -274,5 +274,6 @@ def site_file(
 #: The demo pages at any hour and at once; written as the hospital's own pack over the stock table.
 WAKING: Mapping[str, Any] = {
     "hold": {"seconds": 0, "severities": []},
+    "gather_seconds": {},
     "rules": [{"severities": [1, 2, 3], "do": "page"}, {"severities": [4, 5], "do": "board"}],
 }
