@@ -11,10 +11,12 @@ WEEKS_KEPT = 8
 HOURS = 168
 #: So many earlier periods must be known before an hour is called usual; until then the declared hours count alone.
 LEAST_PERIODS = 3
+#: With so many weeks an hour of the week speaks for itself; before, days of its kind speak together.
+_OWN_PERIODS = 4
 #: On in this share of the earlier weeks: usually on.
 USUAL_SHARE = 0.6
-#: Waking hours begin and end raggedly: an hour is expected when the ones before and after it are not rare.
-_EDGE_SHARE = 0.5
+#: Days begin and end raggedly: an hour is expected when the ones before and after it are nearly as usual.
+_EDGE_OF_HOUR = 0.8
 #: Many at once: so many, and this share of those that were on.
 _MANY, _MANY_SHARE = 3, 0.5
 #: Habits are believed after so many absences.
@@ -87,15 +89,18 @@ def share_of(seen: Week, watched: Week, hour: int) -> tuple[float, int] | None:
     With too few weeks of the same hour, other working days (or weekend days) count too; None: learning.
     """
     slot = hour % HOURS
-    day, clock = divmod(slot, 24)
-    alike = [one * 24 + clock for one in (range(5) if day < 5 else range(5, 7))]
-    for slots in ([slot], alike):
-        known = [(one, _known(seen, watched, one)) for one in slots]
-        of = sum(bits.bit_count() for _, bits in known)
-        on = sum((bits & seen.slots[one]).bit_count() for one, bits in known)
-        if of >= LEAST_PERIODS:
-            return on / of, of
-    return None
+    on, of = _counted(seen, watched, slot)
+    if of < _OWN_PERIODS:
+        day, clock = divmod(slot, 24)
+        alike = (_counted(seen, watched, one * 24 + clock) for one in (range(5) if day < 5 else range(5, 7)))
+        on, of = (sum(column) for column in zip(*alike, strict=True))
+    return (on / of, of) if of >= LEAST_PERIODS else None
+
+
+def _counted(seen: Week, watched: Week, slot: int) -> tuple[int, int]:
+    """(weeks in which it was on, weeks known) of one hour of the week."""
+    known = _known(seen, watched, slot)
+    return (known & seen.slots[slot]).bit_count(), known.bit_count()
 
 
 def _known(seen: Week, watched: Week, slot: int) -> int:
@@ -114,7 +119,7 @@ def usually_on(seen: Week, watched: Week, hour: int) -> bool | None:
     if now is None:
         return None
     edges = [known[0] for step in (-1, 1) if (known := share_of(seen, watched, hour + step)) is not None]
-    return now[0] >= USUAL_SHARE and all(edge >= _EDGE_SHARE for edge in edges)
+    return now[0] >= USUAL_SHARE and all(edge >= _EDGE_OF_HOUR * now[0] for edge in edges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +241,8 @@ def _told(signs: Signs, absence: Absence) -> tuple[bool, str, str]:
         hours = "nobody is there at this hour" if not signs.staffed else "at this hour it is usually off"
         return False, "out_of_hours", hours
     if absence is Absence.OFF:
-        if signs.critical and signs.short and signs.silent_s >= GRACE_S:
+        at_work = signs.usual is True and signs.left_usual is True  # learned: a goodbye is trusted until then
+        if signs.critical and at_work and signs.short and signs.silent_s >= GRACE_S:
             return True, "", f"{signs.on_now} of {signs.should_be_on} PCs that should be on there are on"
         return False, "clean_stop", "nobody is called for a PC that was switched off"
     if absence is Absence.ASLEEP:

@@ -144,13 +144,15 @@ def test_what_the_evidence_says(signs: Signs, absence: Absence, tells: bool) -> 
 
 
 def test_a_pc_that_was_switched_off_is_missed_only_where_too_few_are_left_of_a_critical_area() -> None:
-    off = {"clean": True, "usual": True, "silent_s": GRACE_S}
+    off = {"clean": True, "usual": True, "left_usual": True, "silent_s": GRACE_S}
     assert not judge(Signs(**off, critical=True, on_now=5, should_be_on=8)).tells
     assert judge(Signs(**off, critical=True, on_now=3, should_be_on=8)).tells
     assert judge(Signs(**off, critical=True, on_now=0, should_be_on=1)).tells
     assert not judge(Signs(**off, critical=False, on_now=0, should_be_on=8)).tells
     assert not judge(Signs(clean=True, usual=True, critical=True, should_be_on=1, silent_s=GRACE_S - 1)).tells
     assert not judge(Signs(**(off | {"usual": False}), critical=True, should_be_on=1)).tells
+    assert not judge(Signs(**(off | {"usual": None}), critical=True, should_be_on=1)).tells, "still learning"
+    assert not judge(Signs(**(off | {"left_usual": False}), critical=True, should_be_on=1)).tells, "went home"
 
 
 def test_a_pc_that_went_at_night_is_missed_in_the_morning_where_people_are_at_work() -> None:

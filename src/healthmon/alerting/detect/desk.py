@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from healthmon.alerting.detect.conditions import Facts, Labels, absent_after, cleared, holds, verdict_of
 from healthmon.alerting.detect.groups import Groups
 from healthmon.alerting.detect.index import Bound, RuleIndex
-from healthmon.alerting.detect.presences import AGAIN_S, NEVER_OFF, Presences
+from healthmon.alerting.detect.presences import NEVER_OFF, Presences
 from healthmon.alerting.detect.recall import Recall
 from healthmon.alerting.detect.sight import learn_late, look, look_back
 from healthmon.alerting.detect.state import advance, damped, due_at, expire, quicker
@@ -67,7 +67,8 @@ class AlertDesk:
     _due: list[tuple[float, int, str, AlertKey | Series | str]] = field(default_factory=list)
     _order: int = 0
     _by_series: dict[Series, set[AlertKey]] = field(default_factory=dict)
-    _watched: set[Series | str] = field(default_factory=set)
+    _watched: set[Series] = field(default_factory=set)
+    _agent_at: dict[str, float] = field(default_factory=dict)  # when each agent is looked at next
     _agent_groups: list[tuple[Rule, list[Agent]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -139,6 +140,8 @@ class AlertDesk:
         agent = self.estate.agents.get(agent_id)
         if agent is None:
             return
+        if self.present.cause(agent_id):
+            self._agent_at.pop(agent_id, None)  # it was thought about at leisure; from now on its silence counts again
         self.present.spoke(agent_id, state, now)
         for rule in self.index.for_agent(agent):
             key = _agent_key(rule, agent)
@@ -149,12 +152,12 @@ class AlertDesk:
     def pass_time(self, now: float, before: float) -> None:
         """Everything that falls due by itself: holds, keeps, silence. `before`: the last time this was called."""
         while self._due and self._due[0][0] <= now:
-            _, _, kind, what = heapq.heappop(self._due)
+            at, _, kind, what = heapq.heappop(self._due)
             if kind == "alert" and isinstance(what, AlertKey):
                 self._expire(what, now)
             elif kind == "series" and isinstance(what, tuple):
                 self._series_due(what, now)
-            elif kind == "agent" and isinstance(what, str):
+            elif kind == "agent" and isinstance(what, str) and self._agent_at.get(what) == at:
                 self._agent_due(what, now, before)
             elif kind == "group" and isinstance(what, AlertKey):
                 self._group_due(what, now)
@@ -359,19 +362,22 @@ class AlertDesk:
         self._move(key, expire(alert, rule, now), now)
 
     def _watch_agent(self, agent: Agent, now: float) -> None:
-        if agent.id not in self._watched:
+        if agent.id not in self._agent_at:
             rules = self.index.for_agent(agent)
             spans = [for_s for rule in rules if (for_s := absent_after(rule)) is not None]
             if spans:
-                self._watched.add(agent.id)
-                self._push(max(self._heard_at(agent.id, now), self.awake_at) + min(spans), "agent", agent.id)
+                self._look_at_agent(agent.id, max(self._heard_at(agent.id, now), self.awake_at) + min(spans))
+
+    def _look_at_agent(self, agent_id: str, at: float) -> None:
+        self._agent_at[agent_id] = at
+        self._push(at, "agent", agent_id)
 
     def _heard_at(self, agent_id: str, now: float) -> float:
         return self.presence.get(agent_id, ("never", now))[1]
 
     def _agent_due(self, agent_id: str, now: float, before: float) -> None:
         """The agent has been silent for a while, or has spoken since."""
-        self._watched.discard(agent_id)
+        self._agent_at.pop(agent_id, None)
         agent = self.estate.agents[agent_id]
         state, _ = self.presence.get(agent_id, ("never", now))
         heard_at = max(self._heard_at(agent_id, now), self.awake_at)
@@ -386,8 +392,7 @@ class AlertDesk:
             elif _agent_key(rule, agent) not in self.alerts:
                 ahead += self._absent(rule, agent, state, due, now, before)
         if ahead:
-            self._watched.add(agent_id)
-            self._push(min(ahead), "agent", agent_id)
+            self._look_at_agent(agent_id, min(ahead))
 
     def _absent(self, rule: Rule, agent: Agent, state: str, due: float, now: float, before: float) -> Iterable[float]:
         """Fire, unless the machine was shut down cleanly or need not be on at this hour; when to think anew."""
@@ -414,7 +419,7 @@ class AlertDesk:
         if judged.cause != before:
             stamp = f"{due:.3f}" if not before else f"{due:.3f} {judged.cause}"
             self._unsaid(f"{key}#{stamp}", agent, judged.cause, "; ".join(judged.because), now)
-        return ((now // AGAIN_S + 1) * AGAIN_S,)
+        return (self.present.again_at(agent.id, now),)
 
     def _unsaid(self, row_key: str, agent: Agent, cause: str, because: str, now: float) -> None:
         self.ledger.append(LedgerRow(now, "", row_key, "nobody", cause, f"{agent.id} is silent: {because}"))

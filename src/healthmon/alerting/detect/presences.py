@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -41,6 +42,7 @@ PORT_WAIT_S = 150.0
 _BEFORE_S = 5.0
 #: A link that is so much slower than while the PC is on.
 _SLOWER = 0.5
+_OF_PORT = frozenset({"oper_up", "speed_bits_per_second"})
 _SWITCHES = frozenset({"switch", "router"})
 
 
@@ -160,6 +162,12 @@ class Presences:
     def why(self, agent: Agent, now: float) -> Judged:
         """The same, and nothing is kept."""
         return judge(self._signs(agent, self._book(agent.id), now))
+
+    @staticmethod
+    def again_at(agent: str, now: float) -> float:
+        """When a silent machine is thought about anew: not all in one step, and a restart moves none."""
+        offset = zlib.crc32(agent.encode()) % AGAIN_S
+        return ((now - offset) // AGAIN_S + 1) * AGAIN_S + offset
 
     def cause(self, agent: str) -> str:
         """By which word its present silence stands in the ledger already; "" if by none."""
@@ -322,12 +330,12 @@ class Presences:
         """(Unix s, link, bit/s) of the port, from every look at its switch that tells."""
         found = []
         for reading in self.seen(plug.switch):
-            values = {
-                s.field: s.value for s in reading.samples if s.labels.get("interface", "").casefold() == plug.port
-            }
-            if "oper_up" in values:
-                speed = float(values.get("speed_bits_per_second", 0.0))
-                found.append((reading.started, float(values["oper_up"]) > 0.5, speed))
+            up, speed = None, 0.0
+            for sample in reading.samples:
+                if sample.field in _OF_PORT and sample.labels.get("interface", "").casefold() == plug.port:
+                    up, speed = (float(sample.value), speed) if sample.field == "oper_up" else (up, float(sample.value))
+            if up is not None:
+                found.append((reading.started, up > 0.5, speed))
         return found
 
     def _note_speed(self, agent: Agent, book: Book) -> None:
