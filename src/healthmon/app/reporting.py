@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from healthmon.alerting.journal import Journal
 from healthmon.alerting.mutes.windows import windows_between
 from healthmon.app.reportstore import pcs_of, responses_of
+from healthmon.app.saidreports import both, told_tickets
 from healthmon.config import SiteConfig
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.hours import Calendar
@@ -55,7 +55,9 @@ async def record_of(
     ids = {one.id for one in incidents}
     notices = {one.id: tuple(journal.notices(one.id)) for one in incidents}
     changes = changes_of(site, journal)
-    kept = [one for one in tickets if period.holds(one.opened_at) and (area is None or one.area == area)]
+    owned = {one.id: one.acknowledged_at for one in incidents if one.acknowledged_at is not None}
+    said = both(tickets, told_tickets(journal, period, owned))
+    kept = [one for one in said if period.holds(one.opened_at) and (area is None or one.area == area)]
     return Record(
         period=period,
         estate=site.estate,
@@ -192,11 +194,6 @@ def journal_of(site: SiteConfig) -> Journal:
     if not path.exists():
         raise FileNotFoundError(2, "no journal is there: has a server run with this configuration?", str(path))
     return Journal(path)
-
-
-def tickets_in(tickets: Iterable[Ticket], known: Mapping[str, str]) -> list[Ticket]:
-    """Tickets whose incident is named by the service desk's own number."""
-    return [replace(one, incident=known[one.id]) if one.id in known else one for one in tickets]
 
 
 def asking(site: SiteConfig) -> tuple[Ask, Callable[[], Awaitable[None]]]:

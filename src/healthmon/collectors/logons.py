@@ -6,6 +6,7 @@ import re
 import struct
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -42,7 +43,7 @@ class LogonsCollector:
     async def probe(self, job: Job, sight: Sight) -> Reading:
         def see() -> list[Sample]:
             params_of(job, Params)
-            found = ask_windows() if sys.platform == "win32" else self._linux(sight.clock.now())
+            found = ask_windows(sight.clock.now()) if sys.platform == "win32" else self._linux(sight.clock.now())
             return [Sample("host_logons", field, value) for field, value in found.items()]
 
         return await look(job, sight, see)
@@ -84,11 +85,11 @@ def last_logon(wtmp: Path) -> float | None:
     return None
 
 
-def ask_windows() -> dict[str, float]:
+def ask_windows(now: float) -> dict[str, float]:
     """Blocking. Raises Unseen."""
     found = {"sessions": float(len(psutil.users()))}
     policy = events_xml(_POLICY_LOG, "*[System[(EventID=8001)]]", most=1)
-    found |= parse_policy_event(policy)
+    found |= parse_policy_event(policy) | parse_age(policy, now)
     try:
         found |= parse_boot_event(events_xml(_BOOT_LOG, "*[System[(EventID=100)]]", most=1))
     except Unseen:
@@ -100,6 +101,15 @@ def parse_policy_event(xml: str) -> dict[str, float]:
     """Event 8001: policy for a logon is done, in whole seconds (Windows writes "Elasped"); the user is passed over."""
     match = re.search(r"""Name=["']PolicyEla(?:sp|ps)edTimeInSeconds["']\s*>(\d{1,6})<""", xml)
     return {"logon_seconds": float(match.group(1))} if match else {}
+
+
+def parse_age(xml: str, now: float) -> dict[str, float]:
+    """How long ago the event was: each look repeats the last one, and only its time tells two logons apart."""
+    match = re.search(r"""<TimeCreated\s+SystemTime=["'](\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,6})?""", xml)
+    if match is None:
+        return {}
+    at = datetime.fromisoformat(f"{match[1]}+00:00").timestamp() + float(match[2] or 0.0)
+    return {"last_logon_age_seconds": max(0.0, now - at)}
 
 
 def parse_boot_event(xml: str) -> dict[str, float]:

@@ -39,8 +39,14 @@ def by_incident(
     """Tickets by the incident that they are about, oldest first, and those that fit none."""
     found: dict[str, list[Ticket]] = {}
     lone: list[Ticket] = []
+    known = {one.id for one in incidents}
     for ticket in sorted(tickets, key=lambda one: (one.opened_at, one.id)):
-        fits = [(_distance(ticket, one), one.id) for one in incidents if _about(ticket, one, until)]
+        named = [ticket.incident] if ticket.incident in known else None  # one that was merged away names nothing
+        fits = [
+            (_distance(ticket, one), one.id)
+            for one in incidents
+            if (one.id in named if named else _about(ticket, one, until))
+        ]
         if fits:
             found.setdefault(min(fits)[1], []).append(ticket)
         else:
@@ -50,8 +56,6 @@ def by_incident(
 
 def _about(ticket: Ticket, incident: Incident, until: float) -> bool:
     """Same time, and the same place or thing; what a ticket does not say fits anything, but it must say something."""
-    if ticket.incident is not None:
-        return ticket.incident == incident.id
     ended = incident.mitigated_at if incident.mitigated_at is not None else incident.resolved_at
     if not incident.first_evidence_at - BEFORE_S <= ticket.opened_at <= (until if ended is None else ended) + AFTER_S:
         return False

@@ -62,6 +62,14 @@ def test_how_long_the_last_logon_and_boot_took() -> None:
     assert logons.parse_policy_event("") == logons.parse_boot_event(POLICY) == {}
 
 
+@pytest.mark.parametrize("fraction", ["", ".5", ".5000000"])
+def test_when_the_last_logon_was(fraction: str) -> None:
+    made = f"<TimeCreated SystemTime='2025-10-01T10:00:00{fraction}Z'/>"
+    at = 1_759_312_800.0 + (0.5 if fraction else 0.0)
+    assert logons.parse_age(POLICY.replace("<Level>", f"{made}<Level>"), at + 90.0) == {"last_logon_age_seconds": 90.0}
+    assert logons.parse_age(POLICY, at) == {}
+
+
 def test_events_by_level() -> None:
     assert events.parse_levels(BOOT + BOOT + POLICY + BOOT.replace(">2</Level", ">1</Level")) == {
         "errors": 2.0,
