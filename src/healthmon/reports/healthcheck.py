@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from healthmon.reports.experience import experience
 from healthmon.reports.leadtime import lead_times
 from healthmon.reports.lostwork import lost_by_incident, lost_time
 from healthmon.reports.machines import slowest
@@ -25,6 +26,7 @@ PARTS: tuple[Callable[[Record], Section], ...] = (
     standards,
     lost_time,
     lost_by_incident,
+    experience,
     votes,
     slowest,
     pages,

@@ -159,6 +159,19 @@ def test_standards_by_hand(parts: dict[str, Section]) -> None:
         assert (row["verdict"] == "not known") or row["value"] is not None
 
 
+def test_working_at_a_pc_by_hand(parts: dict[str, Section]) -> None:
+    """Looks at the record from pc-1 alone; the trolley changed its channel four times in 50 looks of five steps."""
+    ward = rows_by(parts["experience"], "area")["ward-7"]
+    logons = sorted(took for listed in LOGONS.values() for _, took in listed)
+    assert (ward["reporting"], ward["pcs"], ward["logons"], ward["restarts"]) == (3, 4, 10, 2)
+    assert (ward["logon_p50_seconds"], ward["logon_p95_seconds"]) == (logons[4], logons[9])
+    assert (ward["screens"], ward["attention_breaks"], ward["roams"]) == (100, 0, 4)
+    assert ward["screen_p95_seconds"] == sorted(LOOKS)[94]
+    assert ward["battery_least_ratio"] == pytest.approx(1.0 - 39 / 60)
+    nothing = rows_by(parts["experience"], "area")["ed"]
+    assert (nothing["reporting"], nothing["pcs"], nothing["logon_p50_seconds"]) == (0, 1, None)
+
+
 def test_slowest_pcs_are_machines(parts: dict[str, Section]) -> None:
     (row,) = parts["slowest-pcs"].rows  # pc-2 had two logons only
     took = sorted(took for _, took in LOGONS["pc-1"])
