@@ -22,7 +22,7 @@ from daemons.paging import Receiver
 from daemons.process import free_port
 from daemons.snmpd import COMMUNITY, snmpd
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow]
+pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.timeout(300)]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "first-hour.md").read_text()
 
@@ -134,7 +134,7 @@ def accepted(newcomer: Newcomer) -> None:
     shown = urllib.request.urlopen(link, timeout=10).read().decode()
     assert "I have it" in shown
     assert opened(newcomer)["owner"] is None
-    urllib.request.urlopen(urllib.request.Request(link, data=b"", method="POST"), timeout=10).read()
+    urllib.request.urlopen(urllib.request.Request(link, data=b"by=Duty+engineer", method="POST"), timeout=10).read()
     until(lambda: (opened(newcomer) or {}).get("state") == "acknowledged", timeout_s=30, what="accepted")
 
 

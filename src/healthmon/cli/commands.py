@@ -251,6 +251,8 @@ def probe(
 ) -> None:
     """One probe now, with the debug transcript. The safety block of the configuration holds here too.
 
+    A configured target is asked as its own check of this kind asks it; what is given here stands above that.
+
     Example: healthmon probe http https://ehr.example -p path=/health
     """
     from healthmon.cli.probing import probe_once

@@ -45,10 +45,14 @@ def _job(site: Any, kind: str, target: str, *, pack: str | None, params: list[st
         given[key] = value
     if pack:
         given["pack"] = pack
-    address = target
-    if site and target in site.estate.targets:
-        address = site.estate.targets[target].address
-    return replace(job_for(kind, target=target, address=address, params=given), timeout_s=timeout_s)
+    known = site.estate.targets.get(target) if site else None
+    address = known.address if known else target
+    own = next((check for check in known.checks if check.kind == kind), None) if known else None
+    if own is None:
+        return replace(job_for(kind, target=target, address=address, params=given), timeout_s=timeout_s)
+    asked = job_for(kind, target=target, address=address, params=given).params if given else {}
+    merged = dict(own.params) | {key: asked[key] for key in given}
+    return Job(target, own.id, kind, address, own.every_s, timeout_s, merged, recheck=0)
 
 
 def _as_text(reading: Reading, lines: list[str]) -> str:
