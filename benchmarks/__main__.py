@@ -10,19 +10,7 @@ from pathlib import Path
 import healthmon
 from benchmarks.pairs import print_json
 
-NAMES = (
-    "footprint",
-    "ingest",
-    "store",
-    "costs",
-    "delivery",
-    "sweep",
-    "snmp",
-    "mixed",
-    "rules",
-    "detection",
-    "presence",
-)
+NAMES = ("footprint", "ingest", "store", "costs", "delivery", "sweep", "snmp", "mixed", "rules", "detection")
 
 
 def main() -> None:

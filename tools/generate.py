@@ -14,7 +14,6 @@ COMMANDS = (
     ["tools/stock_rules.py"],
     ["tools/boards"],
     ["tools/cli_reference.py"],
-    ["tools/safety.py"],
 )
 
 

@@ -226,9 +226,9 @@ def lossy(port: int, percent: int) -> Iterator[None]:
     """The kernel drops so many of the packets to this port and from it, on loopback, in a table of our own."""
     table = f"healthmon_chaos_{os.getpid()}"
     rules = (
-        f"table inet {table} {{ chain loss {{ type filter hook input priority 0; "
-        f"iif lo tcp dport {port} numgen random mod 100 < {percent} drop; "
-        f"iif lo tcp sport {port} numgen random mod 100 < {percent} drop; }} }}"
+        f"table inet {table} {{\n chain loss {{\n type filter hook input priority 0;\n"
+        f"iif lo tcp dport {port} numgen random mod 100 < {percent} drop\n"
+        f"iif lo tcp sport {port} numgen random mod 100 < {percent} drop\n }}\n}}\n"
     )
     subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True, capture_output=True)
     try:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
+import urllib.error
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -66,7 +69,14 @@ class Two:
         poller = self.servers["a"].site | {"data_dir": str(folder / "poller")}
         (folder / "a" / "poller.yaml").write_text(json.dumps(poller))
 
+    def listed(self, name: str) -> dict[str, str]:
+        """What its API lists, whether it leads or stands by."""
+        return {one["id"]: one["state"] for one in self.servers[name].get("incidents")["items"]}
+
     def incidents(self, name: str) -> dict[str, str]:
+        """What it lists as the server; nothing while it stands by or is down."""
+        if not _up(self, name):
+            return {}
         try:
             return {one["id"]: one["state"] for one in self.servers[name].incidents()}
         except OSError:
@@ -114,11 +124,21 @@ def test_the_standby_goes_on_with_the_same_incident(tmp_path: Path) -> None:
         made.services["ed"].down()
         until(lambda: pages(pager, "opened"), timeout_s=60, what="a page")
         (incident,) = made.incidents("a")
+        standby_says(made, pager, incident)
+        token = re.findall(r"Take it: \S+/ack/(\S+)", pages(pager, "opened")[0]["text"])[0]
+        made.servers["a"].post(f"ack/{token}", by="Duty engineer")
+        until(lambda: made.listed("b") == {incident: "acknowledged"}, timeout_s=60, what="the standby has heard of it")
+        killed_at = time.monotonic()
         made.servers["a"].daemon.kill9()
-        until(lambda: made.incidents("b") == {incident: "open"}, timeout_s=90, what="b has the incident")
+        until(lambda: _up(made, "b"), timeout_s=90, what="b leads")
+        print(f"b answers as the server {time.monotonic() - killed_at:.1f} s after the kill, with a lease of 3 s")
+        until(lambda: made.incidents("b") == {incident: "acknowledged"}, timeout_s=60, what="b has the incident")
+        with pytest.raises(urllib.error.HTTPError) as spent:
+            made.servers["b"].post(f"ack/{token}", by="Somebody else")
+        assert "used" in spent.value.read().decode(), "a link that was spent at the other server is spent"
         made.services["ed"].up()
         until(lambda: pages(pager, "mitigated"), timeout_s=90, what="b says that it is back")
-        assert made.incidents("b") == {incident: "mitigated"}
+        until(lambda: made.incidents("b") == {incident: "mitigated"}, timeout_s=60, what="b shows it as mitigated")
         keys = Counter(posted.json["key"] for posted in list(pager.posted))
         first: set[str] = set()
         for posted in list(pager.posted):
@@ -133,6 +153,22 @@ def test_the_standby_goes_on_with_the_same_incident(tmp_path: Path) -> None:
         back = made.servers["a"].daemon
         back.ready = lambda: "standing by with a copy" in made.servers["a"].log.read_text()
         back.start()
+
+
+def standby_says(made: Two, pager: Receiver, incident: str) -> None:
+    """b serves a page and a health of its own, which nobody takes for the server's."""
+    until(lambda: made.listed("b") == {incident: "open"}, timeout_s=60, what="the copy has the incident")
+    health = made.servers["b"].health()
+    assert (health["status"], health["leader"], health["copied"]) == ("standby", "a", True)
+    with pytest.raises(urllib.error.HTTPError) as page:
+        made.servers["b"].page("/")
+    text = page.value.read().decode()
+    assert page.value.code == 503
+    assert "This is the standby of Small Hospital" in text
+    assert "<b>a</b> leads" in text
+    assert made.incidents("a").keys() == {incident}
+    assert made.listed("a")[incident] == "open"
+    assert any(line in text for line in (one["incident"]["title"] for one in pages(pager, "opened")))
 
 
 def _terms(made: Two, name: str) -> list[dict[str, Any]]:

@@ -72,6 +72,8 @@ class Writer:
             self._ledger(db, row)
         for event in changes.mutes:
             self._mute(db, event)
+        for line in changes.audit:
+            self.event(db, at=line.at, kind=line.kind, incident=line.incident, body=line.body, key=line.key)
         self._epochs(db, changes.epochs)
         db.executemany(_PRESENCE, [(agent, state, at) for agent, (state, at) in changes.presence.items()])
         db.executemany(_MEMORY, [(key, body) for key, body in changes.memory.items() if body])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +11,7 @@ import msgspec
 from healthmon.alerting.journal import Journal
 from healthmon.alerting.oncall.workload import HELD, Load, loads, morning_at, morning_lists, too_much
 from healthmon.model.incident import LedgerFilter, LedgerRow, Notice
-from healthmon.model.journal import Changes
+from healthmon.model.journal import Audit, Changes
 from healthmon.model.oncall import Override
 
 if TYPE_CHECKING:
@@ -109,4 +108,4 @@ class DutyBook:
         now = self._server.clock.now()
         for one in overrides:
             body = {"what": what, "by": by, "override": msgspec.to_builtins(one)}
-            await asyncio.to_thread(partial(self._server.journal.append, KIND, at=now, body=body))
+            await self._server.record(Audit(KIND, now, body))

@@ -18,7 +18,7 @@ import msgspec
 
 from healthmon.alerting.journal import Journal
 from healthmon.model.errors import TransportDown
-from healthmon.model.incident import Notice
+from healthmon.model.incident import Incident, Notice
 from healthmon.model.journal import Changes
 from healthmon.model.ports import Clock
 from healthmon.runtime.sqlite import backup_database
@@ -172,6 +172,14 @@ class Following:
         self._parts = bytearray()
         self._early: list[tuple[int, Changes]] = []
         self._lock = asyncio.Lock()
+        self.seen: Lease | None = None  # who has the lease, as it was last asked for
+
+    def read(self) -> tuple[float | None, tuple[Incident, ...]]:
+        """When the newest commit of the copy was made, and the incidents in it that are not resolved."""
+        if self._journal is None:
+            return None, ()
+        restored = self._journal.restore()
+        return restored.at, tuple(one for one in restored.incidents.values() if one.open and not one.merged_into)
 
     @property
     def synced(self) -> bool:
@@ -253,6 +261,10 @@ class Following:
         return self._path
 
 
+#: Opens what people see of a standby.
+Shown = Callable[[Following], contextlib.AbstractAsyncContextManager[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Pairing:
     """How two servers share the paging. `prefer_standby`: begin by standing by, even if nobody leads."""
@@ -268,12 +280,16 @@ async def run_pair(
     clock: Clock,
     pairing: Pairing,
     serve: Callable[[Leading], Awaitable[None]],
+    shown: Shown | None = None,
 ) -> None:
-    """Stand by, lead, stand by again; until cancelled. `serve` runs the server while we lead."""
+    """Stand by, lead, stand by again; until cancelled. `serve` runs the server while we lead.
+
+    shown: opens what the standby serves meanwhile; it is closed before we lead.
+    """
     patient = pairing.prefer_standby
     try:
         while True:
-            lease = await _stand_by(link, journal, clock=clock, lease_s=pairing.lease_s, patient=patient)
+            lease = await _stand_by(link, journal, clock=clock, lease_s=pairing.lease_s, patient=patient, shown=shown)
             leading = Leading(link, lease or Lease(link.holder, 0, 0), clock, pairing.lease_s, open=lease is None)
             patient = True
             await _lead(leading, serve)
@@ -298,13 +314,16 @@ async def _served(serve: Callable[[Leading], Awaitable[None]], leading: Leading)
     await serve(leading)
 
 
-async def _stand_by(link: PairLink, journal: Path, *, clock: Clock, lease_s: float, patient: bool) -> Lease | None:
+async def _stand_by(
+    link: PairLink, journal: Path, *, clock: Clock, lease_s: float, patient: bool, shown: Shown | None
+) -> Lease | None:
     """Follow until the lease is ours; None when it could not be asked for so long that we begin without."""
     following = Following(link, journal, clock=clock)
-    async with asyncio.TaskGroup() as group:
+    page = shown(following) if shown else contextlib.nullcontext()
+    async with page, asyncio.TaskGroup() as group:
         task = spawn(group, "following", _follow(following, clock))
         try:
-            return await _win(link, clock=clock, lease_s=lease_s, patient=patient)
+            return await _win(link, clock=clock, lease_s=lease_s, patient=patient, following=following)
         finally:
             task.cancel()
 
@@ -316,7 +335,7 @@ async def _follow(following: Following, clock: Clock) -> None:
         await clock.sleep(1.0)
 
 
-async def _win(link: PairLink, *, clock: Clock, lease_s: float, patient: bool) -> Lease | None:
+async def _win(link: PairLink, *, clock: Clock, lease_s: float, patient: bool, following: Following) -> Lease | None:
     """A lease counts as free when nobody has renewed it for its whole life, by our own clock, or it was given back."""
     changed_at = asked_at = clock.mono()
     known: Lease | None = None
@@ -331,6 +350,7 @@ async def _win(link: PairLink, *, clock: Clock, lease_s: float, patient: bool) -
             await clock.sleep(lease_s / RENEWALS)
             continue
         asked_at = clock.mono()
+        following.seen = seen
         if first or seen != known:
             known, changed_at, first = seen, asked_at, False
         waited = asked_at - changed_at > lease_s

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -15,6 +14,7 @@ from healthmon.alerting.notify.webhook import signature as signature_of
 from healthmon.config.site import ChannelConfig
 from healthmon.model.errors import Conflict, NotAllowed, NotFound
 from healthmon.model.incident import Command, Incident, IncidentState
+from healthmon.model.journal import Audit
 
 if TYPE_CHECKING:
     from healthmon.app.server import Server
@@ -97,8 +97,7 @@ class Replies:
         key = f"{channel}|{said['id']}" if said.get("id") else None
         body = {"channel": channel, "who": who, "text": said.get("text", "")}
         now = self._server.clock.now()
-        add = partial(self._server.journal.append, KIND, at=now, body=body, incident=incident.id, key=key)
-        return await asyncio.to_thread(add)
+        return await self._server.record(Audit(KIND, now, body, incident.id, key))
 
 
 def _read(raw: bytes, config: ChannelConfig) -> dict[str, str]:

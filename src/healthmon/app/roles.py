@@ -14,7 +14,7 @@ from functools import partial
 from healthmon.app.agent import AgentRuntime
 from healthmon.app.identities import users_of
 from healthmon.app.localagents import LocalAgents
-from healthmon.app.pair import Leading, Pairing, run_pair
+from healthmon.app.pair import Following, Leading, Pairing, run_pair
 from healthmon.app.private import usable
 from healthmon.app.reload import Reloader, digest_of
 from healthmon.app.restraint import counters
@@ -125,6 +125,7 @@ async def run_one_of_two(
     read: Reread, *, clock: Clock, ready: Ready, standby: bool = False, watch: bool = False
 ) -> None:
     """One of two servers: leads or stands by (CONTRACT: fails open). Runs until cancelled."""
+    from healthmon.app.standby import Copied, standing_by
     from healthmon.transport.pairing import PairLink
 
     site = read()
@@ -137,8 +138,18 @@ async def run_one_of_two(
     async def serve(leading: Leading) -> None:
         await run_server(read(), clock=clock, ready=ready, reread=read, watch=watch, leading=leading)
 
+    def shown(following: Following) -> contextlib.AbstractAsyncContextManager[None]:
+        def copied() -> Copied:
+            seen = following.seen
+            at, incidents = following.read()
+            return Copied(
+                seen.holder or None if seen else None, seen.term if seen else 0, following.synced, at, incidents
+            )
+
+        return standing_by(site, copied, clock)
+
     pairing = Pairing(pair.lease_s, standby)
-    await run_pair(link, site.data_dir / "journal.sqlite", clock=clock, pairing=pairing, serve=serve)
+    await run_pair(link, site.data_dir / "journal.sqlite", clock=clock, pairing=pairing, serve=serve, shown=shown)
 
 
 @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -37,6 +38,7 @@ from healthmon.app.private import secret_of
 from healthmon.app.quarantine import Quarantine
 from healthmon.app.reception import Reception
 from healthmon.app.reload import Reloader
+from healthmon.app.sharedsecret import shared_secret
 from healthmon.app.stores import open_store
 from healthmon.app.traps import heard_by
 from healthmon.config import SiteConfig, WebConfig
@@ -44,7 +46,7 @@ from healthmon.impact.hours import Calendar
 from healthmon.ingest.pipeline import Pipeline
 from healthmon.model.errors import JournalDown
 from healthmon.model.incident import Command, Incident, LedgerRow, Notice, Why
-from healthmon.model.journal import Changes, Restored
+from healthmon.model.journal import Audit, Changes, Restored
 from healthmon.model.mute import MuteCommand, MuteSettings, Standing
 from healthmon.model.oncall import Override
 from healthmon.model.plan import Broker
@@ -115,7 +117,7 @@ class Server:
         self.lines = Lines(self)
         self.duty = DutyBook(self)
         self.links = LinkBook(self.data_dir / "links.sqlite")
-        self.ack_secret = secret_of(self.data_dir / "ack-secret")
+        self.ack_secret = _ack_secret(self.journal, self.data_dir / "ack-secret", clock.now(), pair=leading is not None)
         self.public_url = public_url(site.web)
         self.lost = LostTicker()
         self.counters: dict[str, float] = {}
@@ -318,6 +320,15 @@ class Server:
         """Write beside the engine's steps. Raises OSError, sqlite3.Error."""
         await self._commit(changes)
 
+    async def record(self, line: Audit) -> bool:
+        """Add one audit line, here and on the other server; False when its key was there. Raises sqlite3.Error."""
+        add = partial(self.journal.append, line.kind, at=line.at, body=line.body, incident=line.incident, key=line.key)
+        async with self._journal_lock:
+            added = await asyncio.to_thread(add)
+            if added and self.leading is not None:
+                await self.leading.replicate(Changes(at=line.at, audit=(line,)))
+        return added
+
     async def _list_pages(self, rows: tuple[LedgerRow, ...]) -> None:
         try:
             await self._commit(Changes(at=self.clock.now(), ledger=rows))
@@ -471,6 +482,10 @@ class Server:
 
 def _paces(site: SiteConfig) -> dict[str, Pace]:
     return {one.id: pace_of(one.kind, one.most_per_minute) for one in site.channels.values()}
+
+
+def _ack_secret(journal: Journal, file: Path, now: float, *, pair: bool) -> bytes:
+    return shared_secret(journal, file, now=now) if pair else secret_of(file)
 
 
 def _client_id(site: SiteConfig, leading: Leading | None) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 
 from healthmon.alerting.oncall.tokens import Refusal, Token, TokenRefused, verify_token
 from healthmon.app.server import Server
 from healthmon.model.errors import NotFound
 from healthmon.model.incident import Command, Entry, Incident, LedgerFilter, LedgerRow, Notice
+from healthmon.model.journal import Audit
 from healthmon.model.mute import Mute, MuteCommand, MuteEvent, Preview, Standing
 from healthmon.model.sample import Query, Series
 from healthmon.model.view import View
@@ -89,8 +89,7 @@ class Surface:
         found = self._token(token)
         now = self._server.clock.now()
         body = {"incident": found.incident, "channel": found.channel, "to": found.to, "by": by}
-        spend = partial(self._server.journal.append, SPENT, at=now, body=body, incident=found.incident, key=found.id)
-        if not await asyncio.to_thread(spend):
+        if not await self._server.record(Audit(SPENT, now, body, found.incident, found.id)):
             raise TokenRefused(Refusal.USED)
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from healthmon.model.alert import Alert, AlertKey
 from healthmon.model.incident import Incident, LedgerRow, Notice
@@ -33,6 +34,17 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """One line of the log beside the engine's own; with a `key` it is written once."""
+
+    kind: str
+    at: float
+    body: Mapping[str, Any]
+    incident: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """Everything that one engine step changed; written in one transaction or not at all."""
 
@@ -46,6 +58,7 @@ class Changes:
     presence: Mapping[str, tuple[str, float]] = field(default_factory=dict)  # agent -> (state, at)
     memory: Mapping[str, bytes] = field(default_factory=dict)  # windows, baselines; an empty value means: forget it
     mutes: tuple[MuteEvent, ...] = ()  # append-only
+    audit: tuple[Audit, ...] = ()
 
     def empty(self) -> bool:
         """Nothing to write."""
@@ -59,6 +72,7 @@ class Changes:
             or self.presence
             or self.memory
             or self.mutes
+            or self.audit
         )
 
 

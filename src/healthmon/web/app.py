@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -27,7 +26,6 @@ from healthmon.web import (
     muteboard,
     mutes,
     notices,
-    oidcsignin,
     oncall,
     pushed,
     session,
@@ -38,7 +36,6 @@ from healthmon.web import (
 )
 from healthmon.web.access import add_headers, admit
 from healthmon.web.accounts import Accounts
-from healthmon.web.approvals import Approvals
 from healthmon.web.audit import audited
 from healthmon.web.blackbox import probe
 from healthmon.web.exporter import Exporter
@@ -46,13 +43,10 @@ from healthmon.web.idempotency import Answers
 from healthmon.web.pages import Pages, static_handler
 from healthmon.web.problem import problems
 from healthmon.web.session import Sessions
-from healthmon.web.settings import WEB, Prober, Scrub, SignIn, Web, WebSettings
+from healthmon.web.settings import WEB, Prober, Scrub, Web, WebSettings
 from healthmon.web.throttle import Throttle
 from healthmon.web.tokens import Tokens
 from healthmon.web.tooling import Tools
-
-if TYPE_CHECKING:
-    from healthmon.web.oidc import Provider
 
 BODY_MOST_BYTES = 64 * 1024
 
@@ -95,7 +89,6 @@ def make_app(
         tokens=Tokens(folder and folder / tokens.FILE, clock=clock),
         throttle=Throttle(clock),
         audit=audit or AuditLog(folder and folder / auditlog.FILE, now=clock.now),
-        approvals=Approvals(clock),
         answers=Answers(clock),
         exporter=Exporter(clock=clock, series_cap=settings.series_cap),
         pages=Pages(),
@@ -107,7 +100,6 @@ def make_app(
         duty=duty,
         letters=letters,
         care=care,
-        provider=provider_of(sign_in, clock),
     )
     app = web.Application(middlewares=[problems, audited, admit], client_max_size=BODY_MOST_BYTES)
     app[WEB] = site
@@ -115,15 +107,6 @@ def make_app(
     app.on_shutdown.append(close_streams)
     add_routes(app, site)
     return app
-
-
-def provider_of(sign_in: SignIn, clock: Clock) -> Provider | None:
-    """The OpenID provider, where there is one; its library is loaded only then."""
-    if sign_in.oidc is None:
-        return None
-    from healthmon.web.oidc import Provider
-
-    return Provider(sign_in.oidc, clock)
 
 
 def add_routes(app: web.Application, site: Web) -> None:
@@ -145,7 +128,6 @@ def add_routes(app: web.Application, site: Web) -> None:
     app.add_routes(mapboard.routes())
     app.add_routes(targetboard.routes())
     app.add_routes(signin.routes())
-    app.add_routes(oidcsignin.routes())
     app.add_routes(accessapi.routes())
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/static/{name}", static_handler(site.pages))

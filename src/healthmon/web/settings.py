@@ -20,12 +20,10 @@ from healthmon.web.throttle import Recent, Throttle
 
 if TYPE_CHECKING:
     from healthmon.web.accounts import Accounts
-    from healthmon.web.approvals import Approvals
     from healthmon.web.careboard import CareDesk
     from healthmon.web.exporter import Exporter
     from healthmon.web.idempotency import Answers
     from healthmon.web.matrix import Matrix
-    from healthmon.web.oidc import Provider
     from healthmon.web.pages import Pages
     from healthmon.web.session import Sessions
     from healthmon.web.tokens import Tokens
@@ -141,7 +139,6 @@ class Web:
     tokens: Tokens
     throttle: Throttle
     audit: AuditLog
-    approvals: Approvals
     answers: Answers
     exporter: Exporter
     pages: Pages
@@ -152,7 +149,6 @@ class Web:
     tools: Tools | None = None
     duty: Duty | None = None
     care: CareDesk | None = None
-    provider: Provider | None = None
     refusals: Recent = field(default_factory=Recent)
     letters: Letters | None = None
     streams: set[asyncio.Timeout] = field(default_factory=set)
