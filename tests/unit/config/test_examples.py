@@ -33,7 +33,7 @@ DOCUMENTATION = [
     ipaddress.ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 ]
 FILES = sorted(
-    path for path in CONFIGS.rglob("*.yaml") if not {"packs", "import-maps", "ticket-maps"} & set(path.parts)
+    path for path in CONFIGS.rglob("*.yaml") if not {"packs", "import-maps", "ticket-maps", "compose"} & set(path.parts)
 )
 
 
