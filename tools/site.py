@@ -21,8 +21,10 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "What is proven": ("performance", "benchmark", "untested", "architecture"),
 }
 #: Pages of other folders, by the name that they get.
-ELSEWHERE = {"grafana": ROOT / "grafana" / "README.md", "packs-probes": ROOT / "probes" / "README.md",
-             "packs-collectors": ROOT / "collectors" / "README.md", "packs-alerting": ROOT / "alerting" / "README.md"}  # fmt: skip
+ELSEWHERE = {
+    "grafana": ROOT / "grafana" / "README.md",
+    **{f"packs-{name}": ROOT / name / "README.md" for name in ("probes", "collectors", "alerting")},
+}
 
 
 def assemble() -> None:
