@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from daemons.healthmon import api
 from daemons.killing import AGENT, Rig, rig, soon
 from daemons.relay import Relay
 from healthmon.model.plan import Broker
@@ -146,6 +147,17 @@ class ChaosRig(Rig):
         if can_filter():
             faults.append(self.lose_packets)
         return faults
+
+    def story(self) -> str:
+        """What there is to see after a storm that went wrong."""
+        try:
+            items = api(self.base, "incidents?limit=500")["items"]
+        except OSError as error:
+            items = [{"id": "", "state": f"the server does not answer: {error}", "title": "", "opened_at": ""}]
+        seen = [f"incident {one['id']} {one['state']} {one['opened_at']}: {one['title']}" for one in items]
+        told = [f"page {page['why']} repeat={page['repeat']} of {page['incident_id']}" for page in self.pages()]
+        logs = [f"--- {name}\n{(self.folder / name).read_text()[-3000:]}" for name in ("server.log", "agent.log")]
+        return "\n".join([*seen, *told, *logs])
 
     # -- the oracle
 

@@ -44,6 +44,7 @@ def live_through(folder: Path, seed: int, *, outside: bool, cycles: int) -> Coun
             readings, notices = site.check_marks(at_least=100), site.check_notices()
         except BaseException:
             print(f"HEALTHMON_CHAOS_SEED={seed} {'outside' if outside else 'embedded'}: {', '.join(told)}")
+            print(site.story())
             raise
     print(f"seed {seed}, {'outside' if outside else 'embedded'}: {dict(site.faults)}; {readings}; {notices}")
     return site.faults
