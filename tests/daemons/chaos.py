@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 from daemons.healthmon import api
 from daemons.killing import AGENT, Rig, rig, soon
@@ -52,7 +53,12 @@ class Between:
 
 @dataclass
 class ChaosRig(Rig):
-    """A rig whose agent reaches the broker through a relay, and whose server has a small disk of its own."""
+    """A rig whose agent reaches the broker through a relay, and whose server has a small disk of its own.
+
+    With a poller, which is missed otherwise in a storm of minutes.
+    """
+
+    ROLE: ClassVar[str] = "up"
 
     between: Between | None = None
     faults: Counter[str] = field(default_factory=Counter)

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -63,6 +63,8 @@ def greeting() -> Iterator[socketserver.ThreadingTCPServer]:
 @dataclass
 class Rig:
     """One site under test. `kill` ends something with SIGKILL and starts it again."""
+
+    ROLE: ClassVar[str] = "server"
 
     folder: Path
     server: Daemon
@@ -233,7 +235,7 @@ def rig(
         made = kind(
             folder=folder,
             server=role(
-                "server",
+                kind.ROLE,
                 "-c",
                 str(folder / "healthmon.yaml"),
                 log=folder / "server.log",
