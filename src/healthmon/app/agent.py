@@ -171,10 +171,12 @@ class AgentRuntime:
         self.runner.ask(ask.target, ask.check or None)
 
     async def _report_self(self) -> None:
-        if self.plan.target is None:
-            return
         while True:
-            self.take(self._self_reading(self.plan.target))
+            if self.plan.target is not None:
+                self.take(self._self_reading(self.plan.target))
+            elif not self._outcomes:  # nothing to look at, and still there: an empty batch says so
+                await self.spool.append([])
+                self.publisher.wake()
             await self._clock.sleep(SELF_EVERY_S)
 
     def _about(self) -> About:
