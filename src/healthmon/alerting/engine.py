@@ -11,7 +11,7 @@ from healthmon.alerting.detect.index import RuleIndex
 from healthmon.alerting.engine_settings import EngineSettings, EngineStep
 from healthmon.alerting.engine_telling import Escalate, Telling
 from healthmon.alerting.engine_view import Showing
-from healthmon.alerting.incidents import actions
+from healthmon.alerting.incidents import actions, reports
 from healthmon.alerting.incidents.assess import Weighing
 from healthmon.alerting.incidents.blind import BLIND_RULE, outlook, turns, watch
 from healthmon.alerting.incidents.correlate import correlate
@@ -45,6 +45,7 @@ from healthmon.model.incident import (
 )
 from healthmon.model.journal import Changes, Restored
 from healthmon.model.mute import Mute, MuteCommand, MuteEvent, Preview, Standing
+from healthmon.model.report import Filed, Ticket
 from healthmon.model.sample import Outcome, Reading
 from healthmon.model.topology import Estate
 from healthmon.model.view import Health, View
@@ -166,6 +167,8 @@ class Engine:
             readiness = self._readiness()
             asks = self._asks(readiness, now)
             self._correlate(readiness, now)
+            for incident in reports.seen_too(self._incidents, now, self._texts):
+                self._keep(incident)
         asks += self._looks_after_changes(now, before)
         notices = self._tell(now)
         changes = self._changes(now, notices)
@@ -207,6 +210,40 @@ class Engine:
             self._telling.answered(command.incident, _readers_of(command, self._settings.roster), now)
         self._news = True
         return changed[0]
+
+    def report(self, filed: Filed, now: float) -> reports.Placed:
+        """A ward says what does not work; it is part of an incident from now on. Never refused."""
+        now = self._moved_on(now)
+        placed = reports.take(self._incidents, filed, now, texts=self._texts, estate=self._estate)
+        self._keep(placed.incident)
+        self._news = True
+        return placed
+
+    def works_again(self, incident: str, area: str, now: float) -> Incident | None:
+        """A ward says that it can work again; None when that incident is not known."""
+        found = self._incidents.get(incident)
+        if found is None:
+            return None
+        after = reports.works_again(found, area, self._moved_on(now), self._texts)
+        if after is not found:
+            self._keep(after)
+        return after
+
+    def ticketed(self, ticket: Ticket, now: float, *, before_s: float) -> tuple[str, ...]:
+        """A ticket of another system: the incidents that it is about."""
+        now = self._moved_on(now)
+        found = reports.ticketed(self._incidents.values(), ticket, now, before_s=before_s, texts=self._texts)
+        for incident in found:
+            if incident != self._incidents[incident.id]:
+                self._keep(incident)
+        return tuple(incident.id for incident in found)
+
+    def incident(self, id_: str) -> Incident | None:
+        """One incident as it is now; of one that went into another, that other."""
+        found = self._incidents.get(id_)
+        while found is not None and found.merged_into is not None:
+            found = self._incidents.get(found.merged_into)
+        return found
 
     def mute(self, command: MuteCommand, now: float) -> Standing:
         """A person makes, extends, ends or reviews a silence or a change. Raises NotFound, Conflict, NotAllowed."""

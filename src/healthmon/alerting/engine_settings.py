@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from healthmon.alerting.oncall.roster import Roster
 from healthmon.alerting.oncall.waking import DEFAULT_WAKING, Waking
-from healthmon.model.incident import Ask, Notice
+from healthmon.model.incident import Ask, Incident, Notice
 from healthmon.model.journal import Changes
 from healthmon.model.mute import MuteSettings
 
@@ -30,6 +30,7 @@ class EngineSettings:
     server: str = "poller"
     waking: Waking = DEFAULT_WAKING
     mutes: MuteSettings = field(default_factory=MuteSettings)
+    phrase: Callable[[Notice, Incident], Notice] | None = None  # a notice in the language of its channel
     roster: Roster | None = None  # who is on call; people change it while the engine runs
 
     def pages_somebody(self) -> bool:

@@ -157,6 +157,8 @@ class Telling:
                 continue
             self._absorb(incident)
             new, listed = self._ask(incident, now)
+            if self._settings.phrase is not None:
+                new = [self._settings.phrase(notice, incident) for notice in new]
             for notice in new:
                 self._told.setdefault(notice.incident, {})[notice.key] = notice
             notices += new
@@ -179,6 +181,8 @@ class Telling:
 
     def mode(self, incident: Incident) -> str:
         """Live if any rule that speaks for itself in it is live: by rule, then area, then site."""
+        if not incident.members:
+            return self._reported_mode(incident)
         own = [member for member in incident.members if member.behind is None] or list(incident.members)
         modes = {self._member_mode(member) for member in own}
         if "live" not in modes and self._settings.mode == "live" and not _over(incident) and self._at_stake(incident):
@@ -186,7 +190,8 @@ class Telling:
         return "live" if "live" in modes else "shadow"
 
     def _ask(self, incident: Incident, now: float) -> tuple[Sequence[Notice], Sequence[LedgerRow]]:
-        decision = None if _over(incident) else holding.decide(incident, self._mutes, now, self._at_stake)
+        said = incident.nobody_can_work  # no silence hides a ward that cannot work
+        decision = None if _over(incident) or said else holding.decide(incident, self._mutes, now, self._at_stake)
         self._decisions[incident.id] = decision
         holds = decision is not None and decision.holds
         notices, rows = self._asked(incident, now, mode="live" if holds else self.mode(incident))
@@ -218,6 +223,15 @@ class Telling:
             estate=self._estate,
             **more,
         )
+
+    def _reported_mode(self, incident: Incident) -> str:
+        """Of what only people know of: live if any of its places is."""
+        settings = self._settings
+        areas = [self._estate.areas[one.area] for one in incident.reports if one.area in self._estate.areas]
+        modes = [
+            settings.area_modes.get(area.id) or settings.site_modes.get(area.site) or settings.mode for area in areas
+        ]
+        return "live" if "live" in (modes or [settings.mode]) else "shadow"
 
     def _member_mode(self, member: Member) -> str:
         settings, rule = self._settings, self._rules.get(member.key.rule)

@@ -13,6 +13,7 @@ from healthmon.alerting.oncall.workload import HELD, Load, loads, morning_at, mo
 from healthmon.model.incident import LedgerFilter, LedgerRow, Notice
 from healthmon.model.journal import Audit, Changes
 from healthmon.model.oncall import Override
+from healthmon.web.papers import paper_html
 
 if TYPE_CHECKING:
     from healthmon.app.server import Server
@@ -68,6 +69,8 @@ class DutyBook:
 
     async def look(self) -> None:
         """Send what is due and was not sent; its key is in the told-log, so a restart sends nothing twice."""
+        await self._server.wards.look()
+        await self._server.tickets.look()
         site, now = self._server.site, self._server.clock.now()
         roster = self._server.roster
         notices: list[Notice] = []
@@ -82,7 +85,8 @@ class DutyBook:
             rows = await asyncio.to_thread(self._held, due - _DAY_S, due)
             incidents = {incident.id: incident for incident in self._server.view().incidents} if rows else {}
             notices += morning_lists(rows, incidents, channels, due=due, timezone=timezone)
-        await self._send(notices)
+        await self._send([*notices, *await self._server.papers.due()])
+        await self._server.papers.print_pack(paper_html)
 
     def _held(self, since: float, until: float) -> list[LedgerRow]:
         journal = self._server.journal

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from healthmon.alerting.engine import Engine
+from healthmon.alerting.incidents.reports import Placed
 from healthmon.model.errors import HealthmonError
 from healthmon.model.incident import Ask, Command, Incident, Notice
 from healthmon.model.journal import Changes, Epoch, Restored
 from healthmon.model.mute import MuteCommand, Standing
+from healthmon.model.report import Filed, Ticket
 from healthmon.model.sample import Reading
 
 log = logging.getLogger(__name__)
@@ -127,6 +129,18 @@ class EngineRoom:
     def mute(self, command: MuteCommand, now: float) -> Standing:
         """A person acts on a silence or a change. Raises NotFound, Conflict, NotAllowed."""
         return self._by_person(lambda: self.engine.mute(command, now))
+
+    def report(self, filed: Filed, now: float) -> Placed:
+        """A ward says what does not work."""
+        return self._by_person(lambda: self.engine.report(filed, now))
+
+    def works_again(self, incident: str, area: str, now: float) -> Incident | None:
+        """A ward says that it can work again."""
+        return self._by_person(lambda: self.engine.works_again(incident, area, now))
+
+    def ticketed(self, ticket: Ticket, now: float, *, before_s: float) -> tuple[str, ...]:
+        """A ticket of another system."""
+        return self._by_person(lambda: self.engine.ticketed(ticket, now, before_s=before_s))
 
     def _by_person(self, acting: Callable[[], Answer]) -> Answer:
         if self._broken:

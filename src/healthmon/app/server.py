@@ -18,6 +18,7 @@ import msgspec
 
 from healthmon import collectors, probes
 from healthmon.alerting.engine import Engine, EngineSettings
+from healthmon.alerting.incidents.reports import Placed
 from healthmon.alerting.journal import Journal
 from healthmon.alerting.notify import make_channel, pace_of
 from healthmon.alerting.notify.dispatch import Dispatcher
@@ -34,13 +35,17 @@ from healthmon.app.linkgraph import LinkBook
 from healthmon.app.lostticker import LostTicker
 from healthmon.app.ownrows import rows_of
 from healthmon.app.pair import Leading
+from healthmon.app.paperdesk import PaperDesk
+from healthmon.app.phrasing import phraser
 from healthmon.app.private import secret_of
 from healthmon.app.quarantine import Quarantine
 from healthmon.app.reception import Reception
 from healthmon.app.reload import Reloader
 from healthmon.app.sharedsecret import shared_secret
 from healthmon.app.stores import open_store
+from healthmon.app.ticketbook import BEFORE_S, TicketBook
 from healthmon.app.traps import heard_by
+from healthmon.app.wardbook import WardBook
 from healthmon.config import SiteConfig, WebConfig
 from healthmon.impact.hours import Calendar
 from healthmon.ingest.pipeline import Pipeline
@@ -51,6 +56,7 @@ from healthmon.model.mute import MuteCommand, MuteSettings, Standing
 from healthmon.model.oncall import Override
 from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock, Notifier
+from healthmon.model.report import Filed, Ticket
 from healthmon.model.sample import Family
 from healthmon.model.view import Health, View
 from healthmon.probes.guard import stop_button
@@ -116,6 +122,9 @@ class Server:
         )
         self.lines = Lines(self)
         self.duty = DutyBook(self)
+        self.wards = WardBook(self)
+        self.tickets = TicketBook(self)
+        self.papers = PaperDesk(self)
         self.links = LinkBook(self.data_dir / "links.sqlite")
         self.ack_secret = _ack_secret(self.journal, self.data_dir / "ack-secret", clock.now(), pair=leading is not None)
         self.public_url = public_url(site.web)
@@ -433,6 +442,32 @@ class Server:
         self._bump()
         return incident
 
+    async def report(self, filed: Filed) -> Placed:
+        """A ward says what does not work; the engine has it, and the next step writes it."""
+        async with self._acting:
+            return self.room.report(filed, self.clock.now())
+
+    async def works_again(self, incident: str, area: str) -> Incident | None:
+        """A ward says that it can work again."""
+        async with self._acting:
+            return self.room.works_again(incident, area, self.clock.now())
+
+    async def ticketed(self, ticket: Ticket) -> tuple[str, ...]:
+        """A ticket of another system; the incidents that it is about, once that is on disk."""
+        async with self._acting:
+            found = self.room.ticketed(ticket, self.clock.now(), before_s=BEFORE_S)
+        if found:
+            await self.step()
+        return found
+
+    def changed_beside(self) -> None:
+        """Something that surfaces show has changed beside the engine."""
+        self._bump()
+
+    def incident(self, id_: str) -> Incident | None:
+        """As the engine has it now, whatever was put into what."""
+        return self.room.engine.incident(id_)
+
     def delivered(self, key: str) -> bool:
         """A gateway's receipt for one message; False when there is no such message."""
         known = self.room.engine.received(key, self.clock.now())
@@ -508,6 +543,7 @@ def _engine_settings(site: SiteConfig, roster: Roster) -> EngineSettings:
         text=site.text,
         mutes=mute_settings(site),
         roster=roster,
+        phrase=phraser(site),
     )
 
 

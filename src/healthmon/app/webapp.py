@@ -13,6 +13,7 @@ from healthmon.app.private import token_of
 from healthmon.app.server import Server
 from healthmon.app.surface import Surface
 from healthmon.app.toolbox import Toolbox
+from healthmon.app.warddesk import WardDesk
 from healthmon.config import WebConfig
 from healthmon.ingest.guard import suspicious
 from healthmon.web import WebSettings, make_app
@@ -83,4 +84,5 @@ def application(server: Server, surface: Surface) -> Any:
         care=CareDesk(server),
         audit=server.audit,
         letters=Letters(server),
+        wards=WardDesk(server),
     )

@@ -35,6 +35,7 @@ from healthmon.config.scalars import (
     Timezone,
     Url,
 )
+from healthmon.config.wardforms import WardsForm
 from healthmon.config.webforms import TlsForm, WebForm
 
 
@@ -337,6 +338,7 @@ class SiteFileForm(Form):
     notify: NotifyForm = NotifyForm()
     changes: list[ChangeForm] = Field(default=[])
     web: WebForm = WebForm()
+    wards: WardsForm = WardsForm()
     probe_modules: ProbeModulesForm = ProbeModulesForm()
     traps: TrapsForm | None = None
     care: CareForm = CareForm()

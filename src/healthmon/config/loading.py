@@ -37,8 +37,9 @@ from healthmon.config.problems import Problems
 from healthmon.config.ruleadvice import rule_advice
 from healthmon.config.rules import own_rules, policies_of, rules_of
 from healthmon.config.site import SiteConfig
-from healthmon.config.texts import text_of
+from healthmon.config.texts import catalogues_of
 from healthmon.config.traps import traps_of
+from healthmon.config.wards import ward_advice, wards_of
 from healthmon.config.webblock import web_of
 from healthmon.config.written import read_written
 from healthmon.config.yamlnodes import DataPath
@@ -102,6 +103,7 @@ def _site(
     elsewhere: list[str] = []
     estate = Inventory(written, packs, warn).estate()
     data_dir = data_dir_of(written, env)
+    catalogues = catalogues_of(packs, problems)
     site = SiteConfig(
         estate=estate,
         safety=safety_of(written),
@@ -123,7 +125,9 @@ def _site(
         site_manager=site_manager_of(written),
         reminders=reminders_of(written),
         files=(*document.files, *blackbox_file(written)),
-        text=text_of(packs, problems),
+        text=catalogues.get(written.wards.language, {}),
+        catalogues=catalogues,
+        wards=wards_of(written, estate, catalogues, packs, problems),
         pack_roots=packs.roots,
         probe_modules=probe_modules_of(written, packs, elsewhere),
         traps=traps_of(written, packs),
@@ -136,6 +140,7 @@ def _site(
     media_apart(written, site)
     problems.raise_if_any()
     warn.extend(advice(written, estate))
+    warn.extend(ward_advice(written, site.wards))
     warn.extend(oncall_advice(written, site, today))
     warn.extend((("alerting",), said) for said in rule_advice(site.rules, estate, own=own_rules(packs)))
     return replace(site, warnings=(*_lines(document, warn), *elsewhere))

@@ -15,8 +15,9 @@ from healthmon.config.packs import Packs, stock_root
 from healthmon.config.problems import Problems, allowed
 from healthmon.config.rulepacks import RolePackForm
 from healthmon.config.rules import policies_of, rules_of
-from healthmon.config.texts import text_of
+from healthmon.config.texts import catalogues_of
 from healthmon.config.validation import Validator
+from healthmon.config.wards import stages_of
 from healthmon.config.written import read_written
 from healthmon.model.sample import Family
 from healthmon.probes import trap_pack
@@ -36,8 +37,8 @@ def lint_packs(pack_dirs: Sequence[Path] = (), *, lines: Mapping[str, Family] | 
     policies_of(written, packs)
     severity_of(packs, problems)
     waking_of(packs, problems)
-    text_of(packs, problems)
     standards_of(packs, problems)
+    stages_of(packs, problems, catalogues_of(packs, problems))
     for role in packs.names("collectors/roles"):
         _role(packs, role, problems)
     for folder in _probe_folders(packs):

@@ -17,6 +17,7 @@ from healthmon.model.oncall import OncallPlan, Override
 from healthmon.model.plan import Broker, Safety
 from healthmon.model.sample import Family
 from healthmon.model.topology import Estate
+from healthmon.model.wards import WardPlan
 from healthmon.probes.snmp_client import Credentials
 from healthmon.probes.trap_pack import Meaning
 from healthmon.reports.care import Care
@@ -228,6 +229,8 @@ class SiteConfig:
     warnings: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     text: Mapping[str, str] = field(default_factory=dict)  # the words of incidents, by message name
+    catalogues: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # the same and the wards', by language
+    wards: WardPlan = field(default_factory=WardPlan)
     pack_roots: tuple[Path, ...] = ()
     probe_modules: ProbeModules = ProbeModules()
     traps: TrapsConfig | None = None

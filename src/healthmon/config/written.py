@@ -36,6 +36,7 @@ from healthmon.config.oncallforms import OncallForm
 from healthmon.config.problems import Problems, allowed, did_you_mean
 from healthmon.config.scalars import checked_id
 from healthmon.config.validation import Placed, Validator
+from healthmon.config.wardforms import WardsForm
 from healthmon.config.webforms import WebForm
 from healthmon.config.yamlnodes import DataPath
 
@@ -63,6 +64,7 @@ class Written:
     oncall: OncallForm
     watch: WatchForm | None
     web: WebForm
+    wards: WardsForm
     probe_modules: ProbeModulesForm
     traps: TrapsForm | None = None
     care: CareForm = field(default_factory=CareForm)
@@ -112,6 +114,7 @@ def read_written(document: Document, problems: Problems) -> Written:
         oncall=_block(validator, "oncall", OncallForm()),
         watch=_watch(validator),
         web=_block(validator, "web", WebForm()),
+        wards=_block(validator, "wards", WardsForm()),
         probe_modules=_block(validator, "probe_modules", ProbeModulesForm()),
         traps=_block(validator, "traps", None),
         care=_block(validator, "care", CareForm()),

@@ -10,6 +10,7 @@ from typing import Any
 from healthmon.model.alert import AlertKey, Effect
 from healthmon.model.ask import Ask as Ask  # part of this vocabulary; a module of its own keeps agents thin
 from healthmon.model.mute import HeldBy
+from healthmon.model.report import Said, WardReport
 
 
 class IncidentKind(StrEnum):
@@ -137,11 +138,17 @@ class Incident:
     accepted_by: tuple[str, ...] = ()  # everyone who said "I have it" and has not given it back, the owner too
     passed_to: str = ""  # whom the last reader who said "not mine" named: a word of alerting/oncall/roster.py
     impact_note: str = ""  # what it meant for care, in a person's words
+    reports: tuple[WardReport, ...] = ()  # what wards said of it
 
     @property
     def open(self) -> bool:
         """Not resolved and not merged away; a mitigated incident is still open to its members."""
         return self.state is not IncidentState.RESOLVED
+
+    @property
+    def nobody_can_work(self) -> bool:
+        """Some area says so, and has not said that it works again."""
+        return any(one.effect is Said.NOBODY_CAN_WORK and one.works_at is None for one in self.reports)
 
 
 class Why(StrEnum):

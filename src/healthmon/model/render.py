@@ -8,6 +8,7 @@ from typing import Any
 
 from healthmon.model.incident import ImpactLine, Incident, Member, Notice
 from healthmon.model.mute import HeldBy
+from healthmon.model.report import WardReport
 
 
 def rfc3339(at: float | None) -> str | None:
@@ -58,6 +59,21 @@ def notice_json(notice: Notice) -> dict[str, Any]:
         "detail": notice.detail,
         "person": notice.person,
         "delivered_at": rfc3339(notice.delivered_at),
+    }
+
+
+def report_json(one: WardReport) -> dict[str, Any]:
+    """What one area said; never its free text."""
+    return {
+        "area": one.area or None,
+        "service": one.service or None,
+        "effect": one.effect.value,
+        "first_at": rfc3339(one.first_at),
+        "last_at": rfc3339(one.last_at),
+        "count": one.count,
+        "source": one.source,
+        "again_at": [rfc3339(at) for at in one.again_at],
+        "works_at": rfc3339(one.works_at),
     }
 
 
@@ -122,6 +138,7 @@ def incident_json(incident: Incident, notices: Iterable[Notice] = ()) -> dict[st
         "first_steps": list(incident.first_steps),
         "changes_open": list(incident.changes_open),
         "silenced": [held_json(one) for one in incident.silenced],
+        "reports": [report_json(one) for one in incident.reports],
         "notices": [notice_json(notice) for notice in notices],
         "timeline": [{"at": rfc3339(e.at), "what": e.what, "text": e.text, "by": e.by} for e in incident.timeline],
     }

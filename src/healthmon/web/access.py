@@ -74,11 +74,20 @@ def needed_for(request: web.Request) -> Role:
 
 
 def refuse_outsiders(request: web.Request, who: Person | None, site: Web) -> None:
-    """Raise unless it comes from a ward, or from somebody who may view. No other site's page may report for a ward."""
-    if request.method not in SAFE and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
-        raise Problem(403, "cross-site", "reports come from healthmon's own pages")
-    if not inside(client(request), networks(site.settings.ward_networks)) and not (who and who.may(Role.VIEW)):
-        refuse_strangers(request, None, Role.WARD)
+    """Raise unless it comes from a ward, or from somebody who may view; whoever is refused hears whom to ring.
+
+    No other site's page may report for a ward.
+    """
+    desk = site.wards.ring("") if site.wards else None
+    ring = f"; ring {desk.name}: {desk.phone}" if desk and desk.phone else ""
+    by_token = who is not None and who.kind == "token"
+    if request.method not in SAFE and not by_token and not from_own_page(request, strict=False):
+        raise Problem(403, "cross-site", f"reports come from healthmon's own pages{ring}")
+    if inside(client(request), networks(site.settings.ward_networks)) or (who and who.may(Role.VIEW)):
+        return
+    if not for_machines(request) and request.method in SAFE:
+        raise web.HTTPSeeOther(f"/login?next={quote(request.path_qs, safe='/')}")
+    raise Problem(401, "not-signed-in", f"this is for the networks of the wards, or needs a token or a session{ring}")
 
 
 def refuse_strangers(request: web.Request, who: Person | None, needed: Role) -> None:

@@ -33,6 +33,7 @@ from healthmon.web import (
     targetboard,
     tokens,
     tooling,
+    wardroutes,
 )
 from healthmon.web.access import add_headers, admit
 from healthmon.web.accounts import Accounts
@@ -47,6 +48,7 @@ from healthmon.web.settings import WEB, Prober, Scrub, Web, WebSettings
 from healthmon.web.throttle import Throttle
 from healthmon.web.tokens import Tokens
 from healthmon.web.tooling import Tools
+from healthmon.web.wards import Wards
 
 BODY_MOST_BYTES = 64 * 1024
 
@@ -61,6 +63,7 @@ def make_app(
     scrub: Scrub | None = None,
     name_for_token: Callable[[str], str | None] | None = None,
     clock: Clock | None = None,
+    wards: Wards | None = None,
     tools: Tools | None = None,
     duty: Duty | None = None,
     care: careboard.CareDesk | None = None,
@@ -96,6 +99,7 @@ def make_app(
         prober=prober,
         scrub=scrub,
         name_for_token=name_for_token,
+        wards=wards,
         tools=tools,
         duty=duty,
         letters=letters,
@@ -121,6 +125,7 @@ def add_routes(app: web.Application, site: Web) -> None:
     app.add_routes(tooling.routes())
     app.add_routes(pushed.routes())
     app.add_routes(alertmanager.routes())
+    app.add_routes(wardroutes.routes())
     app.add_routes(board.routes())
     app.add_routes(fleetboard.routes())
     app.add_routes(careboard.routes())

@@ -27,6 +27,7 @@ from healthmon.web.openapi_mutes import MUTE_PATHS, MUTE_SCHEMAS
 from healthmon.web.openapi_notices import NOTICE_PATHS, NOTICE_SCHEMAS
 from healthmon.web.openapi_oncall import ONCALL_PATHS, ONCALL_SCHEMAS
 from healthmon.web.openapi_tools import TOOL_PATHS, TOOL_SCHEMAS
+from healthmon.web.openapi_wards import WARD_PATHS, WARD_SCHEMAS
 from healthmon.web.permissions import LADDER, asked
 
 SCHEMAS: dict[str, Json] = {
@@ -80,6 +81,7 @@ SCHEMAS: dict[str, Json] = {
     **ACCESS_SCHEMAS,
     **NOTICE_SCHEMAS,
     **CARE_SCHEMAS,
+    **WARD_SCHEMAS,
 }
 
 PATHS: dict[str, dict[str, Json]] = {
@@ -89,6 +91,7 @@ PATHS: dict[str, dict[str, Json]] = {
     **MUTE_PATHS,
     **ONCALL_PATHS,
     **NOTICE_PATHS,
+    **WARD_PATHS,
     **TOOL_PATHS,
     **ACCESS_PATHS,
     **CARE_PATHS,

@@ -24,6 +24,7 @@ from healthmon.web.openapi_forms import (
     read,
     ref,
 )
+from healthmon.web.openapi_wards import WARD_REPORT
 
 GROUND: Json = obj("what", "text", what=TEXT, text=TEXT, count=INT, ids=arr(TEXT), at=nullable(TIME))
 FATE: Json = obj(
@@ -154,6 +155,7 @@ INCIDENT_SCHEMAS: dict[str, Json] = {
         first_steps=arr(TEXT),
         changes_open=arr(TEXT),
         silenced=arr(obj("id", "kind", "by", "until", id=TEXT, kind=TEXT, by=TEXT, reason=TEXT, until=TIME)),
+        reports=arr(WARD_REPORT),
         notices=arr(NOTICE),
         timeline=arr(obj(at=TIME, what=TEXT, text=TEXT, by=TEXT)),
         **CASE,

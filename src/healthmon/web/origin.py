@@ -86,6 +86,7 @@ def inside(address: str, trusted: tuple[Network, ...]) -> bool:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(parsed in network for network in trusted)
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from healthmon.web.session import Sessions
     from healthmon.web.tokens import Tokens
     from healthmon.web.tooling import Tools
+    from healthmon.web.wards import Wards
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -151,6 +152,7 @@ class Web:
     care: CareDesk | None = None
     refusals: Recent = field(default_factory=Recent)
     letters: Letters | None = None
+    wards: Wards | None = None
     streams: set[asyncio.Timeout] = field(default_factory=set)
     matrices: dict[bool, tuple[int, float, Matrix]] = field(default_factory=dict)
     errors: int = 0

@@ -34,6 +34,7 @@ areas:
   - {id: ward-7, name: W, kind: ward, contact: {phone: "1"}}
   - {id: ward-8, name: W, kind: ward}
   - {id: dc, name: D, kind: datacentre}
+wards: {desk: {phone: "2-7000"}}
 notify: {channels: {in: {kind: inbox, path: p}}}
 """
     )
@@ -77,3 +78,12 @@ def test_targets_without_checks_and_no_channel() -> None:
         "f:1:1: no channel is declared: nobody can be told",
         "f:2:11: 2 targets have no checks, so nothing is known of them: a, b",
     ]
+
+
+def test_wards_that_have_nobody_to_ring() -> None:
+    areas = "areas: [{id: ward-7, name: W, kind: ward, contact: {phone: '1'}}]"
+    channels = "notify: {channels: {in: {kind: inbox, path: p}}}"
+    (said,) = warnings_of(f"\n{areas}\n{channels}\n")
+    assert "no telephone number" in said
+    for desk in ("wards: {desk: {phone: '2-7000'}}", "teams: {apps: {phone: '2-7300'}}"):
+        assert warnings_of(f"\n{areas}\n{desk}\n{channels}\n") == []

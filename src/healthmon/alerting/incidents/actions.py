@@ -166,6 +166,7 @@ def _split(incident: Incident, command: Command, now: float) -> tuple[Incident, 
         acknowledged_at=None,
         mitigated_at=None,
         first_human_report_at=None,
+        reports=(),
         episode=1,
         first_evidence_at=min(member.since for member in out),
         timeline=(

@@ -29,6 +29,8 @@ RECOVERY_S = 30.0
 _TIMELINE_HEAD = 50
 _TIMELINE_TAIL = 150
 _HIT = (ServiceState.LOST, ServiceState.DEGRADED)
+#: A ward said so after the incident was called over: it stays open until a person says otherwise.
+HELD_OPEN = "still_down"
 
 Pair = tuple[Alert, str | None]
 
@@ -169,7 +171,7 @@ class Reconciler:
 
     def _with_severity(self, incident: Incident, found: Assessment) -> Incident:
         """Worse at once; milder only after it has been milder for a while without a break."""
-        severity = found.score.severity
+        severity = min(found.score.severity, 2) if incident.nobody_can_work else found.score.severity
         if severity > incident.severity:
             since = incident.milder_since if incident.milder_since is not None else self.now
             if self.now < since + FALL_AFTER_S:
@@ -191,6 +193,8 @@ class Reconciler:
     def _with_state(self, incident: Incident, pairs: Sequence[Pair]) -> Incident:
         if pairs:
             return self._failing(incident, pairs)
+        if not incident.members and incident.state is not IncidentState.MITIGATED:
+            return incident  # people reported it; no look can say that it is over
         if incident.state is not IncidentState.MITIGATED:
             return self._mitigated(incident)
         return self._resolved(incident)
@@ -209,7 +213,7 @@ class Reconciler:
 
     def _mitigated(self, incident: Incident) -> Incident:
         """Reachable again, once all members are clear; one that a person reopened waits for a person."""
-        held_at = max((e.at for e in incident.timeline if e.what == "reopen"), default=None)
+        held_at = max((e.at for e in incident.timeline if e.what in ("reopen", HELD_OPEN)), default=None)
         cleared = max((m.cleared_at for m in incident.members if m.cleared_at is not None), default=self.now)
         if held_at is not None and cleared <= held_at:
             return incident
@@ -289,10 +293,11 @@ def merged(older: Incident, younger: Incident, now: float, texts: Texts, *, by: 
         worst_severity=min(older.worst_severity, younger.worst_severity),
         owner=older.owner or younger.owner,
         accepted_by=tuple(dict.fromkeys((*older.accepted_by, *younger.accepted_by))),
+        reports=(*older.reports, *younger.reports),
     )
     younger = noted(younger, Entry(now, "merged", texts.say("entry_merged", incident=older.id), by))
-    ended = replace(younger, state=IncidentState.RESOLVED, merged_into=older.id, resolved_at=now, members=())
-    return older, ended
+    ended = replace(younger, state=IncidentState.RESOLVED, merged_into=older.id, resolved_at=now)
+    return older, replace(ended, members=(), reports=())
 
 
 def _member(alert: Alert, behind: str | None) -> Member:

@@ -48,6 +48,17 @@ DEFAULT_TEXT: Mapping[str, str] = {
     "blind_means": "This says nothing about the services themselves.",
     "mitigated": "Reachable again since {since}; keep using paper until the nurse in charge says stop.",
     "mitigated_by_it": "IT reports working again since {since}; keep using paper until the nurse in charge says stop.",
+    "title_reported": "{areas} report: {effect} ({services})",
+    "effect_nobody_can_work": "nobody can work",
+    "effect_one_of_us_cannot": "one of us cannot work",
+    "effect_can_wait": "something does not work, it can wait",
+    "reported": "Said by people in {areas} since {since}. No check of ours has found a fault that explains it.",
+    "place_unknown": "a place that was not named",
+    "service_unknown": "something that was not named",
+    "entry_report": "{area}: {effect} ({service})",
+    "entry_still": "{area}: still not working ({service}). Held open until a person says otherwise",
+    "entry_ticket": "Ticket {number} of {system}",
+    "entry_works": "{area} says it works again",
     "entry_opened": "Opened: {title}",
     "entry_joined": "{count} more: {targets}",
     "entry_rerooted": "Cause is now thought to be {root}, before: {before}",
@@ -94,6 +105,9 @@ class Texts:
     def say(self, key: str, **values: object) -> str:
         """One message with its placeholders filled; an unknown placeholder stays as it is."""
         return self._catalogue[key].format_map(_Kept(values))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._catalogue
 
     def fill(self, template: str, values: Mapping[str, object]) -> str:
         """A rule's summary with its placeholders filled; one that cannot be filled is shown as it is written."""

@@ -88,7 +88,7 @@ class Case:
 
     def started_at(self) -> float:
         """When this episode began."""
-        back = [entry.at for entry in self.incident.timeline if entry.what in ("reopened", "reopen")]
+        back = [entry.at for entry in self.incident.timeline if entry.what in ("reopened", "reopen", "still_down")]
         return back[-1] if back and self.episode > 1 else self.incident.opened_at
 
     def night(self) -> bool:
@@ -109,7 +109,7 @@ class Case:
     def single_device(self) -> str | None:
         """The one ward PC (or whatever never pages alone) that this incident is all about."""
         targets = {member.key.target for member in self.incident.members}
-        if len(targets) != 1 or self.incident.kind is IncidentKind.BLIND:
+        if len(targets) != 1 or self.incident.nobody_can_work or self.incident.kind is IncidentKind.BLIND:
             return None
         (target_id,) = targets
         target = self.estate.targets.get(target_id)
@@ -118,7 +118,9 @@ class Case:
         return target_id if kinds & set(self.waking.never_alone) else None
 
     def held_until(self) -> float | None:
-        """The end of the night hold, if this incident has one: seen from one vantage point only."""
+        """The end of the night hold, if this incident has one: seen from one vantage point only, and by no person."""
+        if self.incident.reports:
+            return None
         vantages = {m.key.vantage for m in self.incident.members if m.cleared_at is None or self.incident.state in OVER}
         held = self.incident.severity in self.waking.hold_severities and len(vantages) <= 1 and self.night()
         return self.started_at() + self.waking.hold_s if held and self.waking.hold_s > 0 else None
@@ -126,7 +128,7 @@ class Case:
     def gathers_until(self, *, worse: bool = False) -> float | None:
         """The end of the wait for what fails with it (or, when it got worse, for what makes it worse still)."""
         wait_s = self.waking.gather_s(self.incident.severity)
-        if not wait_s:
+        if not wait_s or self.incident.nobody_can_work:
             return None
         rose = [entry.at for entry in self.incident.timeline if entry.what in ("severity", "kind")] if worse else []
         return max([self.started_at(), *rose]) + wait_s

@@ -1,0 +1,11 @@
+"""Every route of wards."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from healthmon.web import papers, wardpages, wards
+
+
+def routes() -> list[web.RouteDef]:
+    return [*wards.routes(), *wardpages.routes(), *papers.routes()]
