@@ -10,7 +10,19 @@ from pathlib import Path
 import healthmon
 from benchmarks.pairs import print_json
 
-NAMES = ("footprint", "ingest", "store", "costs", "delivery", "sweep", "snmp", "mixed", "rules", "detection")
+NAMES = (
+    "footprint",
+    "ingest",
+    "store",
+    "costs",
+    "delivery",
+    "sweep",
+    "snmp",
+    "mixed",
+    "rules",
+    "detection",
+    "presence",
+)
 
 
 def main() -> None:

@@ -45,6 +45,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
 
 
 NOT_RUN = pytest.StashKey[list[str]]()
+UNPROVEN = pytest.StashKey[list[str]]()
 
 #: A test of real daemons that fails is run once more; more than so many of them in one run are a failure all the same.
 RERUNS = 3
@@ -64,11 +65,27 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and len(reporter.stats.get("rerun", [])) > RERUNS:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if reporter is not None and whole_run(session.config):
+        import safety
+
+        passed = {report.nodeid for report in reporter.stats.get("passed", [])}
+        missing = safety.unproven(safety.load()["hazards"], passed)
+        session.config.stash[UNPROVEN] = missing
+        if missing:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def whole_run(config: pytest.Config) -> bool:
+    """Whether everything was asked for, where a skip is a failure: only then is a control without a pass a finding."""
+    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return ALL and everything and not config.option.keyword and not config.option.markexpr
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what was not run, and what needed two tries."""
     for report in terminalreporter.stats.get("rerun", []):
         terminalreporter.write_line(f"RUN TWICE {report.nodeid}: {str(report.longrepr).splitlines()[-1]}")
+    for test in config.stash.get(UNPROVEN, []):
+        terminalreporter.write_line(f"UNPROVEN a control in docs/safety/hazards.yaml rests on {test}")
     for line in config.stash.get(NOT_RUN, []):
         terminalreporter.write_line(f"NOT RUN {line}")

@@ -14,6 +14,7 @@ COMMANDS = (
     ["tools/stock_rules.py"],
     ["tools/boards"],
     ["tools/cli_reference.py"],
+    ["tools/safety.py"],
 )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 #: Package to version. They are tools of the tests; nothing of them is shipped.
-VERSIONS = {"@grafana/schema": "11.6.0", "typescript": "5.9.3"}
+VERSIONS = {"@grafana/schema": "11.6.0", "typescript": "5.9.3", "oidc-provider": "8.8.1"}
 FOLDER = Path(sys.prefix) / "node"
 
 

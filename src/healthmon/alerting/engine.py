@@ -90,6 +90,7 @@ class Engine:
         self._evidence.end_devices = frozenset(severity.end_devices)
         latest, presence = self._evidence.latest, self._evidence.presence
         self._desk = AlertDesk(estate, self._index, staffed, latest, presence)
+        self._desk.present.seen = self._evidence.of_target
         self._cache = PathCache(self._graph)
         self._texts = Texts(settings.text, estate, Calendar(estate))
         self._assessor = Assessor(self._evidence, staffed, severity, Hospital.of(estate))
@@ -282,6 +283,7 @@ class Engine:
             health=health,
             ledger=self._telling.recent,
             mutes=self._mutes.standings(now),
+            presence=self._desk.present.statuses(),
         )
 
     def next_deadline(self) -> float | None:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from healthmon import __version__
+from healthmon.app.lifemark import FIELDS as LIFE_FIELDS
+from healthmon.app.lifemark import LifeMark
 from healthmon.app.restraint import samples, with_restraint
 from healthmon.app.runnote import RunNote
 from healthmon.collectors import COLLECTORS, load_collector
@@ -51,7 +53,8 @@ FAMILIES = {
                     "resident_bytes",
                     "cpu_seconds_total",
                 }
-            ),
+            )
+            | LIFE_FIELDS,
         )
     )
 }
@@ -83,6 +86,7 @@ class AgentRuntime:
         self._lock = _lock_spool(Path(plan.spool_path))
         self.guard = Guard(plan.safety, clock, stop_file=Path(plan.stop_file) if plan.stop_file else None)
         self.note = RunNote(Path(f"{plan.spool_path}.run"))
+        self._life = LifeMark(self.note.ended)
         self.spool = Spool(Path(plan.spool_path), agent=plan.agent, max_bytes=plan.spool_max_bytes, clock=clock)
         self.runner = Runner(vantage=plan.agent, guard=self.guard, clock=clock, probes=load, on_reading=self.take)
         self.publisher = Publisher(
@@ -208,7 +212,7 @@ class AgentRuntime:
             "buffer_dropped_readings_total": float(self._buffer.dropped),
             "late_runs_total": float(self.runner.stats()["late"]),
             "cpu_seconds_total": times.user + times.system,
-        } | _resident()
+        } | (_resident() | self._life.values())
         own = tuple(Sample("agent", name, value) for name, value in values.items())
         own += samples(self.guard, self.runner)
         return Reading(target, "agent", self.plan.agent, self._clock.now(), 0.0, Outcome.OK, samples=own)

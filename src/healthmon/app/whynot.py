@@ -17,7 +17,8 @@ from healthmon.model.errors import NotFound
 from healthmon.model.incident import Incident, IncidentState, LedgerRow, Notice
 from healthmon.model.sample import Outcome, Reading
 from healthmon.model.topology import Target
-from healthmon.model.view import View
+from healthmon.model.view import Presence, View
+from healthmon.web.presencewords import hours_words, presence_words
 
 _ROWS_MOST = 5
 
@@ -62,6 +63,9 @@ class WhyNot:
         alerts = [a for a in self.view.alerts if (a.key.rule, a.key.target) == (rule.id, target.id)]
         if not alerts and not rule.on.agents:
             yield self._readings(target, checks)
+        present = self.view.presence.get(target.id)
+        if rule.on.agents and present is not None:
+            yield presence_gate(present, fires=bool(alerts))
         yield self._condition(rule, target, checks, alerts)
         yield self._pending(rule, alerts)
         incident = self._incident(rule.id, target.id)
@@ -186,6 +190,16 @@ class WhyNot:
     def _clock(self, at: float) -> str:
         calendar = Calendar(self.site.estate)
         return calendar.local(next(iter(self.site.estate.sites), ""), at).strftime("%H:%M")
+
+
+def presence_gate(present: Presence, *, fires: bool) -> Gate:
+    """Why a machine that people switch off is not missed, or is; with its hours."""
+    text = "; ".join(filter(None, (presence_words(present), hours_words(present))))
+    if present.state in ("on", "never"):
+        return Gate(
+            "presence", True, f"{present.agent} is {'heard' if present.state == 'on' else 'never heard'}; {text}"
+        )
+    return Gate("presence", fires or present.told, f"{present.agent}: {text}")
 
 
 def asked(condition: Condition) -> str:

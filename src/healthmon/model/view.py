@@ -57,6 +57,38 @@ class AgentStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class LastAbsence:
+    """An absence that is over: what it was taken for, and what it turned out to be (None: not said yet). Unix s."""
+
+    start: float
+    end: float
+    judged: str
+    turned_out: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """A machine that people switch off. state: on, never, or why it is not heard (impact.presence.Absence).
+
+    told: the silence is an alert; usual_hours: as learned, in words; usual_now: share of earlier weeks in which it was
+    on at this hour, from `periods` of them (None while `learning`); port: where it is plugged in, by whose word.
+    """
+
+    agent: str
+    state: str
+    since: float | None
+    told: bool
+    because: tuple[str, ...]
+    usual_hours: str
+    learning: bool
+    usual_now: float | None
+    periods: int
+    port: str = ""
+    port_by: str = ""
+    last: LastAbsence | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """healthmon itself. `engine_tick_age_s` growing means that the engine is stuck; counters are monotone."""
 
@@ -92,3 +124,4 @@ class View:
     health: Health
     ledger: tuple[LedgerRow, ...] = ()
     mutes: tuple[Standing, ...] = ()  # silences and changes, those in force first
+    presence: Mapping[str, Presence] = field(default_factory=dict)  # by target: machines that people switch off

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -26,6 +27,7 @@ from healthmon.web import (
     muteboard,
     mutes,
     notices,
+    oidcsignin,
     oncall,
     pushed,
     session,
@@ -37,6 +39,7 @@ from healthmon.web import (
 )
 from healthmon.web.access import add_headers, admit
 from healthmon.web.accounts import Accounts
+from healthmon.web.approvals import Approvals
 from healthmon.web.audit import audited
 from healthmon.web.blackbox import probe
 from healthmon.web.exporter import Exporter
@@ -44,11 +47,14 @@ from healthmon.web.idempotency import Answers
 from healthmon.web.pages import Pages, static_handler
 from healthmon.web.problem import problems
 from healthmon.web.session import Sessions
-from healthmon.web.settings import WEB, Prober, Scrub, Web, WebSettings
+from healthmon.web.settings import WEB, Prober, Scrub, SignIn, Web, WebSettings
 from healthmon.web.throttle import Throttle
 from healthmon.web.tokens import Tokens
 from healthmon.web.tooling import Tools
 from healthmon.web.wards import Wards
+
+if TYPE_CHECKING:
+    from healthmon.web.oidc import Provider
 
 BODY_MOST_BYTES = 64 * 1024
 
@@ -92,6 +98,7 @@ def make_app(
         tokens=Tokens(folder and folder / tokens.FILE, clock=clock),
         throttle=Throttle(clock),
         audit=audit or AuditLog(folder and folder / auditlog.FILE, now=clock.now),
+        approvals=Approvals(clock),
         answers=Answers(clock),
         exporter=Exporter(clock=clock, series_cap=settings.series_cap),
         pages=Pages(),
@@ -104,6 +111,7 @@ def make_app(
         duty=duty,
         letters=letters,
         care=care,
+        provider=provider_of(sign_in, clock),
     )
     app = web.Application(middlewares=[problems, audited, admit], client_max_size=BODY_MOST_BYTES)
     app[WEB] = site
@@ -111,6 +119,15 @@ def make_app(
     app.on_shutdown.append(close_streams)
     add_routes(app, site)
     return app
+
+
+def provider_of(sign_in: SignIn, clock: Clock) -> Provider | None:
+    """The OpenID provider, where there is one; its library is loaded only then."""
+    if sign_in.oidc is None:
+        return None
+    from healthmon.web.oidc import Provider
+
+    return Provider(sign_in.oidc, clock)
 
 
 def add_routes(app: web.Application, site: Web) -> None:
@@ -133,6 +150,7 @@ def add_routes(app: web.Application, site: Web) -> None:
     app.add_routes(mapboard.routes())
     app.add_routes(targetboard.routes())
     app.add_routes(signin.routes())
+    app.add_routes(oidcsignin.routes())
     app.add_routes(accessapi.routes())
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/static/{name}", static_handler(site.pages))

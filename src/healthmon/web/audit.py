@@ -55,13 +55,13 @@ async def refusal(request: web.Request, site: Web, why: str) -> None:
         await write(request, site, "refused", why)
 
 
-async def write(request: web.Request, site: Web, result: str, detail: str = "") -> None:
+async def write(request: web.Request, site: Web, result: str, detail: str = "", *, what: str = "") -> None:
     who = person(request)
     about = " ".join(value for name, value in request.match_info.items() if name not in _SECRET)
     deed = Deed(
         who=who.identity,
         by=request.get(BY, "") or who.name,
-        what=words_of(request),
+        what=what or words_of(request),
         about=about[:200],
         source=client(request),
         result=result,

@@ -13,7 +13,7 @@ from healthmon.web import boardmodel
 from healthmon.web.matrix import Matrix, matrix_of
 from healthmon.web.origin import from_own_page, local_path
 from healthmon.web.people import person
-from healthmon.web.problem import Problem, bad_request
+from healthmon.web.problem import Problem, bad_request, form_of
 from healthmon.web.settings import WEB, Web, engine_stale
 from healthmon.web.tooling import tools_of
 from healthmon.web.words import LocalTime
@@ -94,7 +94,7 @@ async def show_coverage(request: web.Request) -> web.Response:
 
 async def checked_form(request: web.Request) -> Any:
     """The posted form, once its token and origin are right."""
-    form, who = await request.post(), person(request)
+    form, who = await form_of(request), person(request)
     if not who.by_browser:
         raise Problem(401, "not-signed-in", "sign in on the board first")
     given = str(form.get("form_token", ""))

@@ -10,6 +10,7 @@ from aiohttp import web
 from healthmon.model.mute import OVER, Floor, Match, MuteCommand, Preview, Silence, Standing, When
 from healthmon.model.view import View
 from healthmon.web.actions import check_person, check_texts
+from healthmon.web.approvals import approve, reviewer, waits_for_second
 from healthmon.web.board import checked_form, common, form_text, page
 from healthmon.web.mutes import zone_of
 from healthmon.web.origin import local_path
@@ -59,6 +60,7 @@ async def show_mutes(request: web.Request) -> web.Response:
     facts["rows"] = await rows_of(site, current)
     facts["past"] = await rows_of(site, past[:OVER_SHOWN])
     facts["reviews"] = [one.mute for one in view.mutes if isinstance(one.mute, Silence) and awaits_review(one.mute)]
+    facts["waiting"] = site.approvals.all()
     facts["asked"] = {name: request.query.get(name, "") for name in (*_PARTS, "hours", "reason", "owner")}
     facts["draft"] = await preview_asked(site, view, request.query, facts["now"])
     return page(request, "mutes", facts)
@@ -96,7 +98,23 @@ async def form_silence(request: web.Request) -> web.Response:
     check_person(site.scrub, owner)
     check_texts(site.scrub, reason)
     draft = draft_of(match_of(form), site.queries.view(), site.clock.now(), hours=hours, owner=owner, reason=reason)
-    await site.commands.mute(MuteCommand("add", person(request).name, draft=draft))
+    draft = replace(draft, floor=floor_of(form_text(form, "floor")))
+    if not waits_for_second(request, draft):
+        await site.commands.mute(MuteCommand("add", person(request).name, draft=draft))
+    raise web.HTTPSeeOther("/mutes")
+
+
+def floor_of(text: str) -> Floor:
+    try:
+        return Floor(text or Floor.KEEP)
+    except ValueError:
+        raise bad_request("floor", f"must be one of {', '.join(Floor)}") from None
+
+
+async def form_approve(request: web.Request) -> web.Response:
+    """The second person's button."""
+    await checked_form(request)
+    await approve(request, request.match_info["id"])
     raise web.HTTPSeeOther("/mutes")
 
 
@@ -115,6 +133,8 @@ def form_action(action: str) -> Any:
 
     async def handle(request: web.Request) -> web.Response:
         site, form = request.app[WEB], await checked_form(request)
+        if action == "review":
+            reviewer(request)
         command = MuteCommand(action, person(request).name, request.match_info["id"])
         await site.commands.mute(replace(command, note=form_text(form, "note")))
         raise web.HTTPSeeOther(local_path(str(form.get("next", "/mutes"))))
@@ -128,4 +148,5 @@ def routes() -> list[web.RouteDef]:
         web.post("/mutes", form_silence),
         web.post("/mutes/{id}/end", form_action("end")),
         web.post("/mutes/{id}/review", form_action("review")),
+        web.post("/mutes/approvals/{id}", form_approve),
     ]

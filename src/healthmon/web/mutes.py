@@ -17,6 +17,7 @@ from healthmon.model.topology import Estate
 from healthmon.model.view import View
 from healthmon.web import params
 from healthmon.web.actions import Id, Name, Text, acting_name, check_person, check_texts, read_body
+from healthmon.web.approvals import approving, listed, reviewer, waits_for_second
 from healthmon.web.muteshapes import event_json, preview_json, standing_json
 from healthmon.web.problem import bad_request
 from healthmon.web.settings import WEB, Web
@@ -215,6 +216,9 @@ def making(noun: str) -> Handler:
 
         async def act() -> web.Response:
             draft, by = await draft_of(request, noun)
+            waiting = waits_for_second(request, draft)
+            if waiting:
+                return web.json_response({"approval": waiting.as_json()}, status=202)
             made = await site.commands.mute(MuteCommand("add", by, draft=draft))
             return web.json_response(await with_preview(site, made), status=201)
 
@@ -234,6 +238,8 @@ def acting(noun: str, action: str) -> Handler:
             body: Any = await read_body(request, Extend if action == "extend" else End)
             by = acting_name(request, body.by)
             check_person(site.scrub, by)
+            if action == "review":
+                reviewer(request)
             note = getattr(body, "note", None)
             check_texts(site.scrub, note)
             until = moment("ends_at", body.ends_at) if action == "extend" else None
@@ -262,4 +268,6 @@ def routes() -> list[web.RouteDef]:
             web.get(f"/api/v1/{noun}/{{id}}", showing(noun)),
         ]
         found += [web.post(f"/api/v1/{noun}/{{id}}/{action}", acting(noun, action)) for action in actions]
+    found.append(web.get("/api/v1/approvals", listed))
+    found.append(web.post("/api/v1/approvals/{id}/approve", approving(standing_json)))
     return found

@@ -23,6 +23,7 @@ from healthmon.web.openapi_forms import (
     read,
     ref,
 )
+from healthmon.web.openapi_presence import PRESENCE
 
 NEEDS: Json = {"type": "array", "description": "ids, or {at_least, of}; all of the list are needed"}
 SERVICE_STATE = obj(
@@ -56,6 +57,7 @@ ESTATE_SCHEMAS: dict[str, Json] = {
         since=nullable(TIME),
         last_at=nullable(TIME),
         explained_by=nullable(TEXT),
+        presence=PRESENCE,
         needs=NEEDS,
         checks=arr({"type": "object"}),
         latest=arr({"type": "object"}),

@@ -116,6 +116,9 @@ def made(summary: str, body: str, result: str) -> Json:
     """One POST that makes a thing, or with `preview` only says what it would hide."""
     found = act(summary, body, result, param("preview", BOOL, "true: make nothing, answer {preview}"))
     found["responses"]["201"] = found["responses"].pop("200")
+    found["responses"]["202"] = answer(
+        obj("approval", approval=ref("Approval")), "it waits for a second person, where people have logins"
+    )
     found["responses"]["200"] = answer(
         obj("preview", preview=ref("MutePreview")), "the preview, where it was asked for"
     )

@@ -15,6 +15,7 @@ from healthmon.web.openapi_forms import (
     Json,
     act,
     arr,
+    created,
     enum,
     listing,
     made,
@@ -83,12 +84,23 @@ MUTE_SCHEMAS: dict[str, Json] = {
         id=TEXT, title=TEXT, targets=arr(TEXT), starts_at=TIME, ends_at=TIME, expected=arr(TEXT), owner=TEXT,
         reason=TEXT, source=TEXT, **_WRITTEN,
     ),
+    "Approval": obj(
+        "id", "asked_by",
+        id=TEXT, kind=enum("silence", "change"), what=TEXT, reason=TEXT, asked_by=TEXT, asked_at=TIME, until=TIME,
+        ends_at=TIME,
+    ),
+    "Nothing": obj(),
     "EndMute": obj(by=NAME, note=NOTE),
     "ExtendMute": obj("ends_at", ends_at=TIME, by=NAME),
 }  # fmt: skip
 
+APPROVALS: Json = obj("items", "next", items=arr(ref("Approval")), next=nullable(TEXT))
 MUTE_STATE = param("state", TEXT, f"any of {', '.join(MuteState)}, separated by commas")
 MUTE_PATHS: dict[str, dict[str, Json]] = {
+    "approvals": {"get": read("What waits for a second person", APPROVALS)},
+    "approvals/{id}/approve": {
+        "post": created("Approve as the second person, signed in: makes what waits", "Nothing", "Silence", ID)
+    },
     "silences": {
         "get": listing("Silences, those in force first", "Silence", MUTE_STATE),
         "post": made("Hold back pages of what matches, until an end", "NewSilence", "Silence"),

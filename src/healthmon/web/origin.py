@@ -46,7 +46,7 @@ def from_own_page(request: web.Request, *, strict: bool) -> bool:
         return False
     if origin == "null" and fetch_site:  # a referrer policy hid the origin; the browser vouches for it all the same
         return True
-    if origin is not None and urlsplit(origin).netloc.lower() != _own_host(request):
+    if origin is not None and urlsplit(origin).netloc.lower() != own_host(request):
         return False
     return not strict or fetch_site is not None or origin is not None
 
@@ -95,7 +95,8 @@ def behind_trusted(request: web.Request) -> bool:
     return inside(peer(request), networks(request.app[WEB].settings.trusted_proxies))
 
 
-def _own_host(request: web.Request) -> str:
+def own_host(request: web.Request) -> str:
+    """The name under which the browser asked for us."""
     if behind_trusted(request):
         return request.headers.get("X-Forwarded-Host", request.host).lower()
     return request.host.lower()

@@ -32,6 +32,8 @@ TABLE: dict[str, Role] = {
     "GET /api/v1/health": Role.PUBLIC,
     "GET /static/{name}": Role.PUBLIC,
     "GET /login": Role.PUBLIC,
+    "GET /login/oidc": Role.PUBLIC,
+    "GET /login/oidc/callback": Role.PUBLIC,
     "POST /login": Role.PUBLIC,
     "POST /logout": Role.PUBLIC,
     "GET /metrics": Role.VIEW,
@@ -76,11 +78,13 @@ TABLE: dict[str, Role] = {
     "POST /probing/stop": Role.ACT,
     # forms of silences; ending one only makes more pages, so who may act may do it
     "POST /mutes": Role.SILENCE,
+    "POST /mutes/approvals/{id}": Role.SILENCE,
     "POST /mutes/{id}/end": Role.ACT,
     "POST /mutes/{id}/review": Role.SILENCE,
     # API: reading
     "GET /api/v1/agents": Role.VIEW,
     "GET /api/v1/alerts": Role.VIEW,
+    "GET /api/v1/approvals": Role.VIEW,
     "GET /api/v1/areas": Role.VIEW,
     "GET /api/v1/areas/{id}": Role.VIEW,
     "GET /api/v1/changes": Role.VIEW,
@@ -145,6 +149,7 @@ TABLE: dict[str, Role] = {
     "POST /api/v1/probing/resume": Role.ACT,
     "POST /api/v1/probing/stop": Role.ACT,
     # API: holding pages back
+    "POST /api/v1/approvals/{id}/approve": Role.SILENCE,
     "POST /api/v1/changes": Role.SILENCE,
     "POST /api/v1/changes/{id}/end": Role.ACT,
     "POST /api/v1/changes/{id}/extend": Role.SILENCE,

@@ -54,6 +54,14 @@ def bad_request(field: str, message: str) -> Problem:
     return Problem(400, "invalid", f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
+async def form_of(request: web.Request) -> Any:
+    """The posted form; raises 400 where the body is none."""
+    try:
+        return await request.post()
+    except (ValueError, LookupError) as error:
+        raise bad_request("body", "is not a form") from error
+
+
 def for_machines(request: web.Request) -> bool:
     """Whether the answer is read by a program."""
     return request.path.startswith("/api/") or request.path in ("/metrics", "/probe")

@@ -20,10 +20,12 @@ from healthmon.web.throttle import Recent, Throttle
 
 if TYPE_CHECKING:
     from healthmon.web.accounts import Accounts
+    from healthmon.web.approvals import Approvals
     from healthmon.web.careboard import CareDesk
     from healthmon.web.exporter import Exporter
     from healthmon.web.idempotency import Answers
     from healthmon.web.matrix import Matrix
+    from healthmon.web.oidc import Provider
     from healthmon.web.pages import Pages
     from healthmon.web.session import Sessions
     from healthmon.web.tokens import Tokens
@@ -140,6 +142,7 @@ class Web:
     tokens: Tokens
     throttle: Throttle
     audit: AuditLog
+    approvals: Approvals
     answers: Answers
     exporter: Exporter
     pages: Pages
@@ -150,6 +153,7 @@ class Web:
     tools: Tools | None = None
     duty: Duty | None = None
     care: CareDesk | None = None
+    provider: Provider | None = None
     refusals: Recent = field(default_factory=Recent)
     letters: Letters | None = None
     wards: Wards | None = None

@@ -10,7 +10,7 @@ from healthmon.model.incident import LedgerRow
 from healthmon.model.render import rfc3339
 from healthmon.model.sample import Reading, Series
 from healthmon.model.topology import Area, AtLeast, Fallback, Hours, Need, Service, Target
-from healthmon.model.view import Health, ServiceStatus, TargetStatus, View
+from healthmon.model.view import Health, Presence, ServiceStatus, TargetStatus, View
 from healthmon.web.metrics import parse_counter
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -81,6 +81,8 @@ def target_json(view: View, target: Target, *, deep: bool = False) -> dict[str, 
         "labels": dict(target.labels),
         **status_json(status),
     }
+    if (present := view.presence.get(target.id)) is not None:
+        shape["presence"] = presence_json(present)
     if deep:
         shape["needs"] = [need_json(need) for need in target.needs]
         shape["checks"] = [
@@ -90,6 +92,32 @@ def target_json(view: View, target: Target, *, deep: bool = False) -> dict[str, 
         found = sorted(key for key in view.latest if key[0] == target.id)
         shape["latest"] = [reading_json(view.latest[key]) for key in found]
     return shape
+
+
+def presence_json(present: Presence) -> dict[str, Any]:
+    """Whether a machine that people switch off is on, why not, and what its hours are."""
+    last = present.last
+    return {
+        "agent": present.agent,
+        "state": present.state,
+        "since": rfc3339(present.since),
+        "told": present.told,
+        "because": list(present.because),
+        "usual_hours": present.usual_hours or None,
+        "learning": present.learning,
+        "usual_now": None if present.usual_now is None else round(present.usual_now, 2),
+        "periods_known": present.periods,
+        "port": present.port or None,
+        "port_by": present.port_by or None,
+        "last_absence": {
+            "from": rfc3339(last.start),
+            "to": rfc3339(last.end),
+            "taken_for": last.judged,
+            "turned_out": last.turned_out,
+        }
+        if last
+        else None,
+    }
 
 
 def status_json(status: TargetStatus | None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from healthmon.web.handing import hand_choices
 from healthmon.web.origin import client, from_own_page, local_path, secure
 from healthmon.web.people import COOKIE, PERSON, by_session, person
 from healthmon.web.permissions import Role
-from healthmon.web.problem import Problem, bad_request
+from healthmon.web.problem import Problem, bad_request, form_of
 from healthmon.web.session import Identity
 from healthmon.web.settings import WEB, Web
 from healthmon.web.words import LocalTime
@@ -66,7 +66,7 @@ async def login(request: web.Request) -> web.Response:
     site, address = request.app[WEB], client(request)
     if not from_own_page(request, strict=False):
         raise Problem(403, "cross-site", "sign in on healthmon's own page")
-    form = await request.post()
+    form = await form_of(request)
     following = local_path(str(form.get("next", "/")))
     try:
         if not site.throttle.may_try(address):
@@ -148,7 +148,7 @@ async def show_ack(request: web.Request) -> web.Response:
 async def ack(request: web.Request) -> web.Response:
     """Take the incident, or pass it on; the token is the permission, the name says who."""
     site, token = request.app[WEB], request.match_info["token"]
-    form = await request.post()
+    form = await form_of(request)
     by = " ".join(str(form.get("by", "")).split()) or " ".join(str(form.get("known", "")).split())
     if not 0 < len(by) <= 80:
         raise bad_request("by", "say who you are")

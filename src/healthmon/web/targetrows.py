@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from healthmon.model.sample import Outcome
 from healthmon.model.view import TargetStatus, View
 from healthmon.web.cards import thing_name
+from healthmon.web.presencewords import presence_words
 from healthmon.web.words import LocalTime, reason_words
 
 
@@ -42,6 +43,9 @@ def _target_row(view: View, target_id: str, clock: LocalTime, gap_s: float) -> T
     reason = reason_words(status.reason) if status and status.reason else ""
     if status and status.explained_by:
         reason = f"behind {thing_name(view.estate, status.explained_by)}"
+    present = view.presence.get(target_id)
+    if present is not None and (why := presence_words(present)):
+        reason = f"{reason}: {why}" if status and status.explained_by else why
     if gap_s and status and status.outcome is Outcome.FAILED:
         reason += f" (asked every {gap_s:g} s now)"
     since = clock.short(status.since) if status else ""

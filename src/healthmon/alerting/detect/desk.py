@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from healthmon.alerting.detect.conditions import Facts, Labels, absent_after, cleared, holds, verdict_of
 from healthmon.alerting.detect.groups import Groups
 from healthmon.alerting.detect.index import Bound, RuleIndex
+from healthmon.alerting.detect.presences import NEVER_OFF, Presences
 from healthmon.alerting.detect.recall import Recall
 from healthmon.alerting.detect.sight import learn_late, look, look_back
 from healthmon.alerting.detect.state import advance, damped, due_at, expire, quicker
@@ -24,10 +25,10 @@ Series = tuple[str, str, str]
 AGENT_CHECK = "agent"
 #: An engine that did nothing for so long was asleep: silence is counted from when it woke.
 ASLEEP_S = 30.0
-#: Roles of machines that people switch off when they go home.
-_SWITCHED_OFF = ("ward-workstation",)
-#: Roles of machines that must never be off: what a ward falls back on.
-_NEVER_OFF = ("downtime-pc",)
+#: Heard within: nobody asks why it is silent.
+_HEARD_S = 60.0
+#: While the port of a silent machine is waited for, look again so often.
+_PORT_AGAIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +62,20 @@ class AlertDesk:
     blind: bool = False  # the server's own looker is cut off: its silence proves nothing
     recall: Recall = field(init=False)
     groups: Groups = field(init=False)
+    present: Presences = field(init=False)
     counters: Counter[str] = field(default_factory=Counter)
     _due: list[tuple[float, int, str, AlertKey | Series | str]] = field(default_factory=list)
     _order: int = 0
     _by_series: dict[Series, set[AlertKey]] = field(default_factory=dict)
-    _watched: set[Series | str] = field(default_factory=set)
+    _watched: set[Series] = field(default_factory=set)
+    _agent_at: dict[str, float] = field(default_factory=dict)  # when each agent is looked at next
     _agent_groups: list[tuple[Rule, list[Agent]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         targets = self.estate.targets
         self.recall = Recall(lambda id_: targets[id_].site if id_ in targets else "", Calendar(self.estate).local)
         self.groups = Groups(self.estate, self._push)
+        self.present = Presences(self.estate, self.recall, self.staffed, self.presence)
 
     def restore(self, alerts: Mapping[AlertKey, Alert], now: float) -> None:
         """Take up the alerts of the last run; those of rules or targets that are gone are forgotten."""
@@ -99,16 +103,18 @@ class AlertDesk:
             for bound in rules:
                 self._judge(bound, reading, facts, series, now)
         self.watch_series(reading)
+        self.present.said(reading)
 
     def learn_late(self, reading: Reading) -> None:
-        """A reading that is too late to be judged may still teach what is usual."""
+        """A reading that is too late to be judged may still teach what is usual, and that its looker ran."""
+        self.present.late(reading)
         for bound in self.index.bound(reading.target, reading.check):
             if bound.feeds:
                 learn_late(self.recall, bound.feeds, reading, bound.metrics)
 
     def remember(self, memory: Mapping[str, bytes]) -> None:
         """What rules remembered at the last commit, as far as there still are such rules and targets."""
-        known = self.estate.targets.keys() | self.estate.agents.keys()
+        known = self.estate.targets.keys() | self.estate.agents.keys() | self.estate.sites.keys()
         wanted = self.index.wanted()
         self.recall.restore(memory, wanted, known.__contains__)
 
@@ -134,6 +140,9 @@ class AlertDesk:
         agent = self.estate.agents.get(agent_id)
         if agent is None:
             return
+        if self.present.cause(agent_id):
+            self._agent_at.pop(agent_id, None)  # it was thought about at leisure; from now on its silence counts again
+        self.present.spoke(agent_id, state, now)
         for rule in self.index.for_agent(agent):
             key = _agent_key(rule, agent)
             if state == "up" and key in self.alerts:
@@ -143,18 +152,20 @@ class AlertDesk:
     def pass_time(self, now: float, before: float) -> None:
         """Everything that falls due by itself: holds, keeps, silence. `before`: the last time this was called."""
         while self._due and self._due[0][0] <= now:
-            _, _, kind, what = heapq.heappop(self._due)
+            at, _, kind, what = heapq.heappop(self._due)
             if kind == "alert" and isinstance(what, AlertKey):
                 self._expire(what, now)
             elif kind == "series" and isinstance(what, tuple):
                 self._series_due(what, now)
-            elif kind == "agent" and isinstance(what, str):
+            elif kind == "agent" and isinstance(what, str) and self._agent_at.get(what) == at:
                 self._agent_due(what, now, before)
             elif kind == "group" and isinstance(what, AlertKey):
                 self._group_due(what, now)
             elif kind == "lost" and isinstance(what, str):
                 self._lost_due(what, now)
         self.recall.sweep(now)
+        if not self.blind:
+            self.present.pass_time(now)
 
     def next_due(self) -> float | None:
         return self._due[0][0] if self._due else None
@@ -247,9 +258,10 @@ class AlertDesk:
     def _counted_since(self, agent: Agent, now: float) -> float | None:
         """When an agent was heard last; None when its silence means nothing (stopped, out of hours, we are blind)."""
         state, at = self.presence.get(agent.id, ("never", now))
-        if self.blind or self._meant(agent, state, now):
+        heard_at = max(at, self.awake_at)
+        if self.blind or (not (state == "up" and now - heard_at <= _HEARD_S) and self._meant(agent, state, now)):
             return None
-        return max(at, self.awake_at)
+        return heard_at
 
     def _move(self, key: AlertKey, after: Alert | None, now: float) -> None:
         before = self.alerts.get(key)
@@ -332,7 +344,7 @@ class AlertDesk:
                 self._silent(key, bound.rule, ended + bound.stale_s, now)
         return [bound.stale_s]
 
-    def _silent(self, key: AlertKey, rule: Rule, since: float, now: float) -> None:
+    def _silent(self, key: AlertKey, rule: Rule, since: float, now: float, detail: str = "") -> None:
         """Silence is one long observation: it fires at once, holds apart."""
         known = self.alerts.get(key)
         if known is not None and known.active:
@@ -345,23 +357,27 @@ class AlertDesk:
             bad_since=known.bad_since if known else since,
             streak=rule.confirm,
             reason=Reason.SILENT,
+            detail=detail,
         )
         self._move(key, expire(alert, rule, now), now)
 
     def _watch_agent(self, agent: Agent, now: float) -> None:
-        if agent.id not in self._watched:
+        if agent.id not in self._agent_at:
             rules = self.index.for_agent(agent)
             spans = [for_s for rule in rules if (for_s := absent_after(rule)) is not None]
             if spans:
-                self._watched.add(agent.id)
-                self._push(max(self._heard_at(agent.id, now), self.awake_at) + min(spans), "agent", agent.id)
+                self._look_at_agent(agent.id, max(self._heard_at(agent.id, now), self.awake_at) + min(spans))
+
+    def _look_at_agent(self, agent_id: str, at: float) -> None:
+        self._agent_at[agent_id] = at
+        self._push(at, "agent", agent_id)
 
     def _heard_at(self, agent_id: str, now: float) -> float:
         return self.presence.get(agent_id, ("never", now))[1]
 
     def _agent_due(self, agent_id: str, now: float, before: float) -> None:
         """The agent has been silent for a while, or has spoken since."""
-        self._watched.discard(agent_id)
+        self._agent_at.pop(agent_id, None)
         agent = self.estate.agents[agent_id]
         state, _ = self.presence.get(agent_id, ("never", now))
         heard_at = max(self._heard_at(agent_id, now), self.awake_at)
@@ -374,32 +390,48 @@ class AlertDesk:
             if due > now:
                 ahead.append(due)
             elif _agent_key(rule, agent) not in self.alerts:
-                self._absent(rule, agent, state, due, now, before)
+                ahead += self._absent(rule, agent, state, due, now, before)
         if ahead:
-            self._watched.add(agent_id)
-            self._push(min(ahead), "agent", agent_id)
+            self._look_at_agent(agent_id, min(ahead))
 
-    def _absent(self, rule: Rule, agent: Agent, state: str, due: float, now: float, before: float) -> None:
-        """Fire, unless the machine was shut down cleanly or nobody is there at this hour."""
+    def _absent(self, rule: Rule, agent: Agent, state: str, due: float, now: float, before: float) -> Iterable[float]:
+        """Fire, unless the machine was shut down cleanly or need not be on at this hour; when to think anew."""
         key = _agent_key(rule, agent)
+        if self.present.knows(agent.id):
+            return self._absent_pc(key, rule, agent, due, now)
         cause, because = self._meant(agent, state, due) or ("", "")
         if not cause:
             self._silent(key, rule, due, now)
         elif due > before:
-            row_key = f"{key}#{due:.3f}"
-            self.ledger.append(LedgerRow(now, "", row_key, "nobody", cause, f"{agent.id} is silent: {because}"))
+            self._unsaid(f"{key}#{due:.3f}", agent, cause, because, now)
+        return ()
 
-    def _meant(self, agent: Agent, state: str, at: float) -> tuple[str, str] | None:
+    def _absent_pc(self, key: AlertKey, rule: Rule, agent: Agent, due: float, now: float) -> Iterable[float]:
+        """A machine that people switch off: its port is waited for, and its hours may begin later."""
+        until = self.present.waits_for_port(agent, now)
+        if until is not None:
+            return (min(until, now + _PORT_AGAIN_S),)
+        before = self.present.cause(agent.id)
+        judged = self.present.judge(agent, now)
+        if judged.tells:
+            self._silent(key, rule, due, now, "; ".join(judged.because))
+            return ()
+        if judged.cause != before:
+            stamp = f"{due:.3f}" if not before else f"{due:.3f} {judged.cause}"
+            self._unsaid(f"{key}#{stamp}", agent, judged.cause, "; ".join(judged.because), now)
+        return (self.present.again_at(agent.id, now),)
+
+    def _unsaid(self, row_key: str, agent: Agent, cause: str, because: str, now: float) -> None:
+        self.ledger.append(LedgerRow(now, "", row_key, "nobody", cause, f"{agent.id} is silent: {because}"))
+
+    def _meant(self, agent: Agent, state: str, now: float) -> tuple[str, str] | None:
         """Why this silence is as it should be, if it is: (cause, words)."""
-        target = self.estate.targets.get(agent.target) if agent.target else None
-        if any(role in _NEVER_OFF for role in agent.roles):
+        if any(role in NEVER_OFF for role in agent.roles):
             return None
-        home = any(role in _SWITCHED_OFF for role in agent.roles)
-        if state == "stopped":
-            return "clean_stop", "it was shut down cleanly"
-        if home and target is not None and target.area and not self.staffed(target.area, at):
-            return "out_of_hours", f"nobody is in {target.area} at this hour"
-        return None
+        if self.present.knows(agent.id):
+            judged = self.present.why(agent, now)
+            return None if judged.tells else (judged.cause, "; ".join(judged.because))
+        return ("clean_stop", "it was shut down cleanly") if state == "stopped" else None
 
 
 def _next_count(rule: Rule, now: float) -> float:

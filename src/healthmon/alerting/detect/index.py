@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from healthmon.alerting.detect.conditions import absent_after, metrics_of
 from healthmon.alerting.detect.feeds import Feed, feeds_of
 from healthmon.alerting.detect.places import Places, localised
+from healthmon.alerting.detect.presencebook import PRESENCE_CELLS
 from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Selector
 from healthmon.model.condition import Group
 from healthmon.model.sample import Reading
@@ -109,7 +110,8 @@ class RuleIndex:
         """Kind and detail of every cell that some rule keeps."""
         variants = (one for rule in self.rules.values() for one in (rule, *filter(None, rule.places.values())))
         fed = {(feed.kind, feed.detail) for rule in variants for feed in feeds_of(rule)}
-        return fed | {("f", rule.id) for rule in self.rules.values() if rule.flap}
+        flapping = {("f", rule.id) for rule in self.rules.values() if rule.flap}
+        return fed | flapping | set(PRESENCE_CELLS)
 
     def _about(self, agent: Agent) -> Iterator[Rule]:
         if PUSHES in agent.roles:

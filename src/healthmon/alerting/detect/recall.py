@@ -9,6 +9,7 @@ from datetime import datetime
 
 from healthmon.alerting.detect.cells import Cell, Flapping, Last, Mask, Slots
 from healthmon.alerting.detect.conditions import Labels
+from healthmon.alerting.detect.presencebook import Book, Watch
 from healthmon.alerting.detect.seasons import HourBook, LocalHours
 from healthmon.model.alert import AlertKey, Flap
 from healthmon.model.condition import (
@@ -21,8 +22,11 @@ CELLS_MOST = 500_000
 _DROP_AFTER = 3.0
 _SWEEP = 300
 _SEPARATOR = "\x1f"
+#: Day 1 of the calendar is a Monday.
+_MONDAY = 24
 
-#: (kind, detail, target, check, vantage, labels); w gauge, r counter, c changed, n of last, b baseline, f flapping.
+#: (kind, detail, target, check, vantage, labels); w gauge, r counter, c changed, n of last, b baseline, f flapping,
+#: p presence.
 CellKey = tuple[str, str, str, str, str, Labels]
 
 
@@ -35,6 +39,8 @@ def _made(kind: str, detail: str) -> Cell:
             return Last()
         case "n":
             return Mask()
+        case "p":
+            return Book() if detail == "hours" else Watch()
         case "b":
             return HourBook(Season(detail.split("@")[1]))
         case _:
@@ -102,6 +108,10 @@ class Recall:
     def hour(self, target: str, at: float) -> int:
         """The local hour at the target's site."""
         return self._hours.of(self._site_of(target), at)[0]
+
+    def site_hours(self, site: str, at: float) -> int:
+        """Hours on the wall clock of a site, counted from a Monday at 00:00."""
+        return self._hours.of(site, at)[0] - _MONDAY
 
     def written(self) -> dict[str, bytes]:
         """Rows for the journal: parts that changed, and empty ones for what is gone."""

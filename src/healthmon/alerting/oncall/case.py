@@ -22,7 +22,7 @@ from healthmon.model.incident import (
 )
 from healthmon.model.oncall import Reader
 from healthmon.model.render import incident_json
-from healthmon.model.topology import Acuity, Area, Estate
+from healthmon.model.topology import Acuity, Area, Estate, Target
 
 Staffed = Callable[[str, float], bool]
 BAD_NEWS = frozenset({Why.OPENED, Why.WORSE, Why.NEW_AREA, Why.ESCALATED})
@@ -115,7 +115,17 @@ class Case:
         target = self.estate.targets.get(target_id)
         roles = {role for agent in self.estate.agents.values() if agent.target == target_id for role in agent.roles}
         kinds = roles | ({target.kind} if target else set())
-        return target_id if kinds & set(self.waking.never_alone) else None
+        if not kinds & set(self.waking.never_alone) or self._last_of_critical(target):
+            return None
+        return target_id
+
+    def _last_of_critical(self, target: Target | None) -> bool:
+        """The only machine of its kind in an ED, ICU or theatre: there is no neighbour to work at."""
+        area = self.estate.areas.get(target.area or "") if target else None
+        if target is None or area is None or area.acuity is not Acuity.CRITICAL:
+            return False
+        others = (one for one in self.estate.targets.values() if one.id != target.id)
+        return not any(other.area == area.id and other.kind == target.kind for other in others)
 
     def held_until(self) -> float | None:
         """The end of the night hold, if this incident has one: seen from one vantage point only, and by no person."""
