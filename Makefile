@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-all check bench bench-devices bench-detection boards chaos docs fuzz properties site clean
+.PHONY: demo test test-all check bench bench-devices bench-detection boards chaos docs pictures fuzz properties site clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("healthmon needs Python 3.11 or newer; try: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
@@ -48,6 +48,9 @@ bench-detection: $(READY) ## seeded faults in synthetic hospitals through the en
 
 boards: $(READY)        ## write the Grafana boards again, for InfluxDB and for Prometheus
 	$(BIN)/python tools/boards
+
+pictures: $(READY)      ## the pictures of docs/, taken in a browser during a night in the simulated hospital (Chromium, a quiet machine)
+	HEALTHMON_PICTURES=docs $(BIN)/python -m pytest tests/e2e/test_night.py $(ARGS)
 
 docs: $(READY)          ## write again what is generated: config and API reference, boards
 	$(BIN)/python tools/generate.py

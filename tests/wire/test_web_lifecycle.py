@@ -140,7 +140,7 @@ async def test_accepting_owns_and_passing_on_gives_it_up(tmp_path: Path) -> None
     async with served(tmp_path, recent()) as (http, server):
         await signed_in(http, server)
         page = await text(http, "/incident/inc-1")
-        assert "Last asked: ann by sms" in page
+        assert "Last asked: Ann Engineer by sms" in page
         assert (await press(http, page, "/incident/inc-1/ack"))[:2] == (303, "/incident/inc-1")
         page = await text(http, "/incident/inc-1")
         assert "Dana Desk has it since" in page
@@ -170,6 +170,19 @@ async def test_merge_and_split_on_the_page(tmp_path: Path) -> None:
         page = await text(http, place)
         assert "Split from inc-1" in page
         assert {m.key.target for m in server.view().incidents[0].members} != set()
+
+
+async def test_the_link_of_an_incident_that_went_into_another_leads_there(tmp_path: Path) -> None:
+    other = replace(recent(), id="inc-2", title="Core switch does not answer", members=(member("sw-core"),))
+    async with served(tmp_path, recent(), other) as (http, server):
+        await signed_in(http, server)
+        page = await text(http, "/incident/inc-1")
+        assert (await press(http, page, "/incident/inc-1/merge", into="inc-2"))[0] == 303
+        path = link(server)
+        assert "Core switch does not answer" in await text(http, path)
+        async with http.post(path, data={"known": "Ann Engineer"}) as answer:
+            assert answer.status == 200
+        assert {one.id: one.owner for one in server.view().incidents}["inc-2"] == "Ann Engineer"
 
 
 async def test_a_severity_2_is_not_closed_without_what_it_meant_for_care(tmp_path: Path) -> None:

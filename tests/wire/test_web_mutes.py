@@ -9,7 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from daemons.webboard import TOKEN, Hospital, hospital_app, served
+from daemons.webboard import NOW, TOKEN, Hospital, hospital_app, served
+from healthmon.model.mute import Change
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 BODY = {
@@ -165,3 +166,32 @@ async def test_the_forms_silence_and_end() -> None:
             async with session.post(f"/mutes/{made.mute.id}/end", data={"form_token": token}) as answer:
                 assert answer.status == 200
     assert hospital.view().mutes[0].state.value == "ended"
+
+
+async def test_a_change_is_planned_on_the_page_after_a_look_at_whom_it_could_leave_alone() -> None:
+    hospital = Hospital()
+    async with served(hospital_app(hospital)) as url:
+        jar = aiohttp.CookieJar(unsafe=True)
+        origin = {"Origin": url, "Sec-Fetch-Site": "same-origin"}
+        async with aiohttp.ClientSession(url, cookie_jar=jar, headers=origin) as session:
+            await session.post("/login", data={"token": TOKEN, "name": "Duty engineer", "next": "/mutes"})
+            wanted = "targets=sw-ward-7,+sw-ward-8&expected=down&starts=2026-11-22T22:00&hours=6"
+            async with session.get(f"/mutes?{wanted}") as answer:
+                page = await answer.text()
+            assert "Ward 7 Respiratory" in page.split("It would hide")[1]
+            assert hospital.view().mutes == (), "a look makes nothing"
+            form = dict(pair.split("=") for pair in wanted.replace("+", " ").split("&"))
+            form["form_token"] = page.split('name="form_token" value="')[1].split('"')[0]
+            async with session.post("/mutes/changes", data=form) as answer:
+                assert answer.status == 400, "it needs a title"
+            async with session.post("/mutes/changes", data=form | {"title": "New firmware"}) as answer:
+                assert answer.status == 200
+                assert "New firmware" in await answer.text()
+            for wrong in ({"starts": "tonight"}, {"hours": "-1"}, {"hours": "nan"}):
+                async with session.post("/mutes/changes", data=form | {"title": "x"} | wrong) as answer:
+                    assert answer.status == 400, wrong
+    change = hospital.view().mutes[0].mute
+    assert isinstance(change, Change)
+    assert (change.targets, change.expected, change.owner) == (("sw-ward-7", "sw-ward-8"), ("down",), "Duty engineer")
+    assert change.when.ends_at - change.when.starts_at == 6 * 3600.0
+    assert change.when.starts_at == NOW + (22 * 60 - 14 * 60 - 5) * 60.0, "22:00 as the clock of the site shows it"

@@ -66,23 +66,33 @@ class Surface:
 
     async def acknowledge_by_token(self, token: str, by: str) -> Incident:
         """Accept by the link in a page. Each link works once; the spending is on disk before the incident changes."""
+        incident = (await self.incident_for_token(token)).id
         found = await self._spent(token, by)
-        return await self.act(Command("ack", found.incident, by, reader=(found.channel, found.to)))
+        return await self.act(Command("ack", incident, by, reader=(found.channel, found.to)))
 
     async def pass_by_token(self, token: str, by: str, to: str) -> Incident:
         """Pass it on by the link in a page; a word that means nobody does not spend the link."""
         server = self._server
         word = server.roster.word_of(to, server.site.estate.teams, server.clock.now())
+        incident = (await self.incident_for_token(token)).id
         found = await self._spent(token, by)
-        return await self.act(Command("pass", found.incident, by, to=word, reader=(found.channel, found.to)))
+        return await self.act(Command("pass", incident, by, to=word, reader=(found.channel, found.to)))
 
     async def incident_for_token(self, token: str) -> Incident:
         """The incident a link is about; looking changes nothing."""
-        incident_id = self._token(token).incident
-        for incident in self._server.view().incidents:
-            if incident.id == incident_id:
-                return incident
-        raise NotFound("this incident is not known any more")
+        incident = self._followed(self._token(token).incident)
+        if incident is None:
+            raise NotFound("this incident is not known any more")
+        return incident
+
+    def _followed(self, incident: str) -> Incident | None:
+        """The incident, or the one that it has gone into: the link in an old message leads to what is open now."""
+        known = {one.id: one for one in self._server.view().incidents}
+        found, seen = known.get(incident), {incident}
+        while found is not None and found.merged_into in known and found.merged_into not in seen:
+            seen.add(found.merged_into or "")
+            found = known[found.merged_into or ""]
+        return found
 
     async def _spent(self, token: str, by: str) -> Token:
         """The token, after its only use is on disk. Raises TokenRefused when it was used before."""

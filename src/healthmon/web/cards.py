@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from healthmon.model.incident import Incident, IncidentState
@@ -50,6 +51,7 @@ class IncidentCard:
     may_ack: bool
     may_resolve: bool
     team: str
+    step: str = ""  # the first sentence of the runbook
     silenced: tuple[str, ...] = ()  # who holds its pages back until when, and why
 
 
@@ -72,6 +74,7 @@ def card(incident: Incident, estate: Estate, clock: LocalTime) -> IncidentCard:
         may_ack=state is IncidentState.OPEN,
         may_resolve=state is not IncidentState.RESOLVED,
         team=team.name if team else incident.team or "",
+        step=_first_sentence(incident.first_steps),
         silenced=tuple(f"silenced by {h.owner} until {clock.short(h.until)}: {h.reason}" for h in incident.silenced),
     )
 
@@ -107,6 +110,11 @@ def impact_groups(incident: Incident, estate: Estate, clock: LocalTime) -> tuple
         for area, cells in by_area.items()
     ]
     return tuple(sorted(groups, key=lambda g: _harm_order(g, estate)))
+
+
+def _first_sentence(steps: Sequence[str]) -> str:
+    text = steps[0] if steps else ""
+    return text.partition(". ")[0].rstrip(".") + "." if text else ""
 
 
 def thing_name(estate: Estate, target: str) -> str:

@@ -44,6 +44,7 @@ async def show_incident(request: web.Request) -> web.Response:
         timeline=await whole_timeline(site, found),
         notices=await site.queries.notices(found.id),
         ledger=await site.queries.ledger(LEDGER_MOST, None, LedgerFilter(incident=found.id)),
+        names={user.id: user.name for user in site.duty.users().values()} if site.duty else {},
     )
     facts["case"], facts["card"] = case, case.card
     facts["others"] = [i for i in view.incidents if i.open and i.id != found.id]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from healthmon.impact.grounds import Grounds, evidence_for, fate_text
 from healthmon.impact.wards import ward_impact
@@ -112,15 +113,16 @@ def case_file(
     timeline: Sequence[Entry],
     notices: Iterable[Notice],
     ledger: Iterable[LedgerRow],
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> CaseFile:
-    """Everything about it, as the view and the journal have it."""
+    """Everything about it, as the view and the journal have it. names: on-call people by id."""
     grounds = evidence_for(incident, view)
     sent = sorted(notices, key=lambda notice: notice.at or notice.due, reverse=True)
-    told = tuple(told_row(notice, clock) for notice in sent)
+    told = tuple(told_row(notice, clock, names) for notice in sent)
     return CaseFile(
         card=card(incident, view.estate, clock),
         who_has_it=who_has_it(incident, clock),
-        asked=asked_words(incident, sent, clock),
+        asked=asked_words(incident, sent, clock, names),
         suspects=_suspects(incident, grounds, view.estate),
         contradictions=tuple(sight.text for sight in grounds.sights),
         in_common=_in_common(grounds),
@@ -145,19 +147,20 @@ def who_has_it(incident: Incident, clock: LocalTime) -> str:
     return f"{incident.owner} {verb} it{since}.{helping}"
 
 
-def asked_words(incident: Incident, sent: Sequence[Notice], clock: LocalTime) -> str:
+def asked_words(
+    incident: Incident, sent: Sequence[Notice], clock: LocalTime, names: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """While nobody has it: who was asked last."""
     if incident.owner is not None or not incident.open or incident.state is IncidentState.MITIGATED:
         return ""
-    passed = f"It was passed to {incident.passed_to}. " if incident.passed_to else ""
+    passed = f"It was passed to {_word(incident.passed_to, names)}. " if incident.passed_to else ""
     if not sent:
         return passed + "Nobody has been asked yet."
     newest = sent[0]
-    who = newest.person or newest.to
-    return f"{passed}Last asked: {who} by {newest.channel} at {clock.short(newest.at or newest.due)}."
+    return f"{passed}Last asked: {_who(newest, names)} by {newest.channel} at {clock.short(newest.at or newest.due)}."
 
 
-def told_row(notice: Notice, clock: LocalTime) -> Told:
+def told_row(notice: Notice, clock: LocalTime, names: Mapping[str, str] = MappingProxyType({})) -> Told:
     """`sent` is never called delivered."""
     result, state = RESULT_WORDS[notice.result], "wait"
     if notice.delivered_at is not None and notice.result is not NoticeResult.DEAD:
@@ -168,7 +171,7 @@ def told_row(notice: Notice, clock: LocalTime) -> Told:
         state = "bad"
     return Told(
         at=clock.short(notice.at or notice.due),
-        who=notice.person or notice.to,
+        who=_who(notice, names),
         channel=notice.channel,
         why=WHY_WORDS.get(notice.why.value, notice.why.value.replace("_", " ")),
         result=result,
@@ -176,6 +179,16 @@ def told_row(notice: Notice, clock: LocalTime) -> Told:
         detail=notice.detail,
         repeat=notice.repeat,
     )
+
+
+def _who(notice: Notice, names: Mapping[str, str]) -> str:
+    return names.get(notice.person or "", notice.person or notice.to)
+
+
+def _word(said: str, names: Mapping[str, str]) -> str:
+    """Whom a word of the roster means: `user:ID` by name, `duty-manager` as people say it."""
+    kind, _, id_ = said.partition(":")
+    return names.get(id_, id_) if kind == "user" else f"{kind} {id_}".strip().replace("-", " ")
 
 
 def member_rows(incident: Incident, estate: Estate, clock: LocalTime) -> tuple[MemberRow, ...]:

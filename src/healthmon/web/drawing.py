@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 WIDTH, LINE_HEIGHT, PAD = 226, 16, 8
 GAP_X, GAP_Y, MARGIN = 72, 14, 12
@@ -12,6 +13,10 @@ COLUMN_MOST = 18
 _SWEEPS = 4
 #: A line from a box in such a state is part of the trouble.
 AMISS = frozenset({"lost", "degraded", "unknown", "at_risk"})
+#: The role of a place where a long line crosses a column.
+BEND = "bend"
+#: Two ids that a line joins, one column apart.
+Step = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class Box:
 
     @property
     def height(self) -> int:
-        return 2 * PAD + LINE_HEIGHT * (1 + len(self.lines))
+        return 2 * PAD + LINE_HEIGHT * (1 + len(self.lines)) if self.role != BEND else 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +69,33 @@ def layered(boxes: Sequence[Box], edges: Sequence[Edge], layers: Mapping[str, in
     """Place every box in its layer, near what it hangs on; lines that end at a box not shown are left out."""
     known = {box.id: box for box in boxes}
     kept = [edge for edge in edges if edge.source in known and edge.target in known]
-    columns = _ordered(_columns(boxes, layers), kept)
-    placed = _placed(columns, known, kept)
-    wires = [_wire(placed[edge.source], placed[edge.target], edge) for edge in kept]
-    width = max((box.x + box.width for box in placed.values()), default=0) + MARGIN
+    at = _numbered(boxes, layers)
+    ways = {edge: _way(edge, at) for edge in kept}
+    bends = {id_: at_layer for way in ways.values() for id_, at_layer in way}
+    steps = [
+        step for edge, way in ways.items() for step in pairwise([edge.source, *(id_ for id_, _ in way), edge.target])
+    ]
+    columns = _ordered(_columns({**at, **bends}), steps)
+    placed = _placed(columns, known | {id_: Box(id_, "", role=BEND) for id_ in bends}, steps)
+    wires = [
+        _wire([placed[edge.source], *(placed[id_] for id_, _ in way), placed[edge.target]], edge)
+        for edge, way in ways.items()
+    ]
+    shown = [box for box in placed.values() if box.role != BEND]
+    width = max((box.x + box.width for box in shown), default=0) + MARGIN
     height = max((box.y + box.height for box in placed.values()), default=0) + MARGIN
-    return Drawing(tuple(placed.values()), tuple(dict.fromkeys(wires)), width, height, left_out)
+    return Drawing(tuple(shown), tuple(dict.fromkeys(wires)), width, height, left_out)
+
+
+def _numbered(boxes: Sequence[Box], layers: Mapping[str, int]) -> dict[str, int]:
+    """The layer of each box, counted without empty ones."""
+    used = {layer: number for number, layer in enumerate(sorted({layers.get(box.id, 0) for box in boxes}))}
+    return {box.id: used[layers.get(box.id, 0)] for box in boxes}
+
+
+def _way(edge: Edge, at: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Where a long line crosses layers; lines from one box share their way, so that they do not run through boxes."""
+    return [(f"{edge.source}\n{layer}", layer) for layer in range(at[edge.source] + 1, at[edge.target])]
 
 
 def ranks(ids: Iterable[str], edges: Iterable[Edge]) -> dict[str, int]:
@@ -97,20 +123,20 @@ def _rank(start: str, before: Mapping[str, Sequence[str]], found: dict[str, int]
         found.setdefault(here, 1 + max((found[one] for one in before[here] if one in found), default=-1))
 
 
-def _columns(boxes: Sequence[Box], layers: Mapping[str, int]) -> list[list[str]]:
-    """One list of ids for each layer that is in use, from left to right."""
-    found: dict[int, list[str]] = {}
-    for box in boxes:
-        found.setdefault(layers.get(box.id, 0), []).append(box.id)
-    return [found[layer] for layer in sorted(found)]
+def _columns(at: Mapping[str, int]) -> list[list[str]]:
+    """The ids of each layer, from left to right."""
+    found: list[list[str]] = [[] for _ in range(max(at.values(), default=-1) + 1)]
+    for id_, layer in at.items():
+        found[layer].append(id_)
+    return found
 
 
-def _ordered(columns: list[list[str]], edges: Sequence[Edge]) -> list[list[str]]:
+def _ordered(columns: list[list[str]], steps: Sequence[Step]) -> list[list[str]]:
     """Each column sorted by the middle of its neighbours (barycentre), a few times to and fro."""
     near: dict[str, list[str]] = {}
-    for edge in edges:
-        near.setdefault(edge.source, []).append(edge.target)
-        near.setdefault(edge.target, []).append(edge.source)
+    for source, target in steps:
+        near.setdefault(source, []).append(target)
+        near.setdefault(target, []).append(source)
     spot = {id_: row / max(1, len(column)) for column in columns for row, id_ in enumerate(column)}
     for sweep in range(_SWEEPS):
         for column in columns if sweep % 2 == 0 else reversed(columns):
@@ -120,12 +146,12 @@ def _ordered(columns: list[list[str]], edges: Sequence[Edge]) -> list[list[str]]
     return columns
 
 
-def _placed(columns: Sequence[Sequence[str]], known: Mapping[str, Box], edges: Sequence[Edge]) -> dict[str, Box]:
+def _placed(columns: Sequence[Sequence[str]], known: Mapping[str, Box], steps: Sequence[Step]) -> dict[str, Box]:
     parts = [part for column in columns for part in _parts(column)]
     tall = max((_height(part, known) for part in parts), default=0)
     sources: dict[str, list[str]] = {}
-    for edge in edges:
-        sources.setdefault(edge.target, []).append(edge.source)
+    for source, target in steps:
+        sources.setdefault(target, []).append(source)
     placed: dict[str, Box] = {}
     x = MARGIN
     for part in parts:
@@ -172,20 +198,29 @@ def _rows(
     return {id_: round(y) for id_, y in found.items()}
 
 
-def _wire(one: Box, two: Box, edge: Edge) -> Wire:
-    """A curve from the right side of the one to the left side of the other; within a column, round the outside."""
-    y1, y2 = one.y + one.height // 2, two.y + two.height // 2
+def _wire(stops: Sequence[Box], edge: Edge) -> Wire:
+    """From the right side of the first to the left side of the last, straight across the columns between."""
+    one, two = stops[0], stops[-1]
+    kind = f"{edge.kind} w-amiss" if one.state in AMISS else edge.kind
+    if two.x < one.x:
+        stops = stops[::-1]
     if one.x == two.x:
-        x = one.x + one.width
-        d = f"M{x} {y1}C{x + GAP_X // 2} {y1} {x + GAP_X // 2} {y2} {x} {y2}"
-    else:
-        left, right = (one, two) if one.x < two.x else (two, one)
-        x1, x2 = left.x + left.width, right.x
-        if left is two:
-            y1, y2 = y2, y1
-        bend = (x2 - x1) // 2
-        d = f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
-    return Wire(d, f"{edge.kind} w-amiss" if one.state in AMISS else edge.kind, edge.says)
+        x, y1, y2 = one.x + one.width, _middle(one), _middle(two)
+        return Wire(f"M{x} {y1}C{x + GAP_X // 2} {y1} {x + GAP_X // 2} {y2} {x} {y2}", kind, edge.says)
+    x, y = stops[0].x + stops[0].width, _middle(stops[0])
+    parts = [f"M{x} {y}"]
+    for stop in stops[1:]:
+        bend, to_y = (stop.x - x) // 2, _middle(stop)
+        parts.append(f"C{x + bend} {y} {stop.x - bend} {to_y} {stop.x} {to_y}")
+        x, y = stop.x, to_y
+        if stop.role == BEND:
+            x += stop.width
+            parts.append(f"H{x}")
+    return Wire("".join(parts), kind, edge.says)
+
+
+def _middle(box: Box) -> int:
+    return box.y + box.height // 2
 
 
 def _mean(values: Sequence[float], otherwise: float) -> float:

@@ -12,6 +12,10 @@ from healthmon.model.view import View
 from healthmon.web.actions import check_person, check_texts
 from healthmon.web.approvals import approve, reviewer, waits_for_second
 from healthmon.web.board import checked_form, common, form_text, page
+from healthmon.web.changeform import FIELDS, change_asked
+from healthmon.web.changeform import routes as change_routes
+from healthmon.web.hiding import Hiding, hiding
+from healthmon.web.muteform import hours_of
 from healthmon.web.mutes import zone_of
 from healthmon.web.origin import local_path
 from healthmon.web.people import person
@@ -21,7 +25,6 @@ from healthmon.web.settings import WEB, Web
 #: A preview walks the estate; so many are worked out for one look at the page.
 PREVIEWS_MOST = 20
 OVER_SHOWN = 20
-HOURS_MOST = 92 * 24
 _PARTS = ("target", "area", "rule", "check", "kind", "site")
 
 
@@ -33,16 +36,16 @@ class MuteRow:
     kind: str
     what: str
     noun: str
-    preview: Preview | None
+    preview: Hiding | None
 
 
 async def rows_of(site: Web, standings: list[Standing]) -> list[MuteRow]:
-    found = []
+    found, estate = [], site.queries.view().estate
     for place, standing in enumerate(standings):
         mute = standing.mute
         seen = None
         if place < PREVIEWS_MOST and standing.state not in OVER:
-            seen = await site.queries.preview(mute)
+            seen = hiding(await site.queries.preview(mute), estate)
         if isinstance(mute, Silence):
             found.append(MuteRow(standing, "silence", mute.match.words(), "silences", seen))
         else:
@@ -62,7 +65,11 @@ async def show_mutes(request: web.Request) -> web.Response:
     facts["reviews"] = [one.mute for one in view.mutes if isinstance(one.mute, Silence) and awaits_review(one.mute)]
     facts["waiting"] = site.approvals.all()
     facts["asked"] = {name: request.query.get(name, "") for name in (*_PARTS, "hours", "reason", "owner")}
-    facts["draft"] = await preview_asked(site, view, request.query, facts["now"])
+    facts["planned"] = {name: request.query.get(name, "") for name in FIELDS}
+    silence = await preview_asked(site, view, request.query, facts["now"])
+    change = await change_asked(site, view, request.query, facts["now"])
+    facts["draft"] = hiding(silence, view.estate) if silence else None
+    facts["change"] = hiding(change, view.estate) if change else None
     return page(request, "mutes", facts)
 
 
@@ -118,16 +125,6 @@ async def form_approve(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther("/mutes")
 
 
-def hours_of(text: str) -> float:
-    try:
-        hours = float(text or "1")
-    except ValueError:
-        hours = 0.0
-    if not 0.0 < hours <= HOURS_MOST:
-        raise bad_request("hours", f"must be more than 0 and at most {HOURS_MOST}")
-    return hours
-
-
 def form_action(action: str) -> Any:
     """End or review one."""
 
@@ -149,4 +146,5 @@ def routes() -> list[web.RouteDef]:
         web.post("/mutes/{id}/end", form_action("end")),
         web.post("/mutes/{id}/review", form_action("review")),
         web.post("/mutes/approvals/{id}", form_approve),
+        *change_routes(),
     ]

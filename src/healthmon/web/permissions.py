@@ -79,6 +79,7 @@ TABLE: dict[str, Role] = {
     # forms of silences; ending one only makes more pages, so who may act may do it
     "POST /mutes": Role.SILENCE,
     "POST /mutes/approvals/{id}": Role.SILENCE,
+    "POST /mutes/changes": Role.SILENCE,
     "POST /mutes/{id}/end": Role.ACT,
     "POST /mutes/{id}/review": Role.SILENCE,
     # API: reading

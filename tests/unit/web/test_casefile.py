@@ -34,7 +34,7 @@ def test_who_has_it_and_who_was_asked_last() -> None:
     page = notice(person="ann", channel="sms", result=NoticeResult.SENT, at=MORNING + 60)
     assert who_has_it(nobody, CLOCK) == "Nobody has it."
     asked = asked_words(nobody, [page], CLOCK)
-    assert asked == "It was passed to duty-manager. Last asked: ann by sms at 10:01."
+    assert asked == "It was passed to duty manager. Last asked: ann by sms at 10:01."
     assert asked_words(incident(), [], CLOCK) == "Nobody has been asked yet."
     owned = incident(owner="Ann", accepted_by=("Ann", "Bob"), acknowledged_at=MORNING)
     assert who_has_it(owned, CLOCK) == "Ann has it since 10:00. With them: Bob."

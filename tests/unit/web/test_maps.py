@@ -28,7 +28,7 @@ def test_the_cause_stands_left_then_members_services_and_areas() -> None:
 def test_every_area_hit_is_reached_by_a_line() -> None:
     drawn = evidence_graph(severe(), sample_view())
     areas = [box for box in drawn.boxes if box.role == "area"]
-    ends = {wire.d.rpartition(" ")[0].rpartition(" ")[2] + " " + wire.d.rpartition(" ")[2] for wire in drawn.wires}
+    ends = {" ".join(wire.d.replace("H", " ").split()[-2:]) for wire in drawn.wires}
     assert areas
     for box in areas:
         assert f"{box.x} {box.y + box.height // 2}" in ends, box.id
