@@ -29,7 +29,7 @@ def second(site: OneSite) -> list[dict[str, Any]]:
 
 
 def of_area(site: OneSite, area: str) -> dict[str, Any]:
-    return next(i for i in site.incidents() if i["impact"][0]["area"] == area)
+    return next(i for i in site.incidents() if area in {line["area"] for line in i["impact"]})
 
 
 def link_of(page: dict[str, Any]) -> str:
