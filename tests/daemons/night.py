@@ -119,11 +119,11 @@ def _rota(id_: str, *people: str) -> dict[str, Any]:
     return {"id": id_, "layers": [{"id": "turns", "people": list(people), "turns": 52, "first": "2026-01-05"}]}
 
 
-def _oncall() -> dict[str, Any]:
+def _oncall(next_s: float, manager_s: float) -> dict[str, Any]:
     steps = [
         {"after": "0s", "to": ["team"]},
-        {"after": f"{NEXT_S:g}s", "to": ["next"]},
-        {"after": f"{MANAGER_S:g}s", "to": ["duty-manager"]},
+        {"after": f"{next_s:g}s", "to": ["next"]},
+        {"after": f"{manager_s:g}s", "to": ["duty-manager"]},
     ]
     return {
         "users": [{"id": id_, "name": name, "phone": phone, "channels": ["sms"]} for id_, name, phone in PEOPLE],
@@ -137,12 +137,12 @@ NETWORK = ("First network engineer", "Second network engineer", "Duty manager")
 APPLICATIONS = ("First applications engineer", "Second applications engineer", "Duty manager")
 
 
-def _people(gateway: Receiver) -> dict[str, Any]:
+def _people(gateway: Receiver, *, next_s: float = NEXT_S, manager_s: float = MANAGER_S) -> dict[str, Any]:
     """Teams, rotas and the way to people, for any site."""
     body = {"to": "{to}", "text": "{text}", "long": "{long_text}", "ref": "{key}"}
     return {
         "notify": {"channels": {"sms": {"kind": "gateway", "url": gateway.url, "body": body}}},
-        "oncall": _oncall(),
+        "oncall": _oncall(next_s, manager_s),
         "teams": {"network": {"rota": "net", "phone": "2-2201"}, "apps": {"rota": "apps", "phone": "2-2202"}},
     }
 
@@ -182,7 +182,7 @@ async def hospital_night(folder: Path) -> AsyncIterator[Night]:
     hospital, gateway = await open_hospital(), Receiver()
     config = write_site(hospital, folder, DemoOptions(listen=f"127.0.0.1:{free_port()}"))
     site = yaml.safe_load(config.read_text())
-    people = _people(gateway)
+    people = _people(gateway, next_s=60.0, manager_s=90.0)  # taking pictures takes its time
     site |= people | {"teams": site["teams"] | people["teams"]}
     for target in site["targets"]:
         target["checks"] = patient(target.get("checks", []))

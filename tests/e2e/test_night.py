@@ -19,6 +19,7 @@ from daemons.night import CLOCK, Fault, Night, act, hospital_night, knock, link_
 pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.timeout(400)]
 
 PICTURES = os.environ.get("HEALTHMON_PICTURES")
+LIVE_PAGES = ("/links", "/coverage", "/readiness", "/standards")
 #: The part of the board where an incident stands: need, held or over.
 GROUP = """
 (() => { const one = [...document.querySelectorAll('#live article')].find((one) => one.ariaLabel.includes(%r));
@@ -79,7 +80,7 @@ async def incident_of(it: Night, broken: Fault) -> str:
 async def look_around(it: Night, incident: str) -> None:
     """What an engineer opens next: nothing of it shuts anybody out, or scrolls sideways on a phone."""
     async with chromium() as other:
-        for path in (f"/incident/{incident}", f"/map?area={it.taken.area}", "/links", "/coverage"):
+        for path in (f"/incident/{incident}", f"/map?area={it.taken.area}", *LIVE_PAGES):
             await other.size(390, 844)
             await other.open(it.url + path)
             assert await other.eval("document.documentElement.scrollWidth") <= 390, path
@@ -136,7 +137,7 @@ async def accept(it: Night, board: Page, incident: str) -> float:
 
 async def nobody_takes_the_other(it: Night, board: Page, left: str) -> None:
     """It reaches the next person, then the duty manager; of the one that was accepted nobody hears more."""
-    await it.until(lambda: it.asked(it.left.words) == list(it.left.asked), "the duty manager is asked")
+    await it.until(lambda: it.asked(it.left.words) == list(it.left.asked), "the duty manager is asked", 150.0)
     assert it.asked(it.taken.words) == [it.taken.asked[0]]
     said = await asyncio.to_thread(act, it, f"incidents/{left}/ack", by="Duty manager")
     assert (said["state"], said["owner"]) == ("acknowledged", "Duty manager")

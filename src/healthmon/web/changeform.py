@@ -10,11 +10,11 @@ from aiohttp import web
 
 from healthmon.model.mute import Change, MuteCommand, Preview, When
 from healthmon.model.view import View
-from healthmon.web.people import person
 from healthmon.web.actions import check_person, check_texts
 from healthmon.web.board import checked_form, form_text
 from healthmon.web.muteform import hours_of
 from healthmon.web.mutes import zone_of
+from healthmon.web.people import person
 from healthmon.web.problem import bad_request
 from healthmon.web.settings import WEB, Web
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from healthmon.impact.grounds import Grounds
 from healthmon.model.incident import Entry, Incident, LedgerRow, Member, Notice, NoticeResult, ServiceState
 from healthmon.model.topology import Estate
+from healthmon.web.words import area_words
 
 _STATE = {
     ServiceState.LOST: "not available",
@@ -110,7 +111,7 @@ def _impact(record: Record, clock: _Clock) -> Iterator[str]:
         yield f"In the words of who closed it: {_plain(incident.impact_note)}"
     for line in incident.impact[:_MOST]:
         area, service = record.estate.areas.get(line.area), record.estate.services.get(line.service)
-        beds = f" (ward with {area.beds} beds)" if area and area.beds else ""
+        beds = f" ({area_words(area)})" if area and area.beds else ""
         names = f"{area.name if area else line.area}{beds}: {service.name if service else line.service}"
         yield f"{names}: {_STATE[line.state]} since {clock(line.since)}"
     if not incident.impact:

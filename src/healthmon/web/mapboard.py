@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from healthmon.web.board import common, page
@@ -9,6 +11,9 @@ from healthmon.web.linkmap import link_map
 from healthmon.web.needmap import Wanted, need_map
 from healthmon.web.settings import WEB
 from healthmon.web.tooling import tools_of
+
+#: A map of more than this is worked out beside the event loop.
+MANY_TARGETS = 1000
 
 
 async def show_map(request: web.Request) -> web.Response:
@@ -18,7 +23,8 @@ async def show_map(request: web.Request) -> web.Response:
     asked = {name: request.query.get(name, "")[:200] for name in ("site", "area", "service", "target")}
     wanted = Wanted(**asked, amiss=request.query.get("amiss") == "1")
     facts["wanted"] = wanted
-    facts["map"] = need_map(view, wanted)
+    many = len(view.estate.targets) > MANY_TARGETS
+    facts["map"] = await asyncio.to_thread(need_map, view, wanted) if many else need_map(view, wanted)
     facts["estate"] = view.estate
     return page(request, "map", facts)
 

@@ -19,9 +19,11 @@ from healthmon.web.permissions import Role
 from healthmon.web.throttle import Recent, Throttle
 
 if TYPE_CHECKING:
+    from healthmon.model.incident import Incident
     from healthmon.web.accounts import Accounts
     from healthmon.web.approvals import Approvals
     from healthmon.web.careboard import CareDesk
+    from healthmon.web.casefile import CaseFile
     from healthmon.web.exporter import Exporter
     from healthmon.web.idempotency import Answers
     from healthmon.web.matrix import Matrix
@@ -159,6 +161,8 @@ class Web:
     wards: Wards | None = None
     streams: set[asyncio.Timeout] = field(default_factory=set)
     matrices: dict[bool, tuple[int, float, Matrix]] = field(default_factory=dict)
+    #: The page of one incident, made once for all who look: (version, incident, when, case).
+    cases: dict[str, tuple[int, Incident, float, CaseFile]] = field(default_factory=dict)
     errors: int = 0
 
     def health(self) -> Health:

@@ -12,7 +12,7 @@ from aiohttp import web
 from healthmon.impact.grounds import graph_of
 from healthmon.model.errors import NotFound, StoreDown
 from healthmon.model.sample import Query, Reading, Series
-from healthmon.model.topology import Target
+from healthmon.model.topology import Target, need_ids
 from healthmon.model.view import View
 from healthmon.web.board import common, page
 from healthmon.web.cards import thing_name
@@ -143,6 +143,7 @@ def about(target: Target, view: View, clock: LocalTime) -> dict[str, object]:
     graph, estate = graph_of(view.estate), view.estate
     needs = [thing_name(estate, id_) for id_ in graph.requires(target.id)]
     users = sorted(graph.descendants(target.id))
+    wards = [area.name for area in estate.areas.values() if target.id in need_ids(area.needs)]
     area, team = estate.areas.get(target.area or ""), estate.teams.get(target.team or "")
     explained = status.explained_by if status else None
     return {
@@ -157,7 +158,7 @@ def about(target: Target, view: View, clock: LocalTime) -> dict[str, object]:
         "team": team.name if team else "",
         "needs": needs[:NAMES_MOST],
         "needs_more": max(0, len(needs) - NAMES_MOST),
-        "users": [_user_name(view, id_) for id_ in users[:NAMES_MOST]],
+        "users": [*wards, *(_user_name(view, id_) for id_ in users[:NAMES_MOST])],
         "users_more": max(0, len(users) - NAMES_MOST),
         "incidents": [i for i in view.incidents if i.open and any(m.key.target == target.id for m in i.members)],
         "looks": [_look(reading, clock) for reading in _latest(view, target.id)],
