@@ -1,8 +1,8 @@
-"""Make docs/report.png and docs/report-example.json: the health check of a simulated month (needs Chromium).
+"""Make docs/report.png and docs/report-example.json: the health check of a simulated week (needs Chromium).
 
-Seven faults go through the real engine with the stock rules, its journal and an embedded store; between them nothing is
-simulated and states are written as working. Wards, staff, logons and tickets are made up with a seed. It shows what the
-report looks like and is no evidence of anything.
+Four faults of one week go through the real engine with the stock rules, its journal and an embedded store; between them
+nothing is simulated and states are written as working. Wards, staff, logons and tickets are made up with a seed. It
+shows what the report looks like and is no evidence of anything.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ LOOK = "--headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=11
 
 
 def faults_of(plant: Plant, chance: random.Random) -> list[tuple[Fault, float]]:
-    """(fault, how long it lasts), spread over four weeks."""
-    drawn = [fault for fault in draw(plant, 16, seed=SEED) if not fault.blocked and not fault.blind][:7]
-    spread = [replace(fault, at=fault.at + (place % 4 - 2) * WEEK_S) for place, fault in enumerate(drawn)]
+    """(fault, how long it lasts), in the first week of the month."""
+    drawn = [fault for fault in draw(plant, 16, seed=SEED) if not fault.blocked and not fault.blind][:4]
+    spread = [replace(fault, at=fault.at - 2 * WEEK_S) for fault in drawn]
     return sorted(((one, chance.uniform(900.0, 3_600.0)) for one in spread), key=lambda pair: pair[0].at)
 
 
@@ -130,11 +130,11 @@ def hospital(plant: Plant) -> SiteConfig:
     legacy = (
         Legacy("scanner-pcs", "PCs of the scanners", "Windows 7", tuple(pcs[:1]), date(2020, 1, 14),
                plan="Replaced with the scanners in spring"),
-        Legacy("letters", "Letters server", "Server 2008", (), date(2020, 1, 14), retired_on=date(2026, 11, 12)),
+        Legacy("letters", "Letters server", "Server 2008", (), date(2020, 1, 14), retired_on=date(2026, 11, 3)),
     )  # fmt: skip
     wards = [area.id for area in areas if area.kind.value == "ward"]
     asked = (
-        Asked("printer", wards[0], date(2026, 10, 5), "A second label printer", date(2026, 11, 9), "It is in bay 2"),
+        Asked("printer", wards[0], date(2026, 10, 5), "A second label printer", date(2026, 11, 5), "It is in bay 2"),
         Asked("carts", wards[1], date(2026, 9, 14), "Carts whose batteries last a round"),
     )
     site = stock()
@@ -145,7 +145,7 @@ def hospital(plant: Plant) -> SiteConfig:
 async def main() -> None:
     chromium = shutil.which("chromium") or sys.exit("chromium is not installed")
     chance, plant = random.Random(f"report-{SEED}"), trust(Shape(targets=150, vital_every_s=10.0, server_every_s=30.0))
-    period = month("2026-11", now=1_796_200_000.0, timezone="Europe/London")
+    period = month("2026-11", now=1_794_182_400.0, timezone="Europe/London")
     with tempfile.TemporaryDirectory() as temporary:
         site = replace(hospital(plant), data_dir=Path(temporary))
         kept, store = Journal(site.data_dir / "journal.sqlite"), EmbeddedStore(site.data_dir / "store.sqlite")

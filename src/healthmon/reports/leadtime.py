@@ -92,8 +92,8 @@ _COLUMNS = (
     Column("title", "What"),
     Column("severity", "Worst severity", "count"),
     Column("opened_at", "Raised", "time"),
-    Column("first_report_at", "First report", "time"),
-    Column("lead_seconds", "Lead", "seconds"),
-    Column("page_lead_seconds", "Page before report", "seconds"),
+    Column("first_report_at", "First report", "time", "nobody"),
+    Column("lead_seconds", "Lead", "seconds", ""),
+    Column("page_lead_seconds", "Page before report", "seconds", ""),
     Column("reports", "Reports", "count"),
 )

@@ -239,14 +239,14 @@ _COUNTED = prose("""
 _COLUMNS = (
     Column("where", "Area and service"),
     Column("basis", "Basis"),
-    Column("low_seconds", "At least", "hours"),
-    Column("usual_seconds", "Usual figure", "hours"),
-    Column("high_seconds", "At most", "hours"),
+    Column("low_seconds", "At least", "hours", "not shown"),
+    Column("usual_seconds", "Usual figure", "hours", "not shown"),
+    Column("high_seconds", "At most", "hours", "not shown"),
 )
 _BY_INCIDENT = (
     Column("incident", "Incident"),
     Column("title", "What"),
-    Column("severity", "Severity", "count"),
+    Column("severity", "Severity", "count", ""),
     Column("low_seconds", "At least", "hours"),
     Column("usual_seconds", "Usual figure", "hours"),
     Column("high_seconds", "At most", "hours"),

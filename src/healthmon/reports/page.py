@@ -68,7 +68,8 @@ def _seconds(value: float) -> str:
 
 
 def _cell(period: Period, column: Column, row: dict[str, Any]) -> str:
-    return written(column.form, row[column.key], period)
+    value = row[column.key]
+    return column.empty if value is None else written(column.form, value, period)
 
 
 def _chart(period: Period, part: Section) -> Markup | str:

@@ -107,19 +107,19 @@ _LEGACY_COLUMNS = (
     Column("system", "Runs on"),
     Column("state", "State"),
     Column("end_of_support", "Support ends"),
-    Column("retired_on", "Retired"),
-    Column("incidents_before", "Incidents before", "count"),
-    Column("incidents_after", "Incidents after", "count"),
-    Column("days_after", "Days compared", "count"),
+    Column("retired_on", "Retired", empty="no"),
+    Column("incidents_before", "Incidents before", "count", ""),
+    Column("incidents_after", "Incidents after", "count", ""),
+    Column("days_after", "Days compared", "count", ""),
     Column("plan", "Plan"),
 )
 _ASKED_COLUMNS = (
     Column("where", "Area"),
     Column("asked_on", "Asked"),
     Column("text", "For"),
-    Column("done_on", "Done"),
+    Column("done_on", "Done", empty="not yet"),
     Column("done", "What was done"),
-    Column("waiting_days", "Waiting, days", "count"),
+    Column("waiting_days", "Waiting, days", "count", ""),
 )
 _VOTE_COLUMNS = (
     Column("where", "Area"),

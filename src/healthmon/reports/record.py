@@ -84,11 +84,12 @@ def prose(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table. form: text, time, seconds, hours, ratio, count or number."""
+    """One column of a table. form: text, time, seconds, hours, ratio, count or number; empty: what None is called."""
 
     key: str
     head: str
     form: str = "text"
+    empty: str = "not known"
 
 
 @dataclass(frozen=True, slots=True)

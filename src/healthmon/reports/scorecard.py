@@ -104,6 +104,6 @@ _CHANGE_COLUMNS = (
     Column("starts_at", "First window", "time"),
     Column("incidents", "Incidents", "count"),
     Column("hurt", "Hurt a ward"),
-    Column("worst_severity", "Worst severity", "count"),
+    Column("worst_severity", "Worst severity", "count", ""),
     Column("lost_seconds", "Clinician time lost", "hours"),
 )

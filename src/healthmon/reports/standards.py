@@ -132,7 +132,7 @@ def standards(record: Record) -> Section:
         f"Of {len(found)} standards for areas and services {counts[MET]} were met, {counts[MISSED]} missed, and of "
         f"{counts[UNKNOWN]} it is not known.",
         *(
-            f"{one['id']}: {one['met']['count']} of {one['met']['of']} met, {one['unknown']} not known."
+            f"{names[one['id']].name}: {one['met']['count']} of {one['met']['of']} met, {one['unknown']} not known."
             for one in figures["standards"]
         ),
     )
