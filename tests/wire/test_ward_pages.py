@@ -116,3 +116,19 @@ async def test_what_comes_back_is_called_over_only_after_a_look_from_the_ward(tm
         await site.see("ehr-web", vantage="pc-w7")
         assert "keep using paper until the nurse in charge says stop" in await page(site)
         assert "Not yet proven from here" not in await page(site)
+
+
+async def test_the_status_page_is_for_everybody_and_names_no_device_and_no_ward(tmp_path: Path) -> None:
+    async with ward_site(tmp_path, **{"ward_networks: [127.0.0.0/8]": "ward_networks: [192.0.2.0/24]"}) as site:
+        quiet = await site.get("/status?format=json", token=False)
+        assert {one["state"] for one in quiet["services"]} <= {"quiet", "unknown"}
+        await site.fault()
+        found = await site.get("/status?format=json", token=False)
+        record = next(one for one in found["services"] if one["name"] == "Patient record")
+        assert (record["state"], record["areas"], record["of"]) == ("lost", 3, 3)
+        text = str(await site.get("/status", token=False))
+        assert "not available in 3 of 3 areas" in text
+        assert "2-7000" in text
+        for secret in ("ehr-web", "192.0.2", "Ward 7", "inc-"):
+            assert secret not in text
+            assert secret not in str(found)

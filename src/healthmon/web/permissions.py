@@ -118,6 +118,7 @@ TABLE: dict[str, Role] = {
     "GET /api/v1/targets/{id}": Role.VIEW,
     "GET /api/v1/why-not": Role.VIEW,
     # wards
+    "GET /status": Role.PUBLIC,
     "GET /area/{id}": Role.WARD,
     "GET /area/{id}/events": Role.WARD,
     "POST /area/{id}/mark": Role.WARD,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from healthmon.web import papers, wardpages, wards
+from healthmon.web import papers, status, wardpages, wards
 
 
 def routes() -> list[web.RouteDef]:
-    return [*wards.routes(), *wardpages.routes(), *papers.routes()]
+    return [*wards.routes(), *wardpages.routes(), *papers.routes(), *status.routes()]
