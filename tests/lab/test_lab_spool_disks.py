@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -11,11 +13,15 @@ from typing import Any
 
 import pytest
 
+from daemons import fleet
 from daemons.healthmon import role, until
 from daemons.onesite import OneSite, one_site
 from daemons.process import need
 from healthmon.config import load, plan_for, plan_to_json
+from healthmon.model.errors import TransportDown
 from healthmon.model.plan import Broker
+from healthmon.runtime.clock import SystemClock
+from healthmon.transport import embedded, mqtt
 
 pytestmark = [pytest.mark.lab]
 
@@ -92,6 +98,48 @@ def test_an_agent_on_a_full_disk_keeps_sending_and_says_so(tmp_path: Path) -> No
     assert said.count("spool cannot use its disk") == 1
     assert said.count("spool is on disk again") == 1
     assert "Traceback" not in said
+
+
+@pytest.mark.slow
+async def test_an_embedded_broker_whose_disk_was_full_takes_messages_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nats-server stops keeping messages for good once its disk was full, and lives on."""
+    need_mounts()
+    monkeypatch.setattr(embedded, "TAKES_EVERY_S", 0.5)
+    monkeypatch.setattr(embedded, "TAKES_S", 2.0)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    await asyncio.to_thread(subprocess.run, ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(disk)], check=True)
+    try:
+        async with embedded.EmbeddedBroker(disk / "broker", clock=SystemClock()) as broker:
+            await keeps(broker.broker, b"x" * 1000)
+            with (disk / "ballast").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while file.write(b"\0" * 4096):
+                    pass
+            with pytest.raises((TransportDown, TimeoutError)):
+                await keep_until_refused(broker.broker)
+            (disk / "ballast").unlink()
+            await fleet.until(lambda: broker.restarts > 0, within_s=90.0)
+            async with asyncio.timeout(60):
+                while not await embedded._takes(broker.broker):
+                    pass
+            await keeps(broker.broker, b"again")
+    finally:
+        await asyncio.to_thread(subprocess.run, ["umount", "-l", str(disk)], check=False)
+
+
+async def keep_until_refused(broker: Broker) -> None:
+    for _ in range(200):
+        await keeps(broker, b"x" * 100_000)
+
+
+async def keeps(broker: Broker, payload: bytes) -> None:
+    """A subscriber that is away has a message kept for it."""
+    async with asyncio.timeout(5), mqtt.connector(broker, client_id="away", clean=False)() as bus:
+        await bus.subscribe("kept/one", qos=1)
+    async with asyncio.timeout(5), mqtt.connector(broker, client_id="sender")() as bus:
+        await bus.publish("kept/one", payload, qos=1)
 
 
 def spool_of(site: OneSite, state: str) -> dict[str, Any] | None:

@@ -37,6 +37,9 @@ USERNAME = "healthmon"
 START_S = 20.0
 STOP_S = 5.0
 FOLLOW_S = 2.0
+TAKES_EVERY_S = 10.0
+TAKES_S = 20.0  # a fleet that comes back keeps it busy for long
+TAKES_MISSES = 3
 _PR_SET_PDEATHSIG = 1
 
 #: Ends the broker when our end of its standard input closes; for systems without PR_SET_PDEATHSIG.
@@ -144,6 +147,7 @@ class EmbeddedBroker:
         self._watching = [
             spawn(self._group, "embedded-broker", self._watch()),
             spawn(self._group, "embedded-broker users", self._follow_users()),
+            spawn(self._group, "embedded-broker use", self._see_that_it_takes()),
         ]
         return self
 
@@ -265,6 +269,24 @@ class EmbeddedBroker:
                 await self._end_process()
                 await self._clock.sleep(backoff.next_s())
 
+    async def _see_that_it_takes(self) -> None:
+        """End it when it lives and keeps nothing, so that `_watch` starts it again.
+
+        A nats-server 2.12 whose disk was full once keeps no message any more, however much room there is.
+        """
+        misses = 0
+        while True:
+            await self._clock.sleep(TAKES_EVERY_S)
+            process = self._process
+            if process is None or process.returncode is not None or await _takes(self.broker):
+                misses = 0
+                continue
+            misses += 1
+            if misses >= TAKES_MISSES and process is self._process and process.returncode is None:
+                log.warning("embedded broker keeps nothing, starting it again", extra={"pid": process.pid})
+                misses = 0
+                process.kill()
+
     async def _end_process(self) -> None:
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
@@ -288,6 +310,17 @@ async def _answers(broker: Broker) -> bool:
         async with mqtt.connector(broker, client_id="healthmon-ready")():
             return True
     except TransportDown:
+        return False
+
+
+async def _takes(broker: Broker) -> bool:
+    """Whether it acknowledges a message that it has to keep."""
+    try:
+        async with asyncio.timeout(TAKES_S), mqtt.connector(broker, client_id="healthmon-takes")() as bus:
+            await bus.subscribe("healthmon/takes", qos=1)  # what nobody waits for is not kept
+            await bus.publish("healthmon/takes", b"", qos=1)
+            return True
+    except (TransportDown, TimeoutError):
         return False
 
 
