@@ -15,7 +15,10 @@ from healthmon.model.errors import ConfigError
 
 STORE = "store.sqlite"
 #: Files of data_dir without which links in pages, the API's token and the agents' broker would be others.
-KEYS = ("ack-secret", "token", "broker/password", "broker/port", "identities.json")
+KEYS = (
+    "ack-secret", "token", "broker/password", "broker/port", "identities.json",
+    "users.json", "tokens.json", "audit.jsonl",
+)  # fmt: skip
 
 
 class Action(StrEnum):
