@@ -23,7 +23,7 @@ from daemons.paging import Receiver
 from daemons.process import free_port
 from healthmon.web.permissions import TABLE
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow]
+pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.timeout(400)]
 
 #: Logs of everything, at debug.
 LOUD = """
@@ -60,11 +60,11 @@ class Canaries:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.hook = Receiver()
-        self.site = OneSite(folder / "site", role_name="server", **self.blocks(folder))
+        self.site = OneSite(folder / "site", role_name="up", **self.blocks(folder))
         self.site.site["targets"] += self.targets()
         (folder / "site-token").write_text(canary("site-token") + "\n")
         self.site.write()
-        argv = [sys.executable, "-c", LOUD, "server", "-c", str(self.site.config), "-v"]
+        argv = [sys.executable, "-c", LOUD, "up", "-c", str(self.site.config), "-v"]
         self.site.daemon.argv = argv
         self.outputs: dict[str, bytes] = {}
         self.made: dict[str, str] = {}
@@ -160,9 +160,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Canaries]:
         service.up()
     try:
         site.daemon.start()
-        until(site.both_seen, timeout_s=40)
-        site.services["ed"].down()
-        until(lambda: made.hook.posted, timeout_s=60, what="a page")
+        until(lambda: made.hook.posted, timeout_s=90, what="a page: switch and web server are not there")
         sign_in_and_make(made)
         ask_everything(made)
         say_nonsense(made)
@@ -190,7 +188,7 @@ def sign_in_and_make(made: Canaries) -> None:
     text = json.loads(made.command("tokens", "add", "tool", "--json"))["token"]
     del made.outputs["healthmon tokens add tool --json"]  # the one place that shows it
     made.made["api-token"] = text.rpartition("_")[2]
-    page = json.loads(made.hook.posted[0].body)
+    page = json.loads(made.hook.posted[0].raw)
     link = next(value for value in strings(page) if "/ack/" in value)
     made.made["ack-link"] = link.rpartition("/")[2]
 
@@ -212,7 +210,8 @@ def ask_everything(made: Canaries) -> None:
             path = path.replace(pattern, value)
         if method == "GET" and path != "/api/v1/events":
             made.ask(path, headers=made.bearer)
-            made.ask(path, headers={"X-Forwarded-For": "192.0.2.9"})
+    for path in ("/", "/api/v1/tokens", "/metrics", "/ack/wrong", "/nowhere"):
+        made.ask(path, headers={"X-Forwarded-For": "192.0.2.9"})
     for target in ("watched", "srv-ed"):
         made.ask(f"/api/v1/targets/{target}", headers=made.bearer)
         made.ask(f"/targets/{target}", headers=made.bearer)
@@ -240,9 +239,8 @@ def say_nonsense(made: Canaries) -> None:
 
 def run_commands(made: Canaries) -> None:
     for arguments in (
-        ("check", "--json"), ("check",), ("tokens", "list"), ("audit",), ("audit", "--json"), ("audit", "--verify"),
-        ("incidents", "list", "--json"), ("agents", "--json"), ("coverage", "--json"), ("silences", "list", "--json"),
-        ("store", "backup", str(made.folder / "backup"), "--json"), ("tokens", "revoke", "none"), ("schema",),
+        ("check", "--json"), ("tokens", "list"), ("audit", "--json"), ("audit", "--verify"), ("incidents", "--json"),
+        ("store", "backup", str(made.folder / "backup"), "--json"), ("tokens", "revoke", "none"),
     ):  # fmt: skip
         made.command(*arguments)
 
@@ -269,7 +267,7 @@ def test_the_secrets_are_in_use(told: Canaries) -> None:
     assert canary("webhook-url") in told.hook.posted[0].path
     assert canary("webhook-header") in str(told.hook.posted[0].headers)
     assert told.ask("/api/v1/me", headers=told.bearer)
-    assert len(told.outputs) > 80
+    assert len(told.outputs) > 60
 
 
 def test_no_answer_page_or_command_holds_one(told: Canaries) -> None:
