@@ -9,7 +9,7 @@ from pathlib import Path
 from healthmon.alerting.journal import Journal
 from healthmon.alerting.mutes.windows import windows_between
 from healthmon.app.reportstore import pcs_of, responses_of
-from healthmon.app.saidreports import both, told_tickets
+from healthmon.app.saidreports import both, told_tickets, ward_reports
 from healthmon.config import SiteConfig
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.hours import Calendar
@@ -56,7 +56,7 @@ async def record_of(
     notices = {one.id: tuple(journal.notices(one.id)) for one in incidents}
     changes = changes_of(site, journal)
     owned = {one.id: one.acknowledged_at for one in incidents if one.acknowledged_at is not None}
-    said = both(tickets, told_tickets(journal, period, owned))
+    said = both(tickets, [*told_tickets(journal, period, owned), *ward_reports(incidents)])
     kept = [one for one in said if period.holds(one.opened_at) and (area is None or one.area == area)]
     return Record(
         period=period,

@@ -1,4 +1,4 @@
-"""What people said that the journal has: tickets that other systems told of, as reports of the month."""
+"""What people said that the journal has: reports of wards and tickets of other systems, as reports of the month."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from healthmon.alerting.journal import Event, Journal
+from healthmon.model.incident import Incident
 from healthmon.reports.period import Period
 from healthmon.reports.tickets import Ticket
 
 #: The audit kind of tickets that came over the API.
 TICKET = "ticket"
+#: Where a report comes from that was pressed on a ward page.
+WARD = "ward"
 _MOST = 1_000_000
 _OVER = ("resolved", "closed")
 
@@ -22,6 +25,27 @@ def told_tickets(journal: Journal, period: Period, owned: Mapping[str, float]) -
         lines.setdefault((str(event.body["system"]), str(event.body["number"])), []).append(event)
     found = [_ticket(listed, owned) for listed in lines.values()]
     return [one for one in found if period.holds(one.opened_at)]
+
+
+def ward_reports(incidents: Iterable[Incident]) -> list[Ticket]:
+    """What areas pressed on their page. The named human is who took the incident; said again is reported again."""
+    return [
+        Ticket(
+            f"{incident.id}/{one.area}/{one.service}",
+            one.first_at,
+            channel="ward",
+            area=one.area or None,
+            service=one.service or None,
+            priority=one.effect.rank + 1,
+            owned_at=incident.acknowledged_at,
+            reopened=bool(one.again_at),
+            incident=incident.id,
+            source=WARD,
+        )
+        for incident in incidents
+        for one in incident.reports
+        if one.source == WARD
+    ]
 
 
 def both(exported: Iterable[Ticket], told: Iterable[Ticket]) -> list[Ticket]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from daemons.month import START, october
+from daemons.month import START, incident, october
 from healthmon.alerting.journal import Journal
-from healthmon.app.saidreports import both, told_tickets
+from healthmon.app.saidreports import both, told_tickets, ward_reports
+from healthmon.model.report import Said, WardReport
 from healthmon.reports.tickets import Ticket
 
 
@@ -27,6 +29,16 @@ def test_lines_of_one_ticket_are_one_report(tmp_path: Path) -> None:
                            reopened=True, incident="inc-a", source="desk")  # fmt: skip
     assert (second.id, second.service, second.owned_at, second.closed_at) == ("A2", None, None, None)
     journal.close()
+
+
+def test_what_a_ward_pressed_is_a_report_with_the_owner_of_its_incident() -> None:
+    pressed = WardReport("ward-7", "ehr", Said.NOBODY_CAN_WORK, START + 60.0, START + 90.0, again_at=(START + 900.0,))
+    told_of = replace(pressed, area="ed", source="desk")
+    one = incident("inc-a", 100.0, reports=(pressed, told_of))
+    assert ward_reports([one]) == [
+        Ticket("inc-a/ward-7/ehr", START + 60.0, channel="ward", area="ward-7", service="ehr", priority=1,
+               owned_at=START + 220.0, reopened=True, incident="inc-a", source="ward")
+    ]  # fmt: skip
 
 
 def test_of_one_that_came_both_ways_the_export_counts() -> None:
