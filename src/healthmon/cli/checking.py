@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import typer
 
 from healthmon.config import lint_packs, plan_for, plan_to_json, poller_plan
+from healthmon.config.problemrows import rows
 from healthmon.model.errors import ConfigError
 from healthmon.model.plan import Broker
+
+T = TypeVar("T")
 
 
 def report(site: Any, *, as_json: bool) -> str:
@@ -27,10 +33,23 @@ def report(site: Any, *, as_json: bool) -> str:
         "channels": len(site.channels),
     }
     if as_json:
-        return json.dumps({"ok": True, "counts": counts, "warnings": list(site.warnings), "mode": site.alerting.mode})
+        found = rows(site.warnings, "warning")
+        data = {"ok": True, "counts": counts, "warnings": list(site.warnings), "mode": site.alerting.mode}
+        return json.dumps(data | {"problems": found})
     summary = ", ".join(f"{number} {name}" for name, number in counts.items())
     lines = [f"ok: {estate.organisation.name}: {summary}; alerting is {site.alerting.mode}"]
     return "\n".join(lines + [f"warning: {warning}" for warning in site.warnings])
+
+
+def or_refused(work: Callable[[], T], *, as_json: bool) -> T:
+    """What the work gives; a configuration that is not in order is told as data where that is asked for."""
+    try:
+        return work()
+    except ConfigError as error:
+        if not as_json:
+            raise
+        typer.echo(json.dumps({"ok": False, "problems": rows(error.problems, "error")}))
+        raise typer.Exit(2) from None
 
 
 def resolved(site: Any, agent: str) -> str:

@@ -193,13 +193,14 @@ def check(
     output: Annotated[Path | None, typer.Option("-o", help="where to write it (default: stdout)")] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Validate configuration, packs, rules and references; touch nothing.
+    """Validate configuration, packs, rules, references and routes to people; touch nothing.
 
+    With --json one row for each problem: file, line, col, severity, message, fix. Exit 2 when there is an error.
     Example: healthmon check -c healthmon.yaml; healthmon check --resolve pc-w7-01 -o agent.json
     """
-    from healthmon.cli.checking import report, resolved
+    from healthmon.cli.checking import or_refused, report, resolved
 
-    site = need_config(config)
+    site = or_refused(lambda: need_config(config), as_json=json_)
     if resolve is not None:
         text = resolved(site, resolve)
         if output:
@@ -209,7 +210,7 @@ def check(
         else:
             typer.echo(text)
         return
-    typer.echo(report(site, as_json=json_))
+    typer.echo(or_refused(lambda: report(site, as_json=json_), as_json=json_))
 
 
 @app.command()

@@ -30,10 +30,12 @@ from healthmon.config.inventory import Inventory
 from healthmon.config.lines import lines_of
 from healthmon.config.listening import listener_of
 from healthmon.config.media import media_apart
+from healthmon.config.metricadvice import metric_advice
 from healthmon.config.oncall import oncall_advice, oncall_of, overrides_of
 from healthmon.config.packs import SITE_PACKS, Packs, stock_root
 from healthmon.config.probemodules import blackbox_file, probe_modules_of
 from healthmon.config.problems import Problems
+from healthmon.config.routeadvice import route_advice
 from healthmon.config.ruleadvice import rule_advice
 from healthmon.config.rules import own_rules, policies_of, rules_of
 from healthmon.config.site import SiteConfig
@@ -142,8 +144,18 @@ def _site(
     warn.extend(advice(written, estate))
     warn.extend(ward_advice(written, site.wards))
     warn.extend(oncall_advice(written, site, today))
-    warn.extend((("alerting",), said) for said in rule_advice(site.rules, estate, own=own_rules(packs)))
+    warn.extend(route_advice(written, site))
+    own_ids = own_rules(packs)
+    about_rules = [*rule_advice(site.rules, estate, own=own_ids)]
+    pushed = frozenset(site.line_protocol.families) if site.line_protocol else frozenset[str]()
+    about_rules += metric_advice(site.rules, estate, own=own_ids, pushed=pushed)
+    elsewhere += [f"{own_ids[_quoted(said)]}: {said}" for said in about_rules]
     return replace(site, warnings=(*_lines(document, warn), *elsewhere))
+
+
+def _quoted(said: str) -> str:
+    """The id of the rule that a line about rules begins with."""
+    return said.split("'")[1]
 
 
 def _lines(document: Document, warn: list[tuple[DataPath, str]]) -> tuple[str, ...]:

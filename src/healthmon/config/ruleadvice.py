@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from healthmon.config.kinds import collector_names
 from healthmon.model.alert import Rule, Selector
@@ -13,7 +13,7 @@ from healthmon.model.topology import Check, Estate, Target
 _LEAST_LOOKS = 2
 
 
-def rule_advice(rules: Iterable[Rule], estate: Estate, *, own: frozenset[str]) -> Iterator[str]:
+def rule_advice(rules: Iterable[Rule], estate: Estate, *, own: Collection[str]) -> Iterator[str]:
     """Warnings about `own` rules, those of the site's packs. What stock rules are about, a hospital need not have."""
     series = [(target, check) for target in estate.targets.values() for check in target.checks]
     for rule in (one for one in rules if one.id in own):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from healthmon.config.fileforms import RuleOverrideForm
 from healthmon.config.oncall import guaranteed, words_known
 from healthmon.config.packs import Packs
-from healthmon.config.problems import allowed, did_you_mean
+from healthmon.config.problems import Spot, allowed, did_you_mean
 from healthmon.config.rulelint import lint_rule, references_known
 from healthmon.config.rulepacks import PolicyPackForm, RuleForm, RulePackForm, policy_of, rule_of
 from healthmon.config.runbooks import steps_of
@@ -62,13 +62,17 @@ def _with_steps(rule: Rule, packs: Packs) -> Rule:
 OverridePlace = tuple[DataPath, Mapping[str, RuleOverrideForm]]
 
 
-def own_rules(packs: Packs) -> frozenset[str]:
-    """Ids of the rules in files that are not the stock ones."""
+def own_rules(packs: Packs) -> dict[str, Spot]:
+    """The rules in files that are not the stock ones, and where they stand."""
     names = [f"{_RULES}/{name}.yaml" for name in packs.names(_RULES)]
     own = [packs.document(name) for name in names if packs.find(name) != packs.roots[0] / name]
-    return frozenset(
-        str(rule["id"]) for document in own if document for rule in document.data.get("rules") or () if "id" in rule
-    )
+    return {
+        str(rule["id"]): document.spot(("rules", number, "id"))
+        for document in own
+        if document
+        for number, rule in enumerate(document.data.get("rules") or ())
+        if "id" in rule
+    }
 
 
 def _places(written: Written, known: Mapping[str, object]) -> dict[str, OverridePlace]:
