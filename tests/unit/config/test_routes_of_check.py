@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from healthmon.cli import app
+from healthmon.cli.commands import app
 from healthmon.config.loading import load
 from healthmon.config.problemrows import rows
 
