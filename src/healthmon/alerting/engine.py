@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from healthmon.alerting.detect.desk import ASLEEP_S, AlertDesk
 from healthmon.alerting.detect.index import RuleIndex
+from healthmon.alerting.detect.presences import Plug
 from healthmon.alerting.engine_settings import EngineSettings, EngineStep
 from healthmon.alerting.engine_telling import Escalate, Telling
 from healthmon.alerting.engine_view import Showing
@@ -152,6 +153,10 @@ class Engine:
         host = self._evidence.host(agent)
         self._showing.touch((host,) if host else ())
         self._news = self._news or bool(self._desk.alerts)
+
+    def plugged(self, plugs: Mapping[str, Plug]) -> None:
+        """Where machines are plugged in, as links that were learned say; what the inventory declares goes before."""
+        self._desk.present.plug_in(plugs)
 
     def tick(self, now: float) -> EngineStep:
         """Everything that follows from what was observed and from the time that has passed."""

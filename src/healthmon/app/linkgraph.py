@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from healthmon.alerting.detect.presences import Plug
 from healthmon.app.difference import Known, ProposedNeed, proposed_needs
 from healthmon.app.neighbours import Link
 from healthmon.model.topology import Estate, need_ids
@@ -108,6 +109,17 @@ def proposals(links: Sequence[Link], estate: Estate) -> list[ProposedNeed]:
     known = [Known(one.id, (), needs=tuple(need_ids(one.needs))) for one in things]
     ids = {end: end for link in links for end in (link.one, link.other) if end in estate.targets}
     return proposed_needs(known, links, ids)[0]
+
+
+def plugs_of(learned: Sequence[Learned], estate: Estate, now: float) -> dict[str, Plug]:
+    """On which port of which switch a target hangs, by fresh links that say which end is the leaf."""
+    found: dict[str, Plug] = {}
+    for one in learned:
+        link = one.link
+        switch, port = (link.other, link.other_port) if link.leaf == link.one else (link.one, link.one_port)
+        if link.leaf in estate.targets and switch in estate.targets and port and not one.stale(now):
+            found[link.leaf] = Plug(switch, port.casefold(), f"{link.source}, told by {', '.join(link.seen_by)}")
+    return found
 
 
 def _item(one: Learned, estate: Estate, now: float) -> dict[str, Any]:

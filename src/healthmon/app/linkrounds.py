@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,8 +47,16 @@ class LinkRounds:
     """`run` asks for ever; `round` once. `learned`: links of the last round; `troubles`: why a device gave none."""
 
     def __init__(
-        self, site: SiteConfig, links: LinkBook, *, clock: Clock, least_every_s: float = LEAST_EVERY_S
+        self,
+        site: SiteConfig,
+        links: LinkBook,
+        *,
+        clock: Clock,
+        least_every_s: float = LEAST_EVERY_S,
+        heard: Callable[[], None] = lambda: None,
     ) -> None:
+        """`heard` is called when the book has news."""
+        self._heard = heard
         self._links, self._clock, self._least_every_s = links, clock, least_every_s
         self._due: dict[str, float] = {}
         self._devices: dict[str, Found] = {}
@@ -78,6 +86,7 @@ class LinkRounds:
             return 0
         links = [self._named(link) for link in links_of(self._devices.values()) if set(link.seen_by) & set(fresh)]
         self.learned = self._links.learn(links_from(_plain(link) for link in links), self._clock.now())
+        self._heard()
         return self.learned
 
     async def _ask(self, told: Told, now: float) -> str:

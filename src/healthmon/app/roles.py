@@ -13,6 +13,7 @@ from functools import partial
 
 from healthmon.app.agent import AgentRuntime
 from healthmon.app.identities import users_of
+from healthmon.app.linkrounds import LinkRounds
 from healthmon.app.localagents import LocalAgents
 from healthmon.app.pair import Following, Leading, Pairing, run_pair
 from healthmon.app.private import usable
@@ -29,7 +30,7 @@ from healthmon.model.ports import Clock
 from healthmon.runtime.auditlog import Deed
 from healthmon.runtime.memory import settle
 from healthmon.runtime.privatefile import write_private
-from healthmon.runtime.supervise import detach, spawn
+from healthmon.runtime.supervise import Unit, detach, spawn
 from healthmon.transport.access import nats_users
 from healthmon.transport.embedded import EmbeddedBroker, Opened
 
@@ -99,10 +100,12 @@ async def run_server(
         local = LocalAgents(
             site, [*([POLLER] if poller else []), *agents], broker=broker, clock=clock, made=partial(_count, server)
         )
+        rounds = LinkRounds(site, server.links, clock=clock, heard=server.links_learned)
 
         async def take(found: SiteConfig) -> None:
             plans = local.plans(found)
             await server.adopt(found)
+            rounds.adopt(found)
             plans()
 
         if reread is not None:
@@ -111,6 +114,8 @@ async def run_server(
             spawn(group, "server", server.run())
             async with web_of(server) as url:
                 local.start(group)
+                if poller:
+                    spawn(group, "link rounds", Unit("link rounds", rounds.run, clock=clock).supervise())
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(BROKER_WAIT_S):
                         await server.inbox.connected.wait()

@@ -31,7 +31,7 @@ from healthmon.app.dutybook import DutyBook, kept_overrides
 from healthmon.app.engineroom import Decided, EngineRoom, Intake
 from healthmon.app.fleet import Fleet
 from healthmon.app.lines import Lines
-from healthmon.app.linkgraph import LinkBook
+from healthmon.app.linkgraph import LinkBook, plugs_of
 from healthmon.app.lostticker import LostTicker
 from healthmon.app.ownrows import rows_of
 from healthmon.app.pair import Leading
@@ -94,6 +94,7 @@ class Server:
         self.roster = Roster(site.oncall)
         self.roster.restore(self._kept_overrides(site), clock.now())
         restored = self.journal.restore()
+        self.links = LinkBook(self.data_dir / "links.sqlite")
         self.room = EngineRoom(self._build_engine, restored, restore=self.journal.restore, set_aside=self._set_aside)
         self.quarantine = Quarantine(self.data_dir / "quarantine", clock=clock)
         self.pipeline = Pipeline(
@@ -125,7 +126,6 @@ class Server:
         self.wards = WardBook(self)
         self.tickets = TicketBook(self)
         self.papers = PaperDesk(self)
-        self.links = LinkBook(self.data_dir / "links.sqlite")
         self.ack_secret = _ack_secret(self.journal, self.data_dir / "ack-secret", clock.now(), pair=leading is not None)
         self.public_url = public_url(site.web)
         self.lost = LostTicker()
@@ -504,7 +504,7 @@ class Server:
 
     def _build_engine(self, restored: Restored, site: SiteConfig | None = None, roster: Roster | None = None) -> Engine:
         site = site or self.site
-        return Engine(
+        engine = Engine(
             estate=site.estate,
             rules=site.rules,
             policies=site.policies,
@@ -513,6 +513,12 @@ class Server:
             staffed=Calendar(site.estate, site.holidays).staffed,
             restored=restored,
         )
+        engine.plugged(plugs_of(self.links.all(), site.estate, self.clock.now()))
+        return engine
+
+    def links_learned(self) -> None:
+        """The link book has news: where machines are plugged in."""
+        self.room.engine.plugged(plugs_of(self.links.all(), self.site.estate, self.clock.now()))
 
 
 def _paces(site: SiteConfig) -> dict[str, Pace]:

@@ -109,7 +109,9 @@ class Toolbox:
 
     async def learn_links(self, links: Sequence[Mapping[str, Any]]) -> int:
         server = self._server
-        return await asyncio.to_thread(server.links.learn, links_from(links), server.clock.now())
+        kept = await asyncio.to_thread(server.links.learn, links_from(links), server.clock.now())
+        server.links_learned()
+        return kept
 
     async def reload(self, by: str) -> Mapping[str, Any]:
         """Raises ConfigError, JournalDown; then the old configuration stays."""

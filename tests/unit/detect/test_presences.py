@@ -9,6 +9,7 @@ import pytest
 
 from healthmon.alerting.detect.desk import AlertDesk
 from healthmon.alerting.detect.index import RuleIndex
+from healthmon.alerting.detect.presences import Plug
 from healthmon.impact.presence import Absence
 from healthmon.model.alert import Absent, Effect, NoData, Rule, Selector
 from healthmon.model.sample import Outcome, Reading, Sample
@@ -257,3 +258,20 @@ def test_a_habit_of_sleeping_is_learned() -> None:
     others_go_on(ward, 300)
     assert ward.status().state == Absence.ASLEEP
     assert ward.firing() == []
+
+
+def test_a_port_that_links_tell_of_counts_where_none_is_declared() -> None:
+    ward = Ward(2)
+    bare = {id_: replace(target, labels={}) for id_, target in ward.estate.targets.items()}
+    ward.estate = replace(ward.estate, targets=bare)
+    ward.start()
+    ward.desk.present.plug_in({"pc0": Plug("sw", "gi1/0", "fdb, told by sw")})
+    ward.weeks(4).to(MONDAY + 28 * DAY + 10 * HOUR)
+    ward.say("pc0")
+    ward.say("pc1")
+    ward.port(0, up=True)
+    ward.to(ward.now + 20)
+    ward.port(0, up=False)
+    others_go_on(ward, 60)
+    assert (ward.status().state, ward.status().port) == ("unplugged", "sw gi1/0")
+    assert ward.status().port_by == "fdb, told by sw"

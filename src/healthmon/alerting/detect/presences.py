@@ -77,6 +77,14 @@ class Presences:
         self._quarters: dict[str, float] = {}
         self._crews: dict[str, tuple[float, int, int]] = {}  # area: (at, PCs that are on, PCs that should be)
 
+    def plug_in(self, learned: Mapping[str, Plug]) -> None:
+        """Ports that links tell of, by target."""
+        if learned != self.learned:
+            self.learned = learned
+            self._plugs.clear()
+            self._shown.clear()
+            self._peers = _by(self._home.values(), self._place)
+
     def knows(self, agent: str) -> bool:
         """Whether it is a machine that people switch off."""
         return agent in self._home
