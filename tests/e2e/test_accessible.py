@@ -18,6 +18,7 @@ SEVERE = "i-20261122-0003"
 PAGES = {
     "GET /": "/",
     "GET /agents": "/agents",
+    "GET /area/{id}": "/area/ward-7",
     "GET /area/{id}/shift": "/area/ward-7/shift",
     "GET /incident/{id}": f"/incident/{SEVERE}",
     "GET /ledger": "/ledger",
@@ -29,9 +30,12 @@ PAGES = {
     "GET /targets/{id}": "/targets/ehr-web",
 }
 #: What the live run looks at because it needs a whole server.
-LIVE = frozenset({"GET /coverage", "GET /links", "GET /readiness", "GET /standards"})
+LIVE = frozenset(
+    {"GET /coverage", "GET /links", "GET /readiness", "GET /standards", "GET /papers", "GET /papers/{kind}"}
+)
 NO_PAGES = frozenset(
-    {"GET /static/{name}", "GET /metrics", "GET /probe", "GET /login/oidc", "GET /login/oidc/callback"}
+    f"GET /{path}"
+    for path in ("static/{name}", "metrics", "probe", "login/oidc", "login/oidc/callback", "area/{id}/events")
 )
 
 

@@ -19,7 +19,7 @@ from daemons.night import CLOCK, Fault, Night, act, hospital_night, knock, link_
 pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.timeout(400)]
 
 PICTURES = os.environ.get("HEALTHMON_PICTURES")
-LIVE_PAGES = ("/links", "/coverage", "/readiness", "/standards")
+LIVE_PAGES = ("/links", "/coverage", "/readiness", "/standards", "/papers")
 #: The part of the board where an incident stands: need, held or over.
 GROUP = """
 (() => { const one = [...document.querySelectorAll('#live article')].find((one) => one.ariaLabel.includes(%r));
