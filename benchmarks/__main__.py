@@ -20,6 +20,7 @@ NAMES = (
     "snmp",
     "mixed",
     "rules",
+    "growth",
     "detection",
     "presence",
 )

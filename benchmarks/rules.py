@@ -34,6 +34,7 @@ from healthmon.model.condition import (
 )
 from healthmon.model.sample import Outcome, Reading, Sample
 from healthmon.model.topology import Acuity, Area, AreaKind, Check, Estate, Organisation, Site, Target
+from healthmon.runtime.memory import settle
 
 START = 1_790_000_000.0
 BATCH_S = 0.1
@@ -60,7 +61,7 @@ def main() -> None:
         rules = [_rule("one", Selector(), condition)]
         print(f"{name:14} {_cost(_estate(1_000), rules):6.1f} CPU-us a reading with this rule alone")
     for targets, count in ((3_000, 200), (3_000, 2_000), (30_000, 200), (30_000, 2_000)):
-        _stream(targets, count)
+        stream(targets, count)
 
 
 def _rule(id_: str, on: Selector, condition: Condition) -> Rule:
@@ -147,7 +148,7 @@ def _cost(estate: Estate, rules: Sequence[Rule]) -> float:
     return statistics.median(costs[11:])
 
 
-def _stream(targets: int, count: int) -> None:
+def stream(targets: int, count: int) -> None:
     estate = _estate(targets)
     core = _engine(estate, _rules(count))
     size = int(LOAD_HZ * BATCH_S)
@@ -155,6 +156,8 @@ def _stream(targets: int, count: int) -> None:
     waits: list[float] = []
     first_round = targets // size + 1
     for batch, (now, part) in enumerate(_readings(targets, first_round + int(SECONDS / BATCH_S), size)):
+        if batch == first_round:
+            settle()  # as a server does once it has started
         began = time.process_time()
         core.observe(part, now=now)
         step = core.tick(now)

@@ -398,10 +398,9 @@ class Engine:
         deadline = now + settings.settle_s
         found = questions_within(self._recoveries(), asked, deadline=deadline, room=room)
         homes = {member.key for incident in self._incidents.values() if incident.open for member in incident.members}
-        for key in sorted(self._desk.alerts):
-            alert = self._desk.alerts[key]
-            hard = alert.effect in (Effect.DOWN, Effect.DEGRADED) and key.rule != BLIND_RULE
-            if hard and alert.phase in (Phase.PENDING, Phase.FIRING) and key not in homes and len(found) < room:
+        new = [a for a in self._desk.alerts.values() if _may_ask(a) and a.key not in homes] if len(found) < room else []
+        for alert in sorted(new, key=lambda one: one.key):
+            if len(found) < room:
                 questions = readiness.open_questions(alert, now)
                 found += questions_within(questions, asked, deadline=deadline, room=room - len(found))
         self._questions.went_out(len(found), now)
@@ -554,6 +553,11 @@ class Engine:
             return False
         reading = self._evidence.latest.get((member.key.target, member.key.check, member.key.vantage))
         return reading is None or self._evidence.counts(reading, self._now)
+
+
+def _may_ask(alert: Alert) -> bool:
+    hard = alert.effect in (Effect.DOWN, Effect.DEGRADED) and alert.key.rule != BLIND_RULE
+    return hard and alert.phase in (Phase.PENDING, Phase.FIRING)
 
 
 _BEING_WORKED_ON = (IncidentState.OPEN, IncidentState.ACKNOWLEDGED)

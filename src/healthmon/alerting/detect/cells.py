@@ -89,7 +89,10 @@ class Slots:
 
     def full(self, least: int = 2) -> bool:
         """Enough readings, over enough of the window."""
-        return self.count() >= least and self.at - self.began >= _FULL * self.over_s
+        if self.at - self.began < _FULL * self.over_s:
+            return False
+        slots = len(self.closed) // _FIELDS + bool(self.open)
+        return slots >= least or self.count() >= least  # no slot is without a reading
 
     def count(self) -> int:
         """Readings in the window."""

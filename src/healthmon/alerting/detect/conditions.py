@@ -58,6 +58,7 @@ class Facts:
     values: dict[tuple[str, Labels], float] = field(default_factory=dict)
     words: dict[tuple[str, Labels], str] | None = None
     ask: Callable[[Condition, Labels], Answer] | None = None
+    flat: bool = False  # nothing stands under labels: there is one dimension for every rule
 
     @classmethod
     def of(cls, reading: Reading, metrics: frozenset[str]) -> Facts:
@@ -72,10 +73,13 @@ class Facts:
                     facts.words[(name, labels)] = sample.value
                 else:
                     facts.values[(name, labels)] = float(sample.value)
+        facts.flat = not facts.words and not any(labels for _, labels in facts.values)
         return facts
 
     def dimensions(self, metrics: frozenset[str] | None = None) -> list[Labels]:
         """One entry per alert that a rule (with these metrics) may have on this reading."""
+        if self.flat:
+            return [()]
         found = {labels for name, labels in self.values if labels and (metrics is None or name in metrics)}
         if self.words:
             found |= {labels for name, labels in self.words if labels and (metrics is None or name in metrics)}

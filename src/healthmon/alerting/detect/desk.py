@@ -7,12 +7,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from healthmon.alerting.detect.conditions import Facts, Labels, absent_after, cleared, holds, verdict_of
+from healthmon.alerting.detect.conditions import Facts, Labels, absent_after, cleared, verdict_of
 from healthmon.alerting.detect.groups import Groups
 from healthmon.alerting.detect.index import Bound, RuleIndex
 from healthmon.alerting.detect.presences import NEVER_OFF, Presences
 from healthmon.alerting.detect.recall import Recall
-from healthmon.alerting.detect.sight import learn_late, look, look_back
+from healthmon.alerting.detect.sight import Sight, learn_late, look_back
 from healthmon.alerting.detect.state import advance, damped, due_at, expire, quicker
 from healthmon.impact.hours import Calendar
 from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Verdict
@@ -100,8 +100,15 @@ class AlertDesk:
         rules = self.index.bound(reading.target, reading.check)
         if rules:
             facts = Facts.of(reading, self.index.metrics(reading.target, reading.check))
+            quiet = facts.flat and not self._by_series.get(series)
+            sight: Sight | None = None
             for bound in rules:
-                self._judge(bound, reading, facts, series, now)
+                if quiet and bound.plain and not speaks(bound, facts):
+                    continue  # most readings are good, and nothing is open
+                if sight is None:
+                    sight = Sight(self.recall, reading, facts)
+                    facts.ask = sight.answer
+                self._judge(bound, reading, facts, sight, now)
         self.watch_series(reading)
         self.present.said(reading)
 
@@ -183,21 +190,18 @@ class AlertDesk:
         self.touched.clear()
         return changed
 
-    def _judge(self, bound: Bound, reading: Reading, facts: Facts, series: Series, now: float) -> None:
+    def _judge(self, bound: Bound, reading: Reading, facts: Facts, sight: Sight, now: float) -> None:
+        series = (reading.target, reading.check, reading.vantage)
         try:
             dimensions = facts.dimensions(bound.metrics)
             if bound.feeds:
-                look(self.recall, bound.feeds, reading, facts, dimensions)
+                sight.remember(bound.feeds, dimensions)
             if bound.group is not None:
                 self.groups.note(bound, bound.group, reading, facts)
                 return
-            quiet = bound.rule.flap is None and not self._by_series.get(series)
-            verdicts = [
-                (verdict_of(bound.rule, reading, facts, labels), labels)
-                for labels in dimensions
-                if not quiet
-                or holds(bound.rule.condition, facts, labels)  # most readings are good, and nothing is open
-            ]
+            if bound.rule.flap is None and not self._by_series.get(series):
+                dimensions = [labels for labels in dimensions if bound.test(facts, labels)]
+            verdicts = [(verdict_of(bound.rule, reading, facts, labels), labels) for labels in dimensions]
         except Exception as error:  # boundary: one rule on one reading; counted, kept aside, the others go on
             self.errors[bound.rule.id] = self.errors.get(bound.rule.id, 0) + 1
             self.set_aside.append(SetAside(bound.rule.id, series, repr(error)))
@@ -432,6 +436,18 @@ class AlertDesk:
             judged = self.present.why(agent, now)
             return None if judged.tells else (judged.cause, "; ".join(judged.because))
         return ("clean_stop", "it was shut down cleanly") if state == "stopped" else None
+
+
+def speaks(bound: Bound, facts: Facts) -> bool:
+    """Whether a plain rule has anything to say of this reading; what fails here is judged again and set aside there."""
+    if bound.screen is not None:
+        metric, low, high = bound.screen
+        seen = facts.values.get(metric)
+        return seen is not None and not low <= seen <= high
+    try:
+        return bool(bound.test(facts, ()))
+    except Exception:  # boundary: one rule on one reading
+        return True
 
 
 def _next_count(rule: Rule, now: float) -> float:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from healthmon.alerting.detect.conditions import absent_after, metrics_of
+from healthmon.alerting.detect.compiled import Test, compiled
+from healthmon.alerting.detect.conditions import Labels, absent_after, metrics_of
 from healthmon.alerting.detect.feeds import Feed, feeds_of
 from healthmon.alerting.detect.places import Places, localised
 from healthmon.alerting.detect.presencebook import PRESENCE_CELLS
 from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Selector
-from healthmon.model.condition import Group
+from healthmon.model.condition import Above, Below, Condition, Group, Outside, Ratio, questions
 from healthmon.model.sample import Reading
 from healthmon.model.topology import PUSHES, Agent, Check, Estate, Target
 
@@ -30,7 +32,9 @@ _NARROWEST = ("targets", "areas", "kinds", "checks", "probes")
 class Bound:
     """A rule bound to one series, with what need not be worked out again.
 
-    wants_silence: the end of data itself changes the alert; feeds: what it remembers; group: it judges many series.
+    wants_silence: the end of data itself changes the alert; feeds: what it remembers; group: it judges many series;
+    test: its condition as a function; plain: nothing but this reading decides whether there is anything to do; screen:
+    of a plain limit on one value, that value and where it is good.
     """
 
     rule: Rule
@@ -39,13 +43,32 @@ class Bound:
     wants_silence: bool
     feeds: tuple[Feed, ...] = ()
     group: Group | None = None
+    test: Test = field(default=lambda _facts, _labels: None, compare=False)
+    plain: bool = False
+    screen: tuple[tuple[str, Labels], float, float] | None = None
 
     @classmethod
     def of(cls, rule: Rule, default_stale_s: float) -> Bound:
         """What the rule needs to know of a series whose data is stale after so long."""
         group = rule.condition if isinstance(rule.condition, Group) else None
         silence = group is None and (rule.no_data is not NoData.HOLD or absent_after(rule) is not None)
-        return cls(rule, metrics_of(rule), rule.stale_s or default_stale_s, silence, feeds_of(rule), group)
+        feeds, stale_s = feeds_of(rule), rule.stale_s or default_stale_s
+        asks = bool(feeds) or any(isinstance(one, Ratio) for one in questions(rule.condition))
+        plain = group is None and not asks and rule.flap is None
+        screen = _screen(rule.condition) if plain else None
+        return cls(rule, metrics_of(rule), stale_s, silence, feeds, group, compiled(rule.condition), plain, screen)
+
+
+def _screen(condition: Condition) -> tuple[tuple[str, Labels], float, float] | None:
+    match condition:
+        case Above(metric=metric, value=limit):
+            return (metric, ()), -math.inf, limit
+        case Below(metric=metric, value=limit):
+            return (metric, ()), limit, math.inf
+        case Outside(metric=metric, low=low, high=high):
+            return (metric, ()), low, high
+        case _:
+            return None
 
 
 class RuleIndex:

@@ -55,6 +55,7 @@ class Recall:
         self._touched: dict[CellKey, Cell] = {}
         self._gone: set[str] = set()
         self._parts: dict[CellKey, set[int]] = {}  # on disk
+        self._names: dict[CellKey, str] = {}
         self._site_of = site_of
         self._hours = LocalHours(local)
         self._to_sweep: list[CellKey] = []
@@ -118,12 +119,17 @@ class Recall:
         rows: dict[str, bytes] = dict.fromkeys(self._gone, b"")
         self._gone.clear()
         for key, cell in self._touched.items():
-            name = _name(key)
-            on_disk = self._parts.setdefault(key, set())
-            for part in sorted(cell.dirty):
+            dirty = cell.dirty
+            if not dirty:
+                continue
+            name = self._names.get(key) or self._names.setdefault(key, _name(key))
+            for part in sorted(dirty) if len(dirty) > 1 else dirty:
                 rows[f"{name}{part}"] = cell.pack(part)
-            on_disk |= cell.dirty
-            cell.dirty.clear()
+            on_disk = self._parts.get(key)
+            if on_disk is None:
+                on_disk = self._parts[key] = set()
+            on_disk |= dirty
+            dirty.clear()
         self._touched.clear()
         return rows
 
@@ -167,6 +173,7 @@ class Recall:
     def _drop(self, key: CellKey) -> None:
         del self._cells[key]
         self._touched.pop(key, None)
+        self._names.pop(key, None)
         self._gone.update(f"{_name(key)}{part}" for part in self._parts.pop(key, ()))
 
 

@@ -30,15 +30,6 @@ from healthmon.model.sample import Reading
 _UNKNOWN: Answer = (None, None, "")
 
 
-def look(recall: Recall, feeds: tuple[Feed, ...], reading: Reading, facts: Facts, dimensions: list[Labels]) -> None:
-    """Remember this reading, and let the facts answer from memory."""
-    sight = Sight(recall, reading, facts)
-    facts.ask = sight.answer
-    for labels in dimensions:
-        for feed in feeds:
-            sight.tell(feed, labels)
-
-
 def look_back(recall: Recall, reading: Reading, facts: Facts) -> None:
     """Answer from memory without remembering: the reading is known already."""
     facts.ask = Sight(recall, reading, facts).answer
@@ -56,12 +47,19 @@ def learn_late(recall: Recall, feeds: tuple[Feed, ...], reading: Reading, metric
 class Sight:
     """One reading with its memory: told once for each dimension, then asked."""
 
-    __slots__ = ("_answers", "_facts", "_judged", "_reading", "_recall")
+    __slots__ = ("_answers", "_cells", "_facts", "_judged", "_reading", "_recall")
 
     def __init__(self, recall: Recall, reading: Reading, facts: Facts) -> None:
         self._recall, self._reading, self._facts = recall, reading, facts
         self._answers: dict[tuple[int, Labels], Answer] = {}
         self._judged: dict[tuple[str, Labels], Answer] = {}
+        self._cells: dict[tuple[str, str, Labels], tuple[CellKey, Cell]] = {}
+
+    def remember(self, feeds: tuple[Feed, ...], dimensions: list[Labels]) -> None:
+        """Tell every cell of one rule."""
+        for labels in dimensions:
+            for feed in feeds:
+                self.tell(feed, labels)
 
     def tell(self, feed: Feed, labels: Labels) -> None:
         """Remember what the reading says to this cell."""
@@ -137,10 +135,16 @@ class Sight:
                 return _UNKNOWN
 
     def _cell(self, kind: str, detail: str, labels: Labels, *, make: bool = False) -> tuple[CellKey, Cell] | None:
-        reading = self._reading
-        key = (kind, detail, reading.target, reading.check, reading.vantage, labels)
-        cell = self._recall.cell(key) if make else self._recall.known(key)
-        return None if cell is None else (key, cell)
+        here = (kind, detail, labels)
+        found = self._cells.get(here)
+        if found is None:
+            reading = self._reading
+            key = (kind, detail, reading.target, reading.check, reading.vantage, labels)
+            cell = self._recall.cell(key) if make else self._recall.known(key)
+            if cell is None:
+                return None
+            found = self._cells[here] = (key, cell)
+        return found
 
     def _slots(self, kind: str, detail: str, labels: Labels, metric: str, *, least: int = 2) -> Slots | None:
         """A full window that this reading belongs to."""

@@ -209,7 +209,8 @@ class Weighing:
         evidence = self.assessor.evidence
         failing = {alert.key.target for alert in alerts if alert.effect is Effect.DOWN}
         nodes = [id_ for group in groups if group.areas is None and not group.faded for id_ in group.nodes]
-        failing |= {id_ for id_ in self.losses.taken_with(nodes) if evidence.in_use(id_)}
+        unheard = self.losses.taken_with(nodes, lambda id_: evidence.end_device(id_) and id_ not in failing)
+        failing |= {id_ for id_ in unheard if evidence.in_use(id_)}
         found: dict[str, set[str]] = {}
         for id_ in failing:
             target = evidence.estate.targets.get(id_)

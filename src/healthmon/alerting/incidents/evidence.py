@@ -82,7 +82,7 @@ class Evidence:
         self.returned: dict[str, float] = {}  # when a vantage point was last heard again after it was cut off
         self._fate_tests: dict[frozenset[str], FateTest] = {}
         self._news = 0
-        self._proofs: dict[tuple[str, str | None], float | None] = {}
+        self._proofs: dict[tuple[str, str | None], tuple[float, bool]] = {}  # the newest so far; whether that is all
         self._proofs_of: tuple[float, int, frozenset[str]] | None = None
         self._by_target: dict[str, list[Series]] = {}
         self.feeders = _feeders(estate)
@@ -91,7 +91,9 @@ class Evidence:
             for one in above:
                 self._fed[one] = (*self._fed.get(one, ()), id_)
         self._by_vantage: dict[str, list[Series]] = {}
-        self._provers: dict[str, list[Series]] = {}
+        self._in_order: dict[str, tuple[int, list[Series]]] = {}  # by vantage point: of so many, in order
+        self._end_device: dict[str, bool] = {}
+        self._provers: dict[tuple[str, str | None], list[Series]] = {}  # by thing, and by thing and looker's area
         self._timed: dict[Series, tuple[tuple[str, float], ...]] = {}  # what is quick: metrics and limits
         self._agents_on = self._index_hosts()
         self._agents_behind = self._index_agents()
@@ -140,6 +142,17 @@ class Evidence:
             and _quick(reading, limits)
             and self.counts(reading, now)
         )
+
+    def spread(self, vantage: str, wanted: int) -> list[Reading]:
+        """A few of what it looks at, from all over the estate, its own machine aside."""
+        series = self._by_vantage.get(vantage, [])
+        known = self._in_order.get(vantage)
+        if known is None or known[0] != len(series):  # series are only ever added
+            host = self.host(vantage)
+            ranked = sorted((one for one in series if one[0] != host), key=lambda one: (one[0], one[1]))
+            known = self._in_order[vantage] = (len(series), ranked)
+        step = max(1, len(known[1]) // wanted)
+        return [self.latest[one] for one in known[1][::step][:wanted]]
 
     def vantages(self) -> Iterator[str]:
         """Everyone who has looked at anything."""
@@ -194,29 +207,30 @@ class Evidence:
 
         For what only passes traffic on, any answer from behind it will do, be it a refusal.
         """
-        proven_at = self._proven_at(id_, area, now)
-        return proven_at is not None and proven_at >= since
-
-    def _proven_at(self, id_: str, area: str | None, now: float) -> float | None:
-        """When something that cannot work without it was last seen working; found once while nothing is new."""
         stamp = (now, self._news, frozenset(self.blind))
         if self._proofs_of != stamp:
             self._proofs_of, self._proofs = stamp, {}
-        if (id_, area) not in self._proofs:
-            self._proofs[(id_, area)] = max(self._proofs_at(id_, area, now), default=None)
-        return self._proofs[(id_, area)]
+        newest, whole = self._proofs.get((id_, area), (float("-inf"), False))
+        if newest >= since or whole:
+            return newest >= since
+        for at in self._proofs_at(id_, area, now):
+            newest = max(newest, at)
+            if at >= since:
+                self._proofs[(id_, area)] = (newest, False)
+                return True
+        self._proofs[(id_, area)] = (newest, True)
+        return False
 
     def _proofs_at(self, id_: str, area: str | None, now: float) -> Iterator[float]:
+        """When each of what cannot work without it was last seen working."""
         speaks = reached if self.passing_kind(id_) else _ok
-        for series in self._provers.get(id_, ()):
+        for series in self._provers.get((id_, area), ()):
             reading = self.latest[series]
-            if area is not None and self.estate.vantage_area(series[2]) != area:
-                continue
             if speaks(reading) and self.counts(reading, now):
                 yield reading.started
-        for agent in self._agents_behind.get(id_, ()):
+        for agent in self._agents_behind.get((id_, area), ()):
             state, at = self.presence.get(agent, _NOBODY)
-            if state == "up" and (area is None or self.estate.vantage_area(agent) == area):
+            if state == "up":
                 yield at - _IN_FLIGHT_S
 
     def passing_kind(self, id_: str) -> bool:
@@ -226,11 +240,13 @@ class Evidence:
 
     def end_device(self, id_: str) -> bool:
         """Something that one person at a time works with: a PC, a printer, a phone."""
-        target = self.estate.targets.get(id_)
-        if target is None:
-            return False
-        roles = {role for agent in self.agents_on(id_) for role in agent.roles}
-        return bool((roles | {target.kind}) & self.end_devices)
+        known = self._end_device.get(id_)
+        if known is None:
+            target = self.estate.targets.get(id_)
+            roles = {role for agent in self.agents_on(id_) for role in agent.roles}
+            known = target is not None and bool((roles | {target.kind}) & self.end_devices)
+            self._end_device[id_] = known
+        return known
 
     def heard_since(self, agent: str, since: float) -> bool:
         """The agent's own live word has arrived since then."""
@@ -274,8 +290,11 @@ class Evidence:
         limits = self._limits(target, series[1])
         if limits:
             self._timed[series] = limits
+        area = self.estate.vantage_area(vantage)
         for id_ in self._proves(target, vantage):
-            self._provers.setdefault(id_, []).append(series)
+            self._provers.setdefault((id_, None), []).append(series)
+            if area is not None:
+                self._provers.setdefault((id_, area), []).append(series)
 
     def _limits(self, target: str, check: str) -> tuple[tuple[str, float], ...]:
         """What rules call slow in looks at whether it does its work: metrics and the limits above which it is."""
@@ -303,9 +322,9 @@ class Evidence:
                 found.setdefault(agent.target, []).append(agent)
         return found
 
-    def _index_agents(self) -> dict[str, list[str]]:
+    def _index_agents(self) -> dict[tuple[str, str | None], list[str]]:
         """Agents by what they need to be heard: their own way out and the server's; on its host, nothing."""
-        found: dict[str, list[str]] = {}
+        found: dict[tuple[str, str | None], list[str]] = {}
         here = self.host(self.server)
         way_in = self.graph.strict(here) | {here} if here is not None else frozenset()
         for agent in self.estate.agents.values():
@@ -313,8 +332,11 @@ class Evidence:
             if host is None:
                 continue
             needed = {host} if host == here else self.graph.strict(host) | {host} | way_in
+            area = self.estate.vantage_area(agent.id)
             for id_ in sorted(needed):
-                found.setdefault(id_, []).append(agent.id)
+                found.setdefault((id_, None), []).append(agent.id)
+                if area is not None:
+                    found.setdefault((id_, area), []).append(agent.id)
         return found
 
 

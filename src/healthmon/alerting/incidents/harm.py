@@ -89,8 +89,8 @@ class Losses:
     def paths(self, line: Line) -> Paths:
         return self._cache.of(line, self.seen_from(line[0])[0])
 
-    def taken_with(self, nodes: Iterable[str]) -> frozenset[str]:
-        """What cannot work because these are down, and has not been seen working since."""
+    def taken_with(self, nodes: Iterable[str], among: Callable[[str], bool]) -> frozenset[str]:
+        """What (`among` those that matter) cannot work because these are down, and was not seen working since."""
         troubles, graph = self._troubles, self._graph
         down = frozenset(id_ for id_ in nodes if id_ in troubles.down and id_ in graph)
         if not down:
@@ -101,7 +101,8 @@ class Losses:
         return frozenset(
             id_
             for id_ in behind
-            if (blamed := explanation.culprits(id_) & down)
+            if among(id_)
+            and (blamed := explanation.culprits(id_) & down)
             and not self._evidence.ok_since(id_, min(since[one] for one in blamed), self._now)
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from healthmon.alerting.incidents.blind import BLIND_RULE
 from healthmon.alerting.incidents.evidence import ANSWERED, Evidence, Series, reached
 from healthmon.model.alert import Alert, AlertKey, Effect, Phase
-from healthmon.model.sample import Reading, Reason
+from healthmon.model.sample import Reason
 
 #: Other lookers at the same check, and other targets of the same looker, that are asked at most.
 _WITNESSES = 4
@@ -30,10 +30,11 @@ class Readiness:
         self._suspect = suspect  # the server's own looker may be cut off: then nothing opens before that is settled
         self._server = server
         self._firing = {a.key.target for a in alerts.values() if a.active and a.effect is Effect.DOWN}
+        self._answered: dict[AlertKey, bool] = {}  # nothing is learned within a step
         host = evidence.host(server)
         seen = [reading for reading in evidence.of_vantage(server) if reading.target != host]
         self._reached_at = max((reading.started for reading in seen if reached(reading)), default=float("-inf"))
-        self._witnesses = _spread(seen, _WITNESSES)
+        self._witnesses = evidence.spread(server, _WITNESSES)
         self._pending = {a.key.target for a in alerts.values() if a.phase is Phase.PENDING and a.effect is Effect.DOWN}
 
     def ready(self, alert: Alert, now: float) -> bool:
@@ -46,7 +47,10 @@ class Readiness:
             return True
         if self._suspect and (alert.reason is Reason.SILENT or alert.key.vantage == self._server):
             return False
-        return next(self.open_questions(alert, now), None) is None
+        answered = self._answered.get(alert.key)
+        if answered is None:
+            answered = self._answered[alert.key] = next(self.open_questions(alert, now), None) is None
+        return answered
 
     def open_questions(self, alert: Alert, now: float) -> Iterator[Series]:
         """The looks that the alert still waits for."""
@@ -118,17 +122,11 @@ def questions_within(
 
 def _way_to_look(evidence: Evidence, target_id: str, server: str) -> Series | None:
     """One check that tells whether the target is there: by the server's own looker, if there is such a one."""
-    known = sorted((r.vantage != server, r.check, r.vantage) for r in evidence.of_target(target_id))
-    if known:
-        _, check, vantage = known[0]
+    known = ((r.vantage != server, r.check, r.vantage) for r in evidence.of_target(target_id))
+    best = min(known, default=None)
+    if best is not None:
+        _, check, vantage = best
         return (target_id, check, vantage)
     target = evidence.estate.targets.get(target_id)
     declared = [check.id for check in target.checks if server in check.vantages] if target else []
     return (target_id, declared[0], server) if declared else None
-
-
-def _spread(readings: list[Reading], wanted: int) -> list[Reading]:
-    """A few of them, from all over the estate."""
-    ranked = sorted(readings, key=lambda reading: (reading.target, reading.check))
-    step = max(1, len(ranked) // wanted)
-    return ranked[::step][:wanted]
