@@ -20,6 +20,7 @@ from healthmon.model.alert import (
     Rule,
     Selector,
 )
+from healthmon.model.condition import Limit, Ratio
 from healthmon.model.sample import Outcome, Reading, Reason, Sample
 from healthmon.model.topology import (
     Acuity,
@@ -271,3 +272,9 @@ def test_no_word_of_an_agent_hides_its_silence_for_ever() -> None:
     desk.read(0.0, rest_s=1e9)
     desk.wait(300.0)
     assert desk.phases() == {"r/web": Phase.FIRING}
+
+
+def test_a_ratio_of_one_reading_is_judged_without_any_other_rule() -> None:
+    desk = Desk(make("share", Ratio("disk.used_bytes", "disk.size_bytes", Limit(high=0.9)), Selector()))
+    desk.read(0, samples=(Sample("disk", "used_bytes", 95.0), Sample("disk", "size_bytes", 100.0)))
+    assert desk.phases() == {"share/web": Phase.FIRING}

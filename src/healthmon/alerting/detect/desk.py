@@ -440,12 +440,12 @@ class AlertDesk:
 
 def speaks(bound: Bound, facts: Facts) -> bool:
     """Whether a plain rule has anything to say of this reading; what fails here is judged again and set aside there."""
-    if bound.screen is not None:
+    try:
+        if bound.screen is None:
+            return bool(bound.test(facts, ()))
         metric, low, high = bound.screen
         seen = facts.values.get(metric)
         return seen is not None and not low <= seen <= high
-    try:
-        return bool(bound.test(facts, ()))
     except Exception:  # boundary: one rule on one reading
         return True
 

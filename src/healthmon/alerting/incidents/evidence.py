@@ -82,7 +82,8 @@ class Evidence:
         self.returned: dict[str, float] = {}  # when a vantage point was last heard again after it was cut off
         self._fate_tests: dict[frozenset[str], FateTest] = {}
         self._news = 0
-        self._proofs: dict[tuple[str, str | None], tuple[float, bool]] = {}  # the newest so far; whether that is all
+        #: The newest proof found so far, and whether there can be no newer one.
+        self._proofs: dict[tuple[str, str | None], tuple[float | None, bool]] = {}
         self._proofs_of: tuple[float, int, frozenset[str]] | None = None
         self._by_target: dict[str, list[Series]] = {}
         self.feeders = _feeders(estate)
@@ -198,6 +199,14 @@ class Evidence:
             for reading in self.of_target(target)
         )
 
+    def alive_since(self, target: str, since: float, now: float) -> bool:
+        """It was seen working since then, or an agent on it has spoken."""
+        return self.ok_since(target, since, now) or any(self.heard_since(a.id, since) for a in self.agents_on(target))
+
+    def kind(self, id_: str) -> str:
+        target = self.estate.targets.get(id_)
+        return target.kind if target is not None else ""
+
     def looked_since(self, target: str, since: float) -> bool:
         """Somebody has looked at it since then, whatever came of it."""
         return any(reading.started >= since for reading in self.of_target(target))
@@ -210,11 +219,11 @@ class Evidence:
         stamp = (now, self._news, frozenset(self.blind))
         if self._proofs_of != stamp:
             self._proofs_of, self._proofs = stamp, {}
-        newest, whole = self._proofs.get((id_, area), (float("-inf"), False))
-        if newest >= since or whole:
-            return newest >= since
+        newest, whole = self._proofs.get((id_, area), (None, False))
+        if whole or (newest is not None and newest >= since):
+            return newest is not None and newest >= since
         for at in self._proofs_at(id_, area, now):
-            newest = max(newest, at)
+            newest = at if newest is None else max(newest, at)
             if at >= since:
                 self._proofs[(id_, area)] = (newest, False)
                 return True

@@ -20,6 +20,8 @@ Staffed = Callable[[str, float], bool]
 _PROOF_SLACK_S = 2.0
 #: A newer proof is written down only when it is so much newer, so that an open incident does not change all the time.
 _PROOF_STEP_S = 60.0
+#: Cuts off everything behind it when it goes; what a device needs of a server or controller it can be without.
+_CARRIES = frozenset({"switch", "router"})
 _DEPTH = {"icmp": 0, "snmp": 1, "tcp": 1, "dns": 1, "tls": 2, "http": 3}
 
 
@@ -90,9 +92,10 @@ class Losses:
         return self._cache.of(line, self.seen_from(line[0])[0])
 
     def taken_with(self, nodes: Iterable[str], among: Callable[[str], bool]) -> frozenset[str]:
-        """What (`among` those that matter) cannot work because these are down, and was not seen working since."""
+        """What (`among` those that matter) is cut off because these switches are down, and was not heard of since."""
         troubles, graph = self._troubles, self._graph
-        down = frozenset(id_ for id_ in nodes if id_ in troubles.down and id_ in graph)
+        carries = (id_ for id_ in nodes if id_ in graph and self._evidence.kind(id_) in _CARRIES)
+        down = frozenset(id_ for id_ in carries if id_ in troubles.down)
         if not down:
             return down
         explanation = self._explained(frozenset(troubles.down))
@@ -103,7 +106,7 @@ class Losses:
             for id_ in behind
             if among(id_)
             and (blamed := explanation.culprits(id_) & down)
-            and not self._evidence.ok_since(id_, min(since[one] for one in blamed), self._now)
+            and not self._evidence.alive_since(id_, min(since[one] for one in blamed), self._now)
         )
 
     def seen_from(self, area: str) -> tuple[frozenset[str], frozenset[str]]:
