@@ -200,3 +200,23 @@ def test_a_switch_that_loses_packets_is_no_less_to_blame_for_letting_some_throug
     night.run(40)
     assert named(night)[0] == "sw-w7"
     assert {(line.area, line.state.value) for line in night.only().impact} == {("ward-7", "degraded")}
+
+
+def bedside(*, switch: str = "switch") -> Night:
+    """Four phones that are looked at once a minute, behind one thing that is looked at often."""
+    phones = [
+        target(f"phone-{n}", "phone", "hub", area="ward-7", checks=(check("icmp", every_s=60.0),)) for n in range(4)
+    ]
+    alone = target("lonely", "server", checks=(check("tcp"),))
+    things = [target("mon", "server"), alone, target("hub", switch, checks=(check("snmp"),)), *phones]
+    return Night(estate_of(things, [area("ward-7")], agents=[Agent("poller", "mon")])).run(70)
+
+
+def test_devices_behind_a_dead_switch_count_before_they_are_missed() -> None:
+    night = bedside()
+    night.down.update(dict.fromkeys(("hub", *(f"phone-{n}" for n in range(4))), TIMEOUT))
+    night.run(15)
+    alone = bedside(switch="wlan-controller")
+    alone.down["hub"] = TIMEOUT
+    alone.run(15)
+    assert night.only().severity < alone.only().severity, "what needs a controller is not cut off with it"
