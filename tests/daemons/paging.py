@@ -150,7 +150,7 @@ class Posted:
 class Receiver:
     """A real HTTP server on loopback that keeps what was posted and answers as it is told."""
 
-    def __init__(self, answer: Callable[[int], Answer] = lambda number: Answer()) -> None:
+    def __init__(self, answer: Callable[[int], Answer] = lambda number: Answer(), *, port: int = 0) -> None:
         self.posted: list[Posted] = []
         self.answer = answer
         self.found = b""
@@ -176,7 +176,7 @@ class Receiver:
         class Server(ThreadingHTTPServer):
             request_queue_size = 64  # the default of 5 drops connections that come together
 
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()

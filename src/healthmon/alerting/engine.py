@@ -9,6 +9,7 @@ from dataclasses import replace
 from healthmon.alerting.detect.desk import ASLEEP_S, AlertDesk
 from healthmon.alerting.detect.index import RuleIndex
 from healthmon.alerting.detect.presences import Plug
+from healthmon.alerting.drills import DrillDesk
 from healthmon.alerting.engine_settings import EngineSettings, EngineStep
 from healthmon.alerting.engine_telling import Escalate, Telling
 from healthmon.alerting.engine_view import Showing
@@ -43,6 +44,7 @@ from healthmon.model.incident import (
     Notice,
     Policy,
     ServiceState,
+    Why,
 )
 from healthmon.model.journal import Changes, Restored
 from healthmon.model.mute import Mute, MuteCommand, MuteEvent, Preview, Standing
@@ -83,6 +85,7 @@ class Engine:
         escalate: Escalate | None = None,
     ) -> None:
         self.counters: Counter[str] = Counter()
+        self.drills = DrillDesk()
         self._estate = estate
         self._settings = settings
         self._graph = NeedGraph(estate)
@@ -128,6 +131,7 @@ class Engine:
     def observe(self, readings: Sequence[Reading], *, now: float, live: bool = True) -> None:
         """Take up readings; late ones only mend history elsewhere and never page."""
         now = self._moved_on(now)
+        readings = self.drills.take(readings)
         speakers: set[str] = set()
         for reading in readings if live else ():
             self._evidence.arrived(reading, now)
@@ -176,7 +180,7 @@ class Engine:
             for incident in reports.seen_too(self._incidents, now, self._texts):
                 self._keep(incident)
         asks += self._looks_after_changes(now, before)
-        notices = self._tell(now)
+        notices = (*self._tell(now), *self.drills.due(now))
         changes = self._changes(now, notices)
         return EngineStep(changes, notices, asks, moved or not changes.empty())
 
@@ -263,6 +267,8 @@ class Engine:
     def told(self, notice: Notice, now: float) -> None:
         """What became of a sending."""
         now = self._moved_on(now)
+        if notice.why is Why.DRILL:
+            return
         incident = self._telling.told(notice, self._incidents.get(notice.incident), now)
         if incident is not None:
             self._keep(incident)

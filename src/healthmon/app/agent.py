@@ -21,6 +21,8 @@ from healthmon.app.runnote import RunNote
 from healthmon.collectors import COLLECTORS, load_collector
 from healthmon.model.about import About
 from healthmon.model.ask import Ask
+from healthmon.model.drill import CHECK as DRILL
+from healthmon.model.drill import PREFIX
 from healthmon.model.errors import ConfigError
 from healthmon.model.plan import Plan
 from healthmon.model.ports import Clock, Probe
@@ -172,7 +174,11 @@ class AgentRuntime:
             self.guard.resume(probing.by or "the server")
 
     def _asked(self, ask: Ask) -> None:
-        self.runner.ask(ask.target, ask.check or None)
+        if ask.check.startswith(PREFIX):  # a fire drill: nothing is probed, the answer goes the way of every reading
+            said = Reading(ask.target, DRILL, self.plan.agent, self._clock.now(), 0.0, Outcome.OK, detail=ask.check)
+            self.take(said, urgent=True)
+        else:
+            self.runner.ask(ask.target, ask.check or None)
 
     async def _report_self(self) -> None:
         while True:

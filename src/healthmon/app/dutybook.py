@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from healthmon.alerting.journal import Journal
-from healthmon.alerting.oncall.workload import HELD, Load, loads, morning_at, morning_lists, too_much
-from healthmon.model.incident import LedgerFilter, LedgerRow, Notice
+from healthmon.alerting.oncall.workload import (
+    HELD,
+    MORNING_ABOUT,
+    Load,
+    loads,
+    morning_at,
+    morning_lists,
+    too_much,
+)
+from healthmon.model.incident import LedgerFilter, LedgerRow, Notice, NoticeFilter
 from healthmon.model.journal import Audit, Changes
 from healthmon.model.oncall import Override
 from healthmon.web.papers import paper_html
@@ -23,6 +31,7 @@ KIND = "oncall"
 #: How often the book is looked at.
 EVERY_S = 30.0
 _DAY_S = 86_400.0
+_WEEK_S = 7 * _DAY_S
 #: No shift is longer than this.
 _LOOK_BACK_S = 36 * _DAY_S
 
@@ -82,11 +91,17 @@ class DutyBook:
         channels: dict[str | None, tuple[str, ...]] = {None: roster.plan.morning}
         channels |= {team.id: team.channels for team in site.estate.teams.values()}
         if due >= self._server.started_at or now - due < _DAY_S / 4:
-            rows = await asyncio.to_thread(self._held, due - _DAY_S, due)
+            since = await asyncio.to_thread(self._listed_until, morning_at(roster, timezone, due - 1.0), due)
+            rows = await asyncio.to_thread(self._held, since, due)
             incidents = {incident.id: incident for incident in self._server.view().incidents} if rows else {}
             notices += morning_lists(rows, incidents, channels, due=due, timezone=timezone)
         await self._send([*notices, *await self._server.papers.due()])
         await self._server.papers.print_pack(paper_html)
+
+    def _listed_until(self, usual: float, due: float) -> float:
+        """Where the last list ended: that of yesterday, or an older one when yesterday nobody was here to send it."""
+        sent = self._server.journal.told_log(1, due, NoticeFilter(incident=MORNING_ABOUT))
+        return max(sent[0].due, due - _WEEK_S) if sent and sent[0].due < usual else usual
 
     def _held(self, since: float, until: float) -> list[LedgerRow]:
         journal = self._server.journal

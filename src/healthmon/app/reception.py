@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Protocol
 
+from healthmon.app.drills import DrillBook
 from healthmon.app.engineroom import EngineRoom, Intake
 from healthmon.app.fleet import Fleet
 from healthmon.app.lines import Lines
@@ -37,6 +38,7 @@ class Home(Protocol):
     room: EngineRoom
     inbox: Inbox
     lines: Lines
+    drills: DrillBook
 
     def arrived(self) -> None: ...
 
@@ -103,6 +105,7 @@ class Reception:
         skew_s = admitted.epoch.skew_s
         self._fleet.spoke(agent, now, batch.about, skew_s=skew_s, listening_since=now - listening_s)
         if admitted.new:
+            home.drills.arrived(batch, admitted)
             home.room.take(Intake(agent, "up", now, key, admitted.epoch, admitted.readings, batch.live))
             home.arrived()
         else:
@@ -124,6 +127,7 @@ class Reception:
 
     def _stored(self, agent: str, epoch: str, seq: int) -> None:
         self._home.pipeline.store_has(agent, epoch, seq)
+        self._home.drills.stored((agent, epoch, seq))
         self._home.durable(agent, epoch)
 
     def _put_off(self, reason: str) -> None:

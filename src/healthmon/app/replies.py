@@ -63,6 +63,10 @@ class Replies:
         match = _ANSWER.match(said.get("text", ""))
         if match is None:
             raise Conflict("not understood: answer 1 to take it, 2 if it is not yours")
+        drill = self._drill(reader, match[2])
+        if drill is not None:
+            await server.drills.acknowledge(drill, user.name if user else sender)
+            return "thank you, that was a fire drill"
         incident = await self._meant(reader, match[2])
         who = user.name if user else sender
         if not await self._first_time(channel, said, incident, who):
@@ -73,6 +77,18 @@ class Replies:
         to_whom = "next" if user else "duty-manager"
         await server.act(Command("pass", incident.id, who, text=f"by {channel}", to=to_whom, reader=reader))
         return "passed on"
+
+    def _drill(self, reader: tuple[str, str], code: str | None) -> str | None:
+        """The drill that this answers: the one of the code, or the only thing that this reader was asked about.
+
+        A real incident always comes first: no drill swallows its answer.
+        """
+        found = self._server.drills.open_for(reader)
+        if found is None or (code and not found.id.endswith(code.casefold())):
+            return None
+        if code is None and any(one.state in _OPEN for one in self._server.view().incidents):
+            return None
+        return found.id
 
     async def _meant(self, reader: tuple[str, str], code: str | None) -> Incident:
         """The open incident that this reader was paged about; with several, the one of the code."""

@@ -27,6 +27,7 @@ from healthmon.alerting.oncall.roster import Roster
 from healthmon.alerting.oncall.tokens import DEFAULT_LIFE_S, make_token
 from healthmon.app import agent as agent_role
 from healthmon.app import lastresort
+from healthmon.app.drills import DrillBook
 from healthmon.app.dutybook import DutyBook, kept_overrides
 from healthmon.app.engineroom import Decided, EngineRoom, Intake
 from healthmon.app.fleet import Fleet
@@ -95,6 +96,9 @@ class Server:
         self.roster.restore(self._kept_overrides(site), clock.now())
         restored = self.journal.restore()
         self.links = LinkBook(self.data_dir / "links.sqlite")
+        self.started_at = clock.now()
+        self.counters: dict[str, float] = {}
+        self.drills = DrillBook(self)
         self.room = EngineRoom(self._build_engine, restored, restore=self.journal.restore, set_aside=self._set_aside)
         self.quarantine = Quarantine(self.data_dir / "quarantine", clock=clock)
         self.pipeline = Pipeline(
@@ -129,9 +133,7 @@ class Server:
         self.ack_secret = _ack_secret(self.journal, self.data_dir / "ack-secret", clock.now(), pair=leading is not None)
         self.public_url = public_url(site.web)
         self.lost = LostTicker()
-        self.counters: dict[str, float] = {}
         self.probers: dict[str, Callable[[], dict[str, float]]] = {}  # those in this process, and what they count
-        self.started_at = clock.now()
         self._version = 0
         self._view: View | None = None
         self._changed = asyncio.Event()
@@ -164,6 +166,7 @@ class Server:
                     copies = self.leading.answer_copies(self.journal.path, self._journal_lock)
                     spawn(group, "copies", copies)
                 spawn(group, "duty book", Unit("duty book", self.duty.run, clock=self.clock).supervise())
+                spawn(group, "drills", Unit("drills", self.drills.run, clock=self.clock).supervise())
                 spawn(group, "own rows", Unit("own rows", self._store_own_rows, clock=self.clock).supervise())
         finally:
             await self.store.close()
@@ -199,8 +202,12 @@ class Server:
         batch = {"key": intake.key, "readings": msgspec.to_builtins(intake.readings)}
         self.quarantine.set_aside(intake.agent, "engine_crash", batch)
 
+    def changed_something(self) -> None:
+        """What surfaces show beside the engine's picture has changed."""
+        self._bump()
+
     def count(self, name: str, label: str) -> None:
-        """One more of a counter that has one label."""
+        """One more; `name.label` in health and metrics."""
         key = f"{name}.{label}"
         self.counters[key] = self.counters.get(key, 0.0) + 1.0
 
@@ -239,6 +246,7 @@ class Server:
         if decided.moved:
             self._bump()
         self.dispatcher.put(decided.notices)
+        self.drills.decided(decided.notices)
         await self._send(decided)
 
     async def adopt(self, site: SiteConfig) -> None:
@@ -357,6 +365,7 @@ class Server:
             self._told_late.append(notice)
             return
         self.room.told(notice, self.clock.now())
+        self.drills.told(notice)
         self._bump()
 
     def _bump(self) -> None:
@@ -387,6 +396,8 @@ class Server:
             config_loaded_at=self.started_at if self.reloader is None else self.reloader.loaded_at,
             counters=self._all_counters(),
             baselines=self.room.engine.learning(),
+            drill_age_s=self.drills.age_s(),
+            drill_overdue=self.drills.overdue(),
         )
 
     def _all_counters(self) -> dict[str, float]:
@@ -514,6 +525,7 @@ class Server:
             restored=restored,
         )
         engine.plugged(plugs_of(self.links.all(), site.estate, self.clock.now()))
+        engine.drills = self.drills.desk
         return engine
 
     def links_learned(self) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from healthmon.alerting.oncall.tokens import Refusal, Token, TokenRefused, verify_token
 from healthmon.app.server import Server
-from healthmon.model.errors import NotFound
+from healthmon.model.drill import PREFIX
+from healthmon.model.errors import Conflict, NotFound
 from healthmon.model.incident import Command, Entry, Incident, LedgerFilter, LedgerRow, Notice
 from healthmon.model.journal import Audit
 from healthmon.model.mute import Mute, MuteCommand, MuteEvent, Preview, Standing
@@ -68,11 +69,16 @@ class Surface:
         """Accept by the link in a page. Each link works once; the spending is on disk before the incident changes."""
         incident = (await self.incident_for_token(token)).id
         found = await self._spent(token, by)
+        if incident.startswith(PREFIX):
+            await self._server.drills.acknowledge(incident, by)
+            return self._server.drills.shown(incident)
         return await self.act(Command("ack", incident, by, reader=(found.channel, found.to)))
 
     async def pass_by_token(self, token: str, by: str, to: str) -> Incident:
         """Pass it on by the link in a page; a word that means nobody does not spend the link."""
         server = self._server
+        if self._token(token).incident.startswith(PREFIX):
+            raise Conflict("a fire drill is answered, not passed on")
         word = server.roster.word_of(to, server.site.estate.teams, server.clock.now())
         incident = (await self.incident_for_token(token)).id
         found = await self._spent(token, by)
@@ -80,7 +86,10 @@ class Surface:
 
     async def incident_for_token(self, token: str) -> Incident:
         """The incident a link is about; looking changes nothing."""
-        incident = self._followed(self._token(token).incident)
+        wanted = self._token(token).incident
+        if wanted.startswith(PREFIX):
+            return self._server.drills.shown(wanted)
+        incident = self._followed(wanted)
         if incident is None:
             raise NotFound("this incident is not known any more")
         return incident

@@ -99,7 +99,7 @@ class Toolbox:
         if known is None or known[0] is not server.site or server.clock.mono() - known[1] > SURVEY_S:
             found = await asyncio.to_thread(coverage, server.site, server.view())
             known = self._surveyed = (server.site, server.clock.mono(), found)
-        return known[2]
+        return {**known[2], **server.drills.coverage(known[2]["blind_spots"])}
 
     async def links(self) -> Mapping[str, Any]:
         """What devices say of their neighbours, beside the needs of the running configuration."""

@@ -85,4 +85,5 @@ def application(server: Server, surface: Surface) -> Any:
         audit=server.audit,
         letters=Letters(server),
         wards=WardDesk(server),
+        drills=server.drills,
     )

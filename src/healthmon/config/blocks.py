@@ -173,8 +173,9 @@ def channels_of(written: Written) -> dict[str, ChannelConfig]:
             written.validator.problem(path, f"'{name}' needs a reply secret with at least {_TOKEN_LEAST} characters")
         fields = {str(key): value for key, value in form.reply_fields.items()}
         channels[name] = ChannelConfig(
-            name, form.kind, params or {}, tuple(form.via), form.most_per_minute, form.fallback, secret, fields
-        )
+            name, form.kind, params or {}, tuple(form.via), form.most_per_minute, form.audience, form.fallback, secret,
+            fields,
+        )  # fmt: skip
     for name, placed in written.channels.items():
         _fallback_leads_somewhere(written, name, placed.form.fallback, (*placed.path, "fallback"))
     return channels

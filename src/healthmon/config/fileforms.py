@@ -21,7 +21,7 @@ from healthmon.config.forms import (
     TeamForm,
 )
 from healthmon.config.lineforms import LinesForm
-from healthmon.config.oncallforms import OncallForm
+from healthmon.config.oncallforms import DrillsForm, OncallForm
 from healthmon.config.scalars import (
     Day,
     Duration,
@@ -202,6 +202,9 @@ class ChannelForm(BaseModel):
         ge=0,
         description="Faster than this is folded into one message; 0: no limit; severity 1 never waits",
     )
+    audience: Literal["it", "ward"] = Field(
+        default="it", description="Who reads it; a fire drill never goes to a channel that is read on wards"
+    )
     fallback: str | None = Field(
         default=None,
         description="The channel that is used as well when this one refuses, or has not taken it in a minute",
@@ -335,6 +338,7 @@ class SiteFileForm(Form):
     safety: SafetyForm = SafetyForm()
     alerting: AlertingForm = AlertingForm()
     oncall: OncallForm = OncallForm()
+    drills: DrillsForm = DrillsForm()
     notify: NotifyForm = NotifyForm()
     changes: list[ChangeForm] = Field(default=[])
     web: WebForm = WebForm()

@@ -26,6 +26,7 @@ from healthmon.config.blocks import (
 from healthmon.config.care import care_of
 from healthmon.config.changes import changes_of, reminders_of, site_manager_of
 from healthmon.config.document import Document, document_of_text, read_document
+from healthmon.config.drills import drills_of
 from healthmon.config.inventory import Inventory
 from healthmon.config.lines import lines_of
 from healthmon.config.listening import listener_of
@@ -123,6 +124,7 @@ def _site(
         holidays=holidays_of(written, today),
         oncall=oncall_of(written, estate.teams, today),
         overrides=overrides_of(written),
+        drills=drills_of(written),
         changes=changes_of(written),
         site_manager=site_manager_of(written),
         reminders=reminders_of(written),

@@ -185,7 +185,7 @@ def _rota(
     zone = form.timezone or written.organisation.timezone
     layers = []
     if names:
-        layers.append(Layer("people", tuple(names), _handovers(written, form.handover, (*path, "handover"))))
+        layers.append(Layer("people", tuple(names), handovers_of(written, form.handover, (*path, "handover"))))
     elif not form.layers:
         written.validator.problem(path, f"rota '{form.id}' has nobody: give `people` or `layers`")
     for number, layer in enumerate(form.layers):
@@ -210,7 +210,7 @@ def _layer(
     return Layer(
         id=form.id,
         people=tuple(form.people),
-        handovers=_handovers(written, form.handover, (*path, "handover")),
+        handovers=handovers_of(written, form.handover, (*path, "handover")),
         turns=form.turns,
         first=date.fromisoformat(form.first),
         hours=_hours(written, form, (*path, "hours")),
@@ -242,7 +242,8 @@ def _calendar(
     return ()
 
 
-def _handovers(written: Written, given: str | list[str], path: DataPath) -> tuple[Handover, ...]:
+def handovers_of(written: Written, given: str | list[str], path: DataPath) -> tuple[Handover, ...]:
+    """Moments of the local week out of `09:00`, `mon 09:00` or a list."""
     found: set[tuple[int, int]] = set()
     for text in [given] if isinstance(given, str) else given:
         match = _HANDOVER.match(text)

@@ -130,3 +130,20 @@ class OncallForm(Form):
         default=[], description="Channels that hear when one person breaks the glass; none: every channel"
     )
     reminders: Names = Field(default=[], description="Channels that hear of silences that end soon or cover something")
+
+
+class DrillsForm(Form):
+    """Safe fire drills: planned, marked as drills, never told to a ward."""
+
+    at: HandoverText | list[HandoverText] = Field(
+        default=[], description='Local time: "tue 10:30" every week, "10:30" every day, or a list; none: only by hand'
+    )
+    agents: Names = Field(default=[], description="Agents that speak, in turn; none: every agent in turn")
+    to: list[str] = Field(default=[], description="Who is paged, as in a policy: `team`, `rota:ID`, `user:ID`")
+    channels: Names = Field(default=[], description="And these channels; without both: as a severity 2 would begin")
+    hop_within: Duration = Field(default=60.0, description="Each hop but the answer must come within this")
+    answer_within: Duration = Field(default=900.0, description="And the answer of a person within this")
+    overdue_after: Duration | None = Field(
+        default=None, description="Longer without a drill that passed is told; default with `at`: a day after the next"
+    )
+    reports: Names = Field(default=[], description="Channels that hear of a failed or overdue drill; default: oncall's")

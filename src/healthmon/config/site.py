@@ -11,6 +11,7 @@ from typing import Any
 from healthmon.alerting.oncall.waking import Waking
 from healthmon.impact.severity import SeverityTable
 from healthmon.model.alert import Rule
+from healthmon.model.drill import DrillPlan
 from healthmon.model.incident import Policy
 from healthmon.model.mute import Change
 from healthmon.model.oncall import OncallPlan, Override
@@ -52,6 +53,7 @@ class ChannelConfig:
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     via: tuple[str, ...] = ()  # what it hangs on: an uplink, a mail system, an identity provider
     most_per_minute: float | None = None  # None: what is usual for its kind
+    audience: str = "it"  # it, or ward: who reads it
     fallback: str | None = None  # the channel that is used as well when this one fails
     reply_secret: str | None = field(default=None, repr=False)
     reply_fields: Mapping[str, str] = field(default_factory=dict)
@@ -222,6 +224,7 @@ class SiteConfig:
     watch: WatchConfig | None = None
     holidays: frozenset[date] = frozenset()
     oncall: OncallPlan = field(default_factory=OncallPlan)
+    drills: DrillPlan = field(default_factory=DrillPlan)
     overrides: tuple[Override, ...] = ()  # of the rotas, as the configuration says
     changes: tuple[Change, ...] = ()
     site_manager: tuple[str, ...] = ()  # channels that hear when the clinical floor is lifted by one person

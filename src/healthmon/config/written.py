@@ -32,7 +32,7 @@ from healthmon.config.forms import (
     TeamForm,
 )
 from healthmon.config.lineforms import LinesForm
-from healthmon.config.oncallforms import OncallForm
+from healthmon.config.oncallforms import DrillsForm, OncallForm
 from healthmon.config.problems import Problems, allowed, did_you_mean
 from healthmon.config.scalars import checked_id
 from healthmon.config.validation import Placed, Validator
@@ -62,6 +62,7 @@ class Written:
     safety: SafetyForm
     alerting: AlertingForm
     oncall: OncallForm
+    drills: DrillsForm
     watch: WatchForm | None
     web: WebForm
     wards: WardsForm
@@ -112,6 +113,7 @@ def read_written(document: Document, problems: Problems) -> Written:
         safety=_block(validator, "safety", SafetyForm()),
         alerting=_block(validator, "alerting", AlertingForm()),
         oncall=_block(validator, "oncall", OncallForm()),
+        drills=_block(validator, "drills", DrillsForm()),
         watch=_watch(validator),
         web=_block(validator, "web", WebForm()),
         wards=_block(validator, "wards", WardsForm()),

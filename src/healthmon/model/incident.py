@@ -162,6 +162,7 @@ class Why(StrEnum):
     RESOLVED = "resolved"
     MUTE = "mute"  # about a silence or a change itself, never about an incident
     DUTY = "duty"  # to on-call staff about their work: the morning list, too many pages in a shift
+    DRILL = "drill"  # a fire drill: nothing has failed
 
 
 @dataclass(frozen=True, slots=True)

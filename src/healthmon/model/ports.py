@@ -11,6 +11,7 @@ from healthmon.model.plan import Job
 from healthmon.model.sample import Query, Reading, Row, Series, Written
 
 if TYPE_CHECKING:  # every agent loads this module, and none of them needs incidents, views and estates
+    from healthmon.model.drill import Drill
     from healthmon.model.incident import Command, Entry, Incident, LedgerFilter, LedgerRow, Notice, NoticeFilter, Why
     from healthmon.model.mute import Mute, MuteCommand, MuteEvent, Preview, Standing
     from healthmon.model.oncall import OncallUser, Override, Rota, Shift, Standby
@@ -223,6 +224,20 @@ class Letters(Protocol):
     async def previews(self, incident: str | None, why: Why) -> Sequence[Previewed]:
         """What every channel would carry of this incident (None: of an example)."""
         ...
+
+
+class Drills(Protocol):
+    """Fire drills. Raises NotFound, Conflict."""
+
+    def drills(self) -> Sequence[Drill]:
+        """Newest first."""
+        ...
+
+    def drill(self, id_: str) -> Drill: ...
+
+    async def begin(self, agent: str | None, by: str) -> Drill: ...
+
+    async def acknowledge(self, id_: str, by: str) -> Drill: ...
 
 
 class Commands(Protocol):

@@ -106,6 +106,8 @@ class Health:
     counters: Mapping[str, float] = field(default_factory=dict)
     #: Baselines of rules by metric: (series that can be judged, series still learning what is usual).
     baselines: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    drill_age_s: float | None = None  # since the last fire drill that passed; None: never
+    drill_overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)

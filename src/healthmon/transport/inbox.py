@@ -88,6 +88,16 @@ class Inbox:
         """Ask an agent to probe now. May get lost: no answer by the deadline means unknown."""
         await self._answer(topics.ask(self._site, agent), codec.encode_ask(ask))
 
+    async def ask_surely(self, agent: str, ask: Ask) -> bool:
+        """The same, and whether the broker confirmed that it has it."""
+        if self._bus is None:
+            return False
+        try:
+            await self._bus.publish(topics.ask(self._site, agent), codec.encode_ask(ask), qos=1)
+        except TransportDown:
+            return False
+        return True
+
     async def announce(self, probing: Probing) -> None:
         """Say how the stop button stands to every agent, now and at each new connection; agents keep it retained."""
         if self._probing is None or self._probing.stopped is not probing.stopped:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from healthmon.model.ports import Clock, Commands, Duty, Letters, Queries
+from healthmon.model.ports import Clock, Commands, Drills, Duty, Letters, Queries
 from healthmon.model.view import Health
 from healthmon.runtime import auditlog
 from healthmon.runtime.auditlog import AuditLog
@@ -37,6 +37,7 @@ from healthmon.web import (
     tooling,
     wardroutes,
 )
+from healthmon.web import drills as drillapi
 from healthmon.web.access import add_headers, admit
 from healthmon.web.accounts import Accounts
 from healthmon.web.approvals import Approvals
@@ -75,6 +76,7 @@ def make_app(
     care: careboard.CareDesk | None = None,
     audit: AuditLog | None = None,
     letters: Letters | None = None,
+    drills: Drills | None = None,
 ) -> web.Application:
     """The application. `health` gives live health if `queries.view().health` does not; `prober` opens /probe.
 
@@ -112,6 +114,7 @@ def make_app(
         letters=letters,
         care=care,
         provider=provider_of(sign_in, clock),
+        drills=drills,
     )
     app = web.Application(middlewares=[problems, audited, admit], client_max_size=BODY_MOST_BYTES)
     app[WEB] = site
@@ -139,6 +142,7 @@ def add_routes(app: web.Application, site: Web) -> None:
     app.add_routes(muteboard.routes())
     app.add_routes(oncall.routes())
     app.add_routes(notices.routes())
+    app.add_routes(drillapi.routes())
     app.add_routes(tooling.routes())
     app.add_routes(pushed.routes())
     app.add_routes(alertmanager.routes())

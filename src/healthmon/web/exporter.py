@@ -302,7 +302,10 @@ def put_health(families: Families, health: Health) -> None:
         "healthmon_config_last_reload_timestamp_seconds": health.config_loaded_at or health.started_at,
         "healthmon_live_mode": health.mode == "live",
         "healthmon_probing_enabled": health.probing,
+        "healthmon_drill_overdue": health.drill_overdue,
     }
+    if health.drill_age_s is not None:
+        families.put("healthmon_drill_age_seconds", [], health.drill_age_s)
     for name, value in values.items():
         families.put(name, [], float(value))
     for metric, (known, learning) in health.baselines.items():

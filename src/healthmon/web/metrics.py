@@ -93,6 +93,8 @@ SELF = (
         "Series that rules compare with their usual, by metric and state (known, learning).",
         ("metric", "state"),
     ),
+    Metric("healthmon_drill_age_seconds", "gauge", "Since the last fire drill that passed; absent without one."),
+    Metric("healthmon_drill_overdue", "gauge", "1 when the plan of fire drills is not kept."),
     Metric("healthmon_probing_enabled", "gauge", "0 while the stop button is pressed."),
     Metric("healthmon_exporter_series", "gauge", "Series of readings in this exposition."),
 )
@@ -104,6 +106,7 @@ COUNTERS = (
         "Working time of staff lost to IT, by how it is known (measured, estimated); docs/report.md has the formula.",
         ("area", "service", "basis"),
     ),
+    Metric("healthmon_drills_total", "counter", "Fire drills by how they ended: passed, failed.", ("result",)),
     Metric("healthmon_ingest_accepted_total", "counter", "Batches that the server took."),
     Metric("healthmon_ingest_rejected_total", "counter", "Batches that the server refused, by reason.", ("reason",)),
     Metric("healthmon_lines_points_total", "counter", "Values taken as line protocol from other tools."),

@@ -6,6 +6,7 @@ from healthmon import __version__
 from healthmon.web.openapi_access import ACCESS_PATHS, ACCESS_SCHEMAS
 from healthmon.web.openapi_care import CARE_PATHS, CARE_SCHEMAS
 from healthmon.web.openapi_case import INCIDENT_PATHS, INCIDENT_SCHEMAS
+from healthmon.web.openapi_drills import DRILL_PATHS, DRILL_SCHEMAS
 from healthmon.web.openapi_estate import ESTATE_PATHS, ESTATE_SCHEMAS
 from healthmon.web.openapi_fleet import FLEET_SCHEMAS
 from healthmon.web.openapi_forms import (
@@ -82,6 +83,7 @@ SCHEMAS: dict[str, Json] = {
     **NOTICE_SCHEMAS,
     **CARE_SCHEMAS,
     **WARD_SCHEMAS,
+    **DRILL_SCHEMAS,
 }
 
 PATHS: dict[str, dict[str, Json]] = {
@@ -92,6 +94,7 @@ PATHS: dict[str, dict[str, Json]] = {
     **ONCALL_PATHS,
     **NOTICE_PATHS,
     **WARD_PATHS,
+    **DRILL_PATHS,
     **TOOL_PATHS,
     **ACCESS_PATHS,
     **CARE_PATHS,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from healthmon.model.ports import Clock, Commands, Duty, Letters, Queries
+from healthmon.model.ports import Clock, Commands, Drills, Duty, Letters, Queries
 from healthmon.model.sample import Reading
 from healthmon.model.view import Health
 from healthmon.runtime.auditlog import AuditLog
@@ -159,6 +159,7 @@ class Web:
     refusals: Recent = field(default_factory=Recent)
     letters: Letters | None = None
     wards: Wards | None = None
+    drills: Drills | None = None
     streams: set[asyncio.Timeout] = field(default_factory=set)
     matrices: dict[bool, tuple[int, float, Matrix]] = field(default_factory=dict)
     #: The page of one incident, made once for all who look: (version, incident, when, case).

@@ -1,4 +1,4 @@
-"""docs/oncall.md and docs/channels.md: every example loads, and the table of who is on call is true."""
+"""docs/oncall.md, docs/channels.md and docs/drill.md: every example loads, and the table of who is on call is true."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from healthmon.alerting.notify import CHANNELS, make_channel
 from healthmon.alerting.oncall.roster import Roster
 from healthmon.config.loading import load_text
 from healthmon.config.site import SiteConfig
+from healthmon.model.drill import Hop
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -25,7 +26,10 @@ def site(text: str) -> SiteConfig:
     return load_text(text, env={}, today=date(2026, 4, 1))
 
 
-@pytest.mark.parametrize(("page", "number"), [("oncall.md", 0), ("oncall.md", 1), ("channels.md", 0)])
+PAGES = ("oncall.md", "channels.md", "drill.md")
+
+
+@pytest.mark.parametrize(("page", "number"), [(page, n) for page in PAGES for n in range(len(examples(page)))])
 def test_every_example_loads(page: str, number: int) -> None:
     found = site(examples(page)[number])
     assert [line for line in found.warnings if "rota" in line] == []
@@ -46,6 +50,15 @@ def test_the_page_says_who_is_on_call() -> None:
 def test_the_page_names_every_kind_of_channel() -> None:
     table = (DOCS / "channels.md").read_text(encoding="utf-8").partition("What an answer")[0]
     assert set(CHANNELS) == set(re.findall(r"`([a-z]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE))))
+
+
+def test_the_page_of_drills_says_what_the_plan_is() -> None:
+    plan = site(examples("drill.md")[0]).drills
+    assert plan.at == ((1, 10 * 60 + 30),)
+    assert (plan.agents, plan.to, plan.reports) == (("pc-w7-01", "pc-ed-01"), ("rota:net",), ("mail",))
+    assert plan.overdue_after_s == 9 * 86_400.0
+    text = (DOCS / "drill.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == {hop.value for hop in Hop}
 
 
 def test_gaps_are_warned_of() -> None:

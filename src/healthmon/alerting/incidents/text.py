@@ -72,6 +72,24 @@ DEFAULT_TEXT: Mapping[str, str] = {
     "entry_unwatched": "{targets}: not watched any more, the configuration has changed. Whether it works is not known",
     "entry_resolved": "Resolved by itself after {minutes} minutes without a new failure",
     "late_notice": "SENT LATE by {by}: this was first tried at {since} and could not be delivered then{state}.",
+    "drill_title": "FIRE DRILL, nothing has failed: please answer this page ({agent})",
+    "drill_subject": "[FIRE DRILL] nothing has failed, please answer ({agent})",
+    "drill_text": "It only proves that pages arrive. {by} asked for it; it came by way of {agent}. Nothing is wrong.",
+    "drill_no_ask": "server -> broker: the broker did not take the server's question",
+    "drill_no_broker": "broker -> server: the server itself lost the broker while it waited for {agent}",
+    "drill_no_answer": "agent {agent} -> broker -> server: nothing came back within {seconds} s; {agent} was last "
+    "heard {last}. It did not hear the question, or it spoke and the server never heard it; a late answer says which",
+    "drill_refused": "ingest: {agent} spoke, and the server refused what it sent ({why})",
+    "drill_late": "agent {agent} -> broker -> server: the agent heard the question after {heard} s and spoke, and the "
+    "server heard it only {gone} s later",
+    "drill_no_store": "store: the answer is not durable in the time-series store after {seconds} s",
+    "drill_no_engine": "engine: the answer came in, and no page was decided within {seconds} s",
+    "drill_no_page": "page: no channel took it ({pages})",
+    "drill_no_person": "acknowledgement: the page was sent, and nobody answered within {minutes} min",
+    "drill_overdue": "No fire drill has passed for {days} days: nobody knows whether pages still arrive. {last}",
+    "drill_never": "No fire drill has passed yet: nobody knows whether a page reaches a person. See healthmon drill.",
+    "drill_overdue_title": "Fire drill overdue",
+    "drill_failed_title": "Fire drill failed: {because}",
 }
 _LINES_SHOWN = 6
 _NAMES_SHOWN = 3

@@ -24,6 +24,7 @@ _LEAD = {
     Why.RESOLVED: "CLOSED: ",
     Why.MUTE: "",
     Why.DUTY: "",
+    Why.DRILL: "",
 }
 #: Lines of impact in one message; the rest is counted, the board has them all.
 _MOST_LINES = 12

@@ -17,6 +17,8 @@ from healthmon.model.oncall import Reader
 #: Why a page was not sent at night and is on the morning list instead.
 HELD = frozenset({"not_woken", "brief_loss"})
 MORNING_LIST = "morning list"
+#: What the told-log calls its messages.
+MORNING_ABOUT = "duty-morning"
 _MOST_LINES = 40
 
 
@@ -95,7 +97,7 @@ def morning_lists(
         text = "\n".join([subject, *lines[:_MOST_LINES], *more])
         for reader in map(reader_of, channels.get(team, ())):
             key = notice_key(MORNING_LIST, day, team, *reader)
-            yield about_duty(key, "duty-morning", reader, subject, text, due)
+            yield about_duty(key, MORNING_ABOUT, reader, subject, text, due)
 
 
 def reader_of(name: str) -> Reader:
