@@ -11,6 +11,7 @@ from healthmon.app.coverage import coverage
 from healthmon.app.linkgraph import answer, links_from
 from healthmon.app.prometheus_alerts import taken
 from healthmon.app.pushing import Pushing
+from healthmon.app.rotagaps import gap_spots
 from healthmon.app.server import Server
 from healthmon.app.whynot import WhyNot
 from healthmon.config import SiteConfig
@@ -99,7 +100,8 @@ class Toolbox:
         if known is None or known[0] is not server.site or server.clock.mono() - known[1] > SURVEY_S:
             found = await asyncio.to_thread(coverage, server.site, server.view())
             known = self._surveyed = (server.site, server.clock.mono(), found)
-        return {**known[2], **server.drills.coverage(known[2]["blind_spots"])}
+        spots = [*gap_spots(server.roster, server.clock.now()), *known[2]["blind_spots"]]
+        return {**known[2], "blind_spots": spots, **server.drills.coverage(spots)}
 
     async def links(self) -> Mapping[str, Any]:
         """What devices say of their neighbours, beside the needs of the running configuration."""

@@ -55,6 +55,7 @@ TOOL_SCHEMAS: dict[str, Json] = {
         shares={"type": "object", "additionalProperties": obj(covered=INT, of=INT)},
         live=BOOL,
         blind_spots=arr(obj("kind", "id", kind=TEXT, id=TEXT, text=TEXT)),
+        drill=obj(last_id=nullable(TEXT), state=nullable(TEXT), age_s=nullable(NUMBER), overdue=BOOL),
     ),
     "Explanation": obj(
         "incident",
