@@ -40,7 +40,7 @@ class Site:
             broker={"url": f"mqtt://127.0.0.1:{self.broker.port}"},
             notify={"channels": channels},
             oncall={"policies": policies},
-            drills={"hop_within": f"{HOP_S:g}s", "answer_within": "20s", "reports": ["inbox"]},
+            drills={"hop_within": f"{HOP_S:g}s", "answer_within": "30s", "reports": ["inbox"]},
         )
         self.folder = folder
         self.agent: Daemon | None = None
