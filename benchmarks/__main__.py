@@ -23,6 +23,7 @@ NAMES = (
     "growth",
     "detection",
     "presence",
+    "exporter",
 )
 
 
