@@ -26,6 +26,7 @@ PAGES = {
     "GET /ack/{token}": "/ack/tok-1",
     "GET /map": "/map?area=ward-7",
     "GET /mutes": "/mutes?target=sw-*",
+    "GET /status": "/status",
     "GET /targets": "/targets",
     "GET /targets/{id}": "/targets/ehr-web",
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from daemons.paging import MORNING, PAGER, Answer, Receiver, estate, incident, mitigated
+from daemons.paging import AT_ONCE, MORNING, PAGER, Answer, Receiver, estate, incident, mitigated
 from healthmon.alerting.journal import Journal
 from healthmon.alerting.journal_rows import is_final
 from healthmon.alerting.notify import make_channel
@@ -93,7 +93,9 @@ async def live(world: World) -> None:
             task = group.create_task(dispatcher.run())
             while world.chapter < len(STORY):
                 now, now_incident = STORY[world.chapter]
-                notices, rows = due(now_incident, policies=(PAGER,), told=told, mode="live", now=now, estate=estate())
+                notices, rows = due(
+                    now_incident, policies=(PAGER,), told=told, mode="live", now=now, estate=estate(), waking=AT_ONCE
+                )
                 await commit(Changes(at=now, incidents=(now_incident,), notices=notices, ledger=rows))
                 told |= {notice.key: notice for notice in notices}
                 dispatcher.put(notices)
@@ -210,7 +212,9 @@ async def page_over_http(path: str, url: str) -> None:
         notices = [
             notice
             for i in incidents
-            for notice in due(i, policies=(PAGER,), told={}, mode="live", now=MORNING, estate=estate())[0]
+            for notice in due(i, policies=(PAGER,), told={}, mode="live", now=MORNING, estate=estate(), waking=AT_ONCE)[
+                0
+            ]
         ]
         await commit(Changes(at=MORNING, incidents=incidents, notices=tuple(notices)))
         dispatcher.put(notices)

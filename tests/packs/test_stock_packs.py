@@ -33,6 +33,7 @@ def test_every_yaml_file_is_in_a_folder_that_is_read() -> None:
         "policies",
         "severity",
         "standards",
+        "downtime",
         "waking",
         "text",
         *(p.name for p in (stock_root() / "collectors").iterdir() if p.name in COLLECTORS),

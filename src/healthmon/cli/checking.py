@@ -48,6 +48,7 @@ def or_refused(work: Callable[[], T], *, as_json: bool) -> T:
     except ConfigError as error:
         if not as_json:
             raise
+        typer.echo("\n".join(error.problems), err=True)
         typer.echo(json.dumps({"ok": False, "problems": rows(error.problems, "error")}))
         raise typer.Exit(2) from None
 
