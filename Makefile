@@ -16,11 +16,11 @@ demo: $(READY)          ## a simulated hospital, a fault, an incident, a page: n
 	$(BIN)/healthmon demo
 
 test: $(READY)          ## every test that this machine can run; what was skipped is listed
-	$(BIN)/python -m pytest -rs -n 6 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -rs -n 3 --dist worksteal $(ARGS)
 
 test-all: $(READY)      ## Debian, root: installs the daemons, a skip is a failure except those in tests/optional.txt
 	$(BIN)/python tools/install_daemons.py
-	HEALTHMON_TEST_ALL=1 $(BIN)/python -m pytest -rs -n 6 --dist worksteal $(ARGS)
+	HEALTHMON_TEST_ALL=1 $(BIN)/python -m pytest -rs -n 3 --dist worksteal $(ARGS)
 
 check: $(READY)         ## style, types, layers
 	$(BIN)/ruff check src tests tools benchmarks

@@ -47,8 +47,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
 NOT_RUN = pytest.StashKey[list[str]]()
 UNPROVEN = pytest.StashKey[list[str]]()
 
-#: A test of real daemons that fails is run once more; more than so many of them in one run are a failure all the same.
-RERUNS = 3
+#: A test of real daemons that fails is run again, twice at most; more than so many of them in one run are a failure all the same.
+RERUNS = 12
 #: These touch no daemon, so nothing excuses them.
 PURE = ("unit", "house", "config", "packs")
 
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A loaded machine may cost a test of real daemons one try."""
     for item in items:
         if item.path.relative_to(HERE).parts[0] not in PURE:
-            item.add_marker(pytest.mark.flaky(reruns=1))
+            item.add_marker(pytest.mark.flaky(reruns=2))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -168,8 +168,8 @@ class Rig:
 
     def confirmed(self) -> set[Key]:
         """(target, check, microseconds) of every reading that the spool confirmed."""
-        rows = (line.split("\t") for line in self.log.read_text().splitlines() if line.count("\t") == 2)
-        return {(target, check, micros(float(started))) for target, check, started in rows}
+        rows = (line.split("\t") for line in self.log.read_text().splitlines() if line.count("\t") == 3)
+        return {(target, check, micros(float(started))) for target, check, started, _ in rows}
 
     def stored(self) -> list[Key]:
         """The same from the store's probe rows."""
