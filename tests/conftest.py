@@ -47,7 +47,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
 NOT_RUN = pytest.StashKey[list[str]]()
 UNPROVEN = pytest.StashKey[list[str]]()
 
-#: A test of real daemons that fails is run again, twice at most; more than so many in one run are a failure all the same.
+#: A test of real daemons that fails is run again, twice at most; more than so many in one run fail it all the same.
 RERUNS = 12
 #: These touch no daemon, so nothing excuses them.
 PURE = ("unit", "house", "config", "packs")
