@@ -23,7 +23,7 @@ from healthmon.model.plan import Broker
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneSite]:
     with one_site(tmp_path_factory.mktemp("fleet"), role_name="server") as found:
         yield found
