@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from healthmon.model.catalogue import Catalogue
 from healthmon.model.incident import IncidentKind, Notice, Why
 from healthmon.model.oncall import Standby
 from healthmon.model.paper import Paper, text
-from healthmon.model.wards import Catalogue
 from healthmon.reports.papers import Desktop, Rung
 
 if TYPE_CHECKING:

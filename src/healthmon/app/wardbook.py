@@ -13,11 +13,12 @@ import msgspec
 
 from healthmon.alerting.incidents.reports import Placed
 from healthmon.alerting.journal import Journal
+from healthmon.model.catalogue import Catalogue
 from healthmon.model.errors import HealthmonError
 from healthmon.model.incident import Incident
 from healthmon.model.render import report_json
 from healthmon.model.report import Filed, Mark, Said
-from healthmon.model.wards import Catalogue, Desk
+from healthmon.model.wards import Desk
 from healthmon.runtime.supervise import detach
 
 if TYPE_CHECKING:

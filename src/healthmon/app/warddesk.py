@@ -14,13 +14,14 @@ from healthmon.app.ticketshapes import NoTicket
 from healthmon.app.wardbook import answer
 from healthmon.impact.hours import Calendar
 from healthmon.ingest.guard import suspicious
+from healthmon.model.catalogue import Catalogue
 from healthmon.model.errors import NotFound
 from healthmon.model.incident import Incident
 from healthmon.model.paper import KINDS, Paper
 from healthmon.model.render import report_json, rfc3339
 from healthmon.model.report import Filed, Heard, Mark, Said, Ticket
 from healthmon.model.topology import Estate
-from healthmon.model.wards import Catalogue, Desk, Stage
+from healthmon.model.wards import Desk, Stage
 from healthmon.web.problem import Problem
 
 #: An incident is never open for longer than this before something is said in it.

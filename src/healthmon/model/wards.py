@@ -1,4 +1,4 @@
-"""What wards are told and in which words: desks to ring, catalogues of messages, stages of a downtime. Pure."""
+"""What wards are told and in which words: desks to ring, ticket systems, stages of a downtime. Pure."""
 
 from __future__ import annotations
 
@@ -46,26 +46,6 @@ class TicketSource:
     fields: Mapping[str, str] = field(default_factory=dict)
     areas: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict)
-
-
-class Catalogue:
-    """The messages of one language."""
-
-    def __init__(self, language: str, messages: Mapping[str, str]) -> None:
-        self.language = language
-        self.messages = messages
-
-    def say(self, key: str, **values: object) -> str:
-        """One message with its placeholders filled; an unknown placeholder stays as it is."""
-        return self.messages[key].format_map(_Kept(values))
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.messages
-
-
-class _Kept(dict[str, object]):
-    def __missing__(self, key: str) -> str:
-        return "{" + key + "}"
 
 
 @dataclass(frozen=True, slots=True)

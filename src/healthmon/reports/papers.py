@@ -14,12 +14,13 @@ from healthmon.impact.downtime import fallback_ready
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.restore import restore_order
 from healthmon.impact.wards import proven_from
+from healthmon.model.catalogue import Catalogue
 from healthmon.model.incident import Incident, IncidentKind, IncidentState, Notice, ServiceState
 from healthmon.model.paper import Paper, Part
 from healthmon.model.report import Mark
 from healthmon.model.topology import Acuity, Area, Service, Site, Target, Team
 from healthmon.model.view import View
-from healthmon.model.wards import Catalogue, WardPlan
+from healthmon.model.wards import WardPlan
 
 _ACUITY = list(Acuity)
 _HIT = (ServiceState.LOST, ServiceState.DEGRADED)

@@ -7,9 +7,10 @@ from typing import Any
 
 from healthmon.impact.grounds import Candidate, evidence_for
 from healthmon.impact.hours import Calendar
-from healthmon.model.incident import Incident, LedgerRow, Notice, ServiceState
+from healthmon.model.incident import Incident, LedgerRow, Notice
 from healthmon.model.render import rfc3339
 from healthmon.model.view import View
+from healthmon.web.words import STATE_WORDS
 
 _WHY = {
     "opened": "it was opened",
@@ -18,13 +19,6 @@ _WHY = {
     "escalated": "nobody had taken it",
     "mitigated": "it is reachable again",
     "resolved": "it was closed",
-}
-_STATE = {
-    ServiceState.LOST: "not available",
-    ServiceState.DEGRADED: "slow or partly working",
-    ServiceState.AT_RISK: "working, no spare route left",
-    ServiceState.UNKNOWN: "we cannot see",
-    ServiceState.OK: "working",
 }
 _LINES_MOST = 20
 
@@ -105,7 +99,8 @@ def _harm(incident: Incident, view: View) -> Iterator[str]:
         names = f"{area.name if area else line.area}: {service.name if service else line.service}"
         least = "" if line.paths.exact else "at least "
         instead = f"; instead: {line.fallback_text}" if line.fallback_text and line.fallback_proven_at else ""
-        yield f"{names}: {_STATE[line.state]} ({least}{line.paths.left} of {line.paths.of} routes left){instead}"
+        state, _ = STATE_WORDS[line.state]
+        yield f"{names}: {state} ({least}{line.paths.left} of {line.paths.of} routes left){instead}"
     if len(incident.impact) > _LINES_MOST:
         yield f"and {len(incident.impact) - _LINES_MOST} more"
 

@@ -12,17 +12,10 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from healthmon.impact.grounds import Grounds
-from healthmon.model.incident import Entry, Incident, LedgerRow, Member, Notice, NoticeResult, ServiceState
+from healthmon.model.incident import Entry, Incident, LedgerRow, Member, Notice, NoticeResult
 from healthmon.model.topology import Estate
-from healthmon.web.words import area_words
+from healthmon.web.words import STATE_WORDS, area_words
 
-_STATE = {
-    ServiceState.LOST: "not available",
-    ServiceState.DEGRADED: "slow or partly working",
-    ServiceState.AT_RISK: "working, no spare route left",
-    ServiceState.UNKNOWN: "we cannot see",
-    ServiceState.OK: "working",
-}
 _MOST = 500
 
 
@@ -113,7 +106,7 @@ def _impact(record: Record, clock: _Clock) -> Iterator[str]:
         area, service = record.estate.areas.get(line.area), record.estate.services.get(line.service)
         beds = f" ({area_words(area)})" if area and area.beds else ""
         names = f"{area.name if area else line.area}{beds}: {service.name if service else line.service}"
-        yield f"{names}: {_STATE[line.state]} since {clock(line.since)}"
+        yield f"{names}: {STATE_WORDS[line.state][0]} since {clock(line.since)}"
     if not incident.impact:
         mapped = "nothing was mapped behind it, so this is not known" if incident.impact_known == "none" else "none now"
         yield f"Areas and services: {mapped}"

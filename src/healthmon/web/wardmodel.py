@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from healthmon.impact.downtime import Access, fallback_ready, record_access, stage_of
 from healthmon.impact.wards import proven_from
+from healthmon.model.catalogue import Catalogue
 from healthmon.model.incident import ImpactLine, Incident, IncidentKind, IncidentState, ServiceState
 from healthmon.model.report import Mark, Said, WardReport
 from healthmon.model.topology import Area, Service
 from healthmon.model.view import View
-from healthmon.model.wards import Catalogue, Desk, Stage
+from healthmon.model.wards import Desk, Stage
 from healthmon.web.words import LocalTime
 
 _HIT = (ServiceState.LOST, ServiceState.DEGRADED)

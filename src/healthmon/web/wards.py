@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import msgspec
 from aiohttp import hdrs, web
 
+from healthmon.model.catalogue import Catalogue
 from healthmon.model.paper import Paper
 from healthmon.model.report import Heard, Mark
-from healthmon.model.wards import Catalogue, Desk, Stage
+from healthmon.model.wards import Desk, Stage
 from healthmon.web import params
 from healthmon.web.origin import client
 from healthmon.web.people import PERSON, Person

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 
 from healthmon.impact.hours import Calendar
 from healthmon.impact.refuge import Nearest
+from healthmon.model.catalogue import Catalogue, filled
 from healthmon.model.incident import ImpactLine, IncidentKind, Root, ServiceState
 from healthmon.model.topology import Acuity, Area, AreaKind, Estate, Organisation, Service, Site, Target
 
+#: What the built-in catalogue is written in.
+DEFAULT_LANGUAGE = "en"
 #: The built-in catalogue; alerting/text/en.yaml holds the same, for a hospital to overwrite.
 DEFAULT_TEXT: Mapping[str, str] = {
     "state_lost": "not available",
@@ -112,25 +115,18 @@ class Story:
     downtime: Sequence[Nearest] = ()  # downtime PCs that were seen ready, for areas that lost something
 
 
-class Texts:
+class Texts(Catalogue):
     """The catalogue with the estate's names and local times; a hospital's file may hold only what it changes."""
 
     def __init__(self, catalogue: Mapping[str, str], estate: Estate, calendar: Calendar) -> None:
-        self._catalogue = {**DEFAULT_TEXT, **catalogue}
+        super().__init__(DEFAULT_LANGUAGE, {**DEFAULT_TEXT, **catalogue})
         self._estate = estate
         self._calendar = calendar
-
-    def say(self, key: str, **values: object) -> str:
-        """One message with its placeholders filled; an unknown placeholder stays as it is."""
-        return self._catalogue[key].format_map(_Kept(values))
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._catalogue
 
     def fill(self, template: str, values: Mapping[str, object]) -> str:
         """A rule's summary with its placeholders filled; one that cannot be filled is shown as it is written."""
         try:
-            return template.format_map(_Kept(values))
+            return filled(template, values)
         except (ValueError, IndexError, AttributeError, TypeError):
             return template
 
@@ -312,10 +308,3 @@ _ACUITIES = (Acuity.CRITICAL, Acuity.HIGH, Acuity.INPATIENT, Acuity.OUTPATIENT, 
 
 def _worst(lines: Iterable[ImpactLine]) -> ServiceState | None:
     return min((line.state for line in lines), key=_STATES.index, default=None)
-
-
-class _Kept(dict[str, object]):
-    """Placeholders that the caller does not fill stay readable."""
-
-    def __missing__(self, key: str) -> str:
-        return f"{{{key}}}"
