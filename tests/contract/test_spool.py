@@ -421,7 +421,7 @@ def test_a_shelf_that_is_closed_raises_the_family_the_spool_catches(tmp_path: Pa
     shelf = Shelf(tmp_path / "spool.sqlite", max_bytes=1_000)
     shelf.close()
     with pytest.raises(sqlite3.Error):
-        shelf.append([(b"", 0)])
+        shelf.append([(b"", 0, None)])
 
 
 async def test_a_day_without_a_broker_fits_the_cap_of_a_ward_pc(tmp_path: Path) -> None:

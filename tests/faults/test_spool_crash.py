@@ -48,7 +48,7 @@ def test_reopens_from_copies_truncated_at_every_write_boundary(tmp_path: Path) -
     wal = live / "spool.sqlite-wal"
     history: list[tuple[int, dict[int, bytes]]] = [(0, {})]  # size of the WAL after a write, what is held then
     for number in range(1, 31):
-        shelf.append([(body(number), 1), (body(1000 + number), 1)])
+        shelf.append([(body(number), 1, None), (body(1000 + number), 1, None)])
         history.append((wal.stat().st_size, held(shelf)))
         if number % 7 == 0:
             shelf.delete(shelf.epoch, ((number - 3, number),))
@@ -65,7 +65,7 @@ def test_reopens_from_copies_truncated_at_every_write_boundary(tmp_path: Path) -
         again = Shelf(copy / "spool.sqlite", max_bytes=LIMIT)
         assert held(again) == expected, f"cut at {cut} of {size}"
         assert again.epoch == shelf.epoch
-        (seq,) = again.append([(body(1), 1)]).seqs
+        (seq,) = again.append([(body(1), 1, None)]).seqs
         assert seq > max(expected, default=0)
         again.close()
         shutil.rmtree(copy)
@@ -76,7 +76,7 @@ async def test_a_main_file_cut_short_is_set_aside_not_fatal(tmp_path: Path) -> N
     path = tmp_path / "spool.sqlite"
     shelf = Shelf(path, max_bytes=LIMIT)
     for number in range(200):
-        shelf.append([(body(number), 1)])
+        shelf.append([(body(number), 1, None)])
     shelf.close()
     whole = path.read_bytes()
     page = int.from_bytes(whole[16:18], "big")
@@ -99,7 +99,7 @@ async def test_what_still_reads_of_a_damaged_file_is_saved_and_the_rest_declared
     path = tmp_path / "spool.sqlite"
     shelf = Shelf(path, max_bytes=LIMIT)
     for number in range(1, 401):
-        shelf.append([(body(number), 1)])
+        shelf.append([(body(number), 1, None)])
     epoch, before = shelf.epoch, held(shelf)
     shelf.close()
     whole = path.read_bytes()
@@ -184,9 +184,9 @@ def test_kill_9_loses_no_append_that_returned(tmp_path: Path) -> None:
 
 def test_another_process_writing_the_same_file_is_survived(tmp_path: Path) -> None:
     one, other = (Shelf(tmp_path / "spool.sqlite", max_bytes=LIMIT) for _ in range(2))
-    one.append([(b"\x90", 0)])
+    one.append([(b"\x90", 0, None)])
     with pytest.raises(sqlite3.IntegrityError):
-        other.append([(b"\x90", 0)])
-    assert list(one.append([(b"\x90", 0)]).seqs) == [2]
+        other.append([(b"\x90", 0, None)])
+    assert list(one.append([(b"\x90", 0, None)]).seqs) == [2]
     one.close()
     other.close()

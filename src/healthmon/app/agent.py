@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from healthmon import __version__
+from healthmon.app.clocksteps import ClockSteps, Timed, by_clock
 from healthmon.app.lifemark import FIELDS as LIFE_FIELDS
 from healthmon.app.lifemark import LifeMark
 from healthmon.app.restraint import samples, with_restraint
@@ -106,7 +107,8 @@ class AgentRuntime:
             fleet_size=plan.fleet_size,
             about=self._about,
         )
-        self._buffer: BoundedQueue[Reading] = BoundedQueue(
+        self._steps = ClockSteps(clock)
+        self._buffer: BoundedQueue[Timed] = BoundedQueue(
             name="readings before the spool", limit=20_000, policy=FullPolicy.DROP_OLDEST
         )
         self._outcomes: dict[tuple[str, str], Outcome] = {}
@@ -142,7 +144,7 @@ class AgentRuntime:
 
     def take(self, reading: Reading, *, urgent: bool = False) -> None:
         """A change of outcome and what is urgent go out at once, the rest within a second."""
-        self._buffer.offer(reading)
+        self._buffer.offer(self._steps.timed(reading))
         self._arrived.set()
         key = (reading.target, reading.check)
         if urgent or reading.outcome is not Outcome.OK or self._outcomes.get(key) is not reading.outcome:
@@ -163,7 +165,8 @@ class AgentRuntime:
 
     async def _spool_buffer(self) -> None:
         while len(self._buffer):
-            await self.spool.append(await self._buffer.take(200))
+            for clock, readings in by_clock(await self._buffer.take(200)):
+                await self.spool.append(readings, clock=clock)
             self.publisher.wake()
 
     def _stop_or_resume(self, probing: Probing) -> None:

@@ -80,9 +80,18 @@ class Track:
         known = ranges.merge(self.received, self.dropped)
         return ranges.gaps(known, self.received[-1][1], start=self.received[0][0])
 
-    def skew_for(self, seq: int) -> float:
-        """Seconds to add to the times of this batch; the same for every redelivery."""
-        return next(skew_s for start, skew_s, _ in reversed(self.clock) if start <= seq)
+    def skew_for(self, batch: Batch) -> float:
+        """Seconds to add to the times of this batch; the same for every redelivery.
+
+        Its own clock says which segment it belongs to: what was taken before a step may be sent after it, and what was
+        taken after a step while nobody listened has lower numbers than the batch that showed it. Else its number does.
+        """
+        segments = self.clock[::-1]
+        if batch.clock is not None and len(segments) > 1:
+            for _, skew_s, reference in segments:
+                if reference and abs(reference - batch.clock) <= SKEW_TOLERANCE_S:
+                    return skew_s
+        return next(skew_s for start, skew_s, _ in segments if start <= batch.seq)
 
     def note_clock(self, batch: Batch, received_at: float) -> bool:
         """Start a new segment when the sender's wall clock has jumped; True when it has.

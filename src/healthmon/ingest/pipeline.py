@@ -90,7 +90,7 @@ class Pipeline:
             return refused
         track = track or self._first_heard(batch, received_at)
         new = self._receive(track, batch, received_at)
-        readings = tuple(self._readings(batch, track.skew_for(batch.seq), received_at))
+        readings = tuple(self._readings(batch, track.skew_for(batch), received_at))
         stored = ranges.contains(track.store, batch.seq)
         rows = () if stored else self._rows.rows_of(readings)
         self.counters["batches_admitted" if new else "batches_repeated"] += 1
@@ -171,7 +171,7 @@ class Pipeline:
             self.counters["epochs_forgotten"] += 1
         track = Track.first_heard(batch, received_at)
         self._tracks[(batch.agent, batch.epoch)] = track
-        if track.skew_for(batch.seq):
+        if track.skew_for(batch):
             self.counters["clocks_corrected"] += 1
         return track
 

@@ -122,7 +122,8 @@ class Batch:
     """Readings of one agent under one sequence number; (agent, epoch, seq) makes delivery idempotent.
 
     sent: Unix seconds; mono: monotonic seconds; epoch: 16 hex digits, random per spool; live: not catch-up;
-    dropped: inclusive seq ranges that the spool gave up.
+    dropped: inclusive seq ranges that the spool gave up; clock: by how much the sender's wall clock stood before its
+    monotonic one as the readings were taken (s), which tells whether a step of the wall clock came after them.
     """
 
     agent: str
@@ -135,6 +136,7 @@ class Batch:
     dropped: tuple[tuple[int, int], ...] = ()
     v: int = 1
     about: About | None = None
+    clock: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

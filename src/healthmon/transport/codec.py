@@ -54,6 +54,7 @@ class _WireBatch(msgspec.Struct):
     readings: Annotated[tuple[Reading, ...], msgspec.Meta(max_length=MAX_READINGS)]
     dropped: _Ranges = ()
     about: msgspec.Raw = msgspec.Raw()  # a hint: one that cannot be read costs no reading
+    clock: float | None = None
 
 
 class _WireAbout(msgspec.Struct):
@@ -87,6 +88,7 @@ class _Envelope(msgspec.Struct, omit_defaults=True):
     dropped: Ranges
     readings: msgspec.Raw
     about: About | None = None
+    clock: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,7 @@ def decode(payload: bytes, *, max_bytes: int = MAX_PAYLOAD_BYTES) -> Batch:
         wire.dropped,
         wire.v,
         about,
+        wire.clock,
     )
 
 
@@ -216,7 +219,7 @@ def _refuse_version(payload: bytes, *, is_json: bool) -> None:
 def _refuse_nonsense(wire: _WireBatch) -> None:
     """Well-formed is not enough: no number may be NaN or infinite, no range may run backwards."""
     samples = 0
-    finite = isfinite(wire.sent) and isfinite(wire.mono)
+    finite = isfinite(wire.sent) and isfinite(wire.mono) and isfinite(wire.clock or 0.0)
     for reading in wire.readings:
         samples += len(reading.samples)
         finite = finite and isfinite(reading.started) and isfinite(reading.took) and isfinite(reading.rest_s)
@@ -250,9 +253,12 @@ def envelop(
     live: bool,
     dropped: Ranges,
     about: About | None = None,
+    clock: float | None = None,
 ) -> bytes:
     """A batch around readings that are encoded already; the same as `encode` would give in other key order."""
-    return _pack.encode(_Envelope(VERSION, agent, epoch, seq, sent, mono, live, dropped, msgspec.Raw(body), about))
+    return _pack.encode(
+        _Envelope(VERSION, agent, epoch, seq, sent, mono, live, dropped, msgspec.Raw(body), about, clock)
+    )
 
 
 def finite_only(reading: Reading) -> Reading:

@@ -284,6 +284,7 @@ class Publisher:
             live=batch.live,
             dropped=declared,
             about=self._say_about(),
+            clock=batch.clock,
         )
         try:
             await bus.publish(topics.batch(self._site, self._agent), payload, qos=1)

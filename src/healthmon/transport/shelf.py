@@ -33,15 +33,27 @@ INSERT INTO totals VALUES (0);
 """
 
 
+#: Since version 2 each batch keeps the clock it was taken under.
+_CLOCK = "ALTER TABLE batches ADD COLUMN clock REAL;"
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """One batch that is not acknowledged yet; `body` is its encoded readings, `readings` how many they are."""
+    """One batch that is not acknowledged yet; `body` is its encoded readings, `readings` how many they are.
+
+    clock: the wall clock less the monotonic one as they were taken, s (None: of a file that did not keep it).
+    """
 
     epoch: str
     seq: int
     readings: int
     body: bytes
     live: bool = False
+    clock: float | None = None
+
+
+#: What an append takes: a batch's encoded readings, how many they are, and their clock.
+Body = tuple[bytes, int, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +69,7 @@ class Shelf:
 
     def __init__(self, path: str | Path, *, max_bytes: int, synchronous: str = "FULL") -> None:
         self._synchronous = synchronous
-        self._db = open_database(path, [_SCHEMA], synchronous=synchronous)
+        self._db = open_database(path, [_SCHEMA, _CLOCK], synchronous=synchronous)
         try:
             self._load(max_bytes)
         except BaseException:
@@ -100,17 +112,17 @@ class Shelf:
                 self._db.execute("ROLLBACK")
             raise
 
-    def append(self, bodies: Sequence[tuple[bytes, int]]) -> Appended:
-        """Write (body, readings) pairs in one durable transaction; the oldest go when they do not fit."""
+    def append(self, bodies: Sequence[Body]) -> Appended:
+        """Write batches in one durable transaction; the oldest go when they do not fit."""
         first = self.next_seq
         seqs = range(first, first + len(bodies))
-        grown = sum(len(body) + _ROW_BYTES for body, _ in bodies)
+        grown = sum(len(body) + _ROW_BYTES for body, _, _ in bodies)
         with self._transaction():
             self._db.executemany(
-                "INSERT INTO batches VALUES (?, ?, ?)",
+                "INSERT INTO batches VALUES (?, ?, ?, ?)",
                 [
-                    (self._number << SEQ_BITS | seq, count, body)
-                    for seq, (body, count) in zip(seqs, bodies, strict=True)
+                    (self._number << SEQ_BITS | seq, count, body, clock)
+                    for seq, (body, count, clock) in zip(seqs, bodies, strict=True)
                 ],
             )
             self._db.execute("UPDATE epochs SET next_seq=? WHERE number=?", (seqs.stop, self._number))
@@ -118,7 +130,7 @@ class Shelf:
             self._give_up(given_up)
         self.next_seq = seqs.stop
         self.batches += len(bodies) - len(given_up)
-        self.readings += sum(count for _, count in bodies) - sum(count for _, count, _ in given_up)
+        self.readings += sum(count for _, count, _ in bodies) - sum(count for _, count, _ in given_up)
         self.bytes += grown - sum(size for _, _, size in given_up)
         return Appended(seqs, [self._name(key) for key, _, _ in given_up])
 
@@ -172,8 +184,9 @@ class Shelf:
         return [self._read(key) for key in keys[:limit]]
 
     def _read(self, key: int) -> Pending:
-        count, body = self._db.execute("SELECT readings, body FROM batches WHERE key=?", (key,)).fetchone()
-        return Pending(*self._name(key), count, body)
+        held = "SELECT readings, body, clock FROM batches WHERE key=?"
+        count, body, clock = self._db.execute(held, (key,)).fetchone()
+        return Pending(*self._name(key), count, body, clock=clock)
 
     def _name(self, key: int) -> tuple[str, int]:
         return self._epochs[key >> SEQ_BITS], key & _SEQ_MASK
@@ -232,12 +245,13 @@ class Shelf:
 
     def adopt(self, other: Shelf) -> None:
         """Take everything of another shelf, its epoch too, and go on where it stood."""
-        rows = other._db.execute("SELECT key & ?, readings, body FROM batches ORDER BY key", (_SEQ_MASK,)).fetchall()
+        held = "SELECT key & ?, readings, body, clock FROM batches ORDER BY key"
+        rows = other._db.execute(held, (_SEQ_MASK,)).fetchall()
         dropped = other.dropped(other.epoch, 1 << 30)
         with self._transaction():
             number = self._open_epoch(other.epoch, next_seq=other.next_seq)
             self._db.executemany(
-                "INSERT INTO batches VALUES (?, ?, ?)", [(number << SEQ_BITS | seq, n, body) for seq, n, body in rows]
+                "INSERT INTO batches VALUES (?, ?, ?, ?)", [(number << SEQ_BITS | seq, *rest) for seq, *rest in rows]
             )
             base = number << SEQ_BITS
             self._keep_dropped(ranges.merge(self._dropped, ((low + base, high + base) for low, high in dropped)))
@@ -259,7 +273,7 @@ class Shelf:
         with self._transaction():
             self._db.execute("DELETE FROM epochs")
             self._db.executemany("INSERT INTO epochs VALUES (?, ?, ?)", saved.epochs)
-            self._db.executemany("INSERT INTO batches VALUES (?, ?, ?)", saved.rows)
+            self._db.executemany("INSERT INTO batches (key, readings, body) VALUES (?, ?, ?)", saved.rows)
             self._keep_dropped(dropped)
             self._db.execute("UPDATE totals SET dropped_readings=?", (saved.total,))
             self._open_epoch(secrets.token_hex(8), next_seq=1)

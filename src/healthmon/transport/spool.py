@@ -58,6 +58,7 @@ class _Entry:
     body: bytes
     readings: int
     live: bool
+    clock: float
     seq: int = 0
 
 
@@ -109,9 +110,13 @@ class Spool:
 
     # -- the caller's side, on the event loop
 
-    async def append(self, readings: Sequence[Reading], *, live: bool = True) -> int:
-        """Keep readings as one batch (more, if they do not fit one); durable when it returns. Gives the last seq."""
-        entries = [_Entry(body, count, live) for body, count in self._encode(readings)]
+    async def append(self, readings: Sequence[Reading], *, live: bool = True, clock: float | None = None) -> int:
+        """Keep readings as one batch (more, if they do not fit one); durable when it returns. Gives the last seq.
+
+        clock: the wall clock less the monotonic one when they were taken; None: as it is now.
+        """
+        clock = self._clock.now() - self._clock.mono() if clock is None else clock
+        entries = [_Entry(body, count, live, clock) for body, count in self._encode(readings)]
         self._waiting.extend(entries)
         await self._run(self._commit)
         return entries[-1].seq if entries else 0
@@ -204,7 +209,7 @@ class Spool:
             return
         if self._memory and self._clock.mono() >= self._retry_at:
             self._come_back()
-        bodies = [(entry.body, entry.readings) for entry in entries]
+        bodies = [(entry.body, entry.readings, entry.clock) for entry in entries]
         try:
             appended = self._shelf().append(bodies)
         except sqlite3.Error as error:
@@ -214,7 +219,8 @@ class Spool:
         for entry, seq in zip(entries, appended.seqs, strict=True):
             entry.seq = seq
             if entry.live:
-                self._fresh.add(Pending(self.epoch, seq, entry.readings, entry.body, live=True), mono)
+                held = Pending(self.epoch, seq, entry.readings, entry.body, live=True, clock=entry.clock)
+                self._fresh.add(held, mono)
         self._fresh.drop(appended.given_up)
 
     def _close(self) -> None:

@@ -68,9 +68,11 @@ def batch(
     mono: float | None = None,
     live: bool = True,
     dropped: tuple[tuple[int, int], ...] = (),
+    clock: float | None = None,
 ) -> Batch:
     mono = sent - NOW + 1000.0 if mono is None else mono
-    return Batch(agent, epoch, seq, sent, mono, live, readings or (reading(vantage=agent),), dropped)
+    found = readings or (reading(vantage=agent),)
+    return Batch(agent, epoch, seq, sent, mono, live, found, dropped, clock=clock)
 
 
 def admit(pipe: Pipeline, one: Batch, *, at: float = NOW) -> Admitted:
@@ -212,6 +214,33 @@ def test_a_clock_that_is_set_right_later_starts_a_new_segment() -> None:
     after = pipeline({("pc-1", E1): kept})
     assert admit(after, early, at=NOW + 90).rows == first.rows
     assert pipe.counts()["clock_steps"] == 1
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR])
+def test_what_was_taken_before_a_step_and_sent_after_it_keeps_its_time(step: float) -> None:
+    """It has the new wall clock on its envelope and the old one in its readings: no such reading may be lost."""
+    pipe, before = pipeline(), NOW - 1000.0
+    admit(pipe, batch(1, clock=before))
+    taken = reading(started=NOW + 9.0)
+    sent = batch(2, taken, sent=NOW + 10.0 + step, mono=1010.0, clock=before)
+    held = admit(pipe, sent, at=NOW + 10.0)
+    assert [one.started for one in held.readings] == [NOW + 9.0]
+    after = reading(started=NOW + 19.0 + step)
+    right = admit(pipe, batch(3, after, sent=NOW + 20.0 + step, mono=1020.0, clock=before + step), at=NOW + 20.0)
+    assert [one.started for one in right.readings] == [NOW + 19.0]
+    assert [one.started for one in admit(pipe, sent, at=NOW + 60.0).readings] == [NOW + 9.0]
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR])
+def test_what_was_taken_after_a_step_while_nobody_listened_is_told_by_its_own_clock(step: float) -> None:
+    """The newest batch comes first and shows the step; those before it have lower numbers and the new clock too."""
+    pipe, before = pipeline(), NOW - 1000.0
+    admit(pipe, batch(1, clock=before))
+    newest = batch(9, reading(started=NOW + 99.0 + step), sent=NOW + 100.0 + step, mono=1100.0, clock=before + step)
+    admit(pipe, newest, at=NOW + 100.0)
+    late = reading(started=NOW + 50.0 + step)
+    caught_up = batch(5, late, sent=NOW + 101.0 + step, mono=1101.0, live=False, clock=before + step)
+    assert [one.started for one in admit(pipe, caught_up, at=NOW + 101.0).readings] == [NOW + 50.0]
 
 
 def test_a_suspended_laptop_is_not_a_clock_step() -> None:
