@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from healthmon.probes.snmp_client import Credentials
-from healthmon.probes.snmp_pysnmp import AUTH_PROTOCOLS, PRIV_PROTOCOLS, value_of
+from healthmon.probes.snmp_pysnmp import value_of
 from healthmon.probes.trap_wire import Malformed, Notification, Signed, notification_of, read_signed
+from healthmon.runtime.usm import AUTH_PROTOCOLS, PRIV_PROTOCOLS
 
 #: A sender has one engine, or two while it is replaced. One that was never proven goes first.
 MOST_ENGINES = 4

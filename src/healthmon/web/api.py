@@ -194,7 +194,7 @@ async def ledger(request: web.Request) -> web.Response:
     """Every page that was not sent, and why, newest first."""
     params.only(request, "limit", "cursor", "cause", "incident", "who", "mute", "since", "until", "real")
     count = params.limit(request)
-    before, skip = ledger_cursor(params.cursor(request))
+    before, skip = params.moment_cursor(request)
     rows = await request.app[WEB].queries.ledger(skip + count + 1, before, ledger_filter(request))
     shown = rows[skip : skip + count]
     following = None
@@ -218,17 +218,6 @@ def ledger_filter(request: web.Request) -> LedgerFilter:
         until=params.moment(request, "until"),
         real=None if real is None else real == "true",
     )
-
-
-def ledger_cursor(value: list[Any] | None) -> tuple[float | None, int]:
-    """(rows before this moment, how many of them were shown already)."""
-    match value:
-        case None:
-            return None, 0
-        case [float() | int() as before, int() as skip] if 0 <= skip <= 100_000 and math.isfinite(before):
-            return float(before), skip
-        case _:
-            raise bad_request("cursor", "belongs to another list")
 
 
 def after_rows(rows: Sequence[LedgerRow], shown: int) -> tuple[float, int]:

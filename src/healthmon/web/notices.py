@@ -36,7 +36,7 @@ async def listing(request: web.Request) -> web.Response:
     """Newest first."""
     params.only(request, "limit", "cursor", "result", "channel", "incident", "since")
     count = params.limit(request)
-    before, skip = _cursor(params.cursor(request))
+    before, skip = params.moment_cursor(request)
     wanted = NoticeFilter(
         results=params.words(request, "result", NoticeResult),
         channel=request.query.get("channel"),
@@ -84,16 +84,6 @@ def told_json(notice: Notice) -> dict[str, Any]:
     """One line of the told-log."""
     more = {"incident": notice.incident, "severity": notice.severity, "step": notice.step, "subject": notice.subject}
     return {**notice_json(notice), **more, "due": rfc3339(notice.due)}
-
-
-def _cursor(value: list[Any] | None) -> tuple[float | None, int]:
-    match value:
-        case None:
-            return None, 0
-        case [float() | int() as before, int() as skip] if 0 <= skip <= 100_000 and math.isfinite(before):
-            return float(before), skip
-        case _:
-            raise bad_request("cursor", "belongs to another list")
 
 
 def routes() -> list[web.RouteDef]:

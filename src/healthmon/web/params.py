@@ -108,6 +108,17 @@ def cursor(request: web.Request) -> list[Any] | None:
     return value
 
 
+def moment_cursor(request: web.Request) -> tuple[float | None, int]:
+    """(rows before this moment, how many of them were shown already), of a list by time."""
+    match cursor(request):
+        case None:
+            return None, 0
+        case [float() | int() as before, int() as skip] if 0 <= skip <= 100_000 and math.isfinite(before):
+            return float(before), skip
+        case _:
+            raise bad_request("cursor", "belongs to another list")
+
+
 def to_cursor(key: Iterable[Any]) -> str:
     """An opaque cursor."""
     return base64.urlsafe_b64encode(json.dumps(list(key)).encode()).decode().rstrip("=")

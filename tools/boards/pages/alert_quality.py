@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from boards.ask import Ask, Fold, Over
+from boards.ask import Ask, Fold
 from boards.board import Board
-from boards.pages.common import open_incidents, recent_incidents
+from boards.pages.common import counted, open_incidents, recent_incidents
 from boards.panels import Bars, Chart, Number
 from boards.words import BAD, WARN
 
 _NOWHERE: tuple[str, ...] = ()
-
-
-def _counter(name: str, counter: str, by: tuple[str, ...], *, where: dict[str, str] | None = None) -> Ask:
-    metric = f"healthmon_{counter}_total"
-    chosen = where or {}
-    return Ask(
-        name,
-        "own_counter",
-        "total",
-        by=by,
-        over=Over.INCREASE,
-        fold=Fold.SUM,
-        chart=True,
-        place=_NOWHERE,
-        where={"counter": counter, **chosen},
-        metric=metric,
-        match=chosen,
-    )
 
 
 def _severity(
@@ -95,14 +77,14 @@ ALERT_QUALITY = Board(
         Chart(
             "Notices by result",
             "Sent is not delivered: acknowledged is what counts. Dead: no way was left.",
-            (_counter("notices", "notice", ("channel", "result")),),
+            (counted("notices", "notice", ("channel", "result")),),
             "$channel: $result",
             bars=True,
         ),
         Chart(
             "Pages held back, by cause",
             "Each stands in the ledger with who, what and why.",
-            (_counter("pages", "pages_suppressed", ("cause",)),),
+            (counted("pages", "pages_suppressed", ("cause",)),),
             "$cause",
             bars=True,
         ),

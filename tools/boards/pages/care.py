@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from boards.ask import BY_AGENT, BY_AREA, Ask, Fold, Over
+from boards.ask import BY_AREA, Ask, Fold, Over
 from boards.board import AREA, SITE, Board, Choice
 from boards.pages.common import (
+    AGENTS_KNOWN,
     AGENTS_NOW,
+    AGENTS_UP,
+    BY_VANTAGE,
     SERVICES,
     SERVICES_NOW,
+    by_vantage,
     failing,
     gauge,
     open_incidents,
@@ -38,32 +42,20 @@ WARD = Board(
         Number(
             "Workstations heard",
             "Agents of this area that are up.",
-            Ask("up", "agent", "up", fold=Fold.SUM, metric="healthmon_agent_up", joined=BY_AGENT, fresh_s=120),
+            AGENTS_UP,
         ),
         Number(
             "Workstations known",
             "Agents that this area should have.",
-            Ask("known", "agent", "up", fold=Fold.COUNT, metric="healthmon_agent_up", fresh_s=120, joined=BY_AGENT),
+            AGENTS_KNOWN,
         ),
         services_timeline(size=(14, 10)),
         services_table(size=(10, 10)),
         Chart(
             "Patient record as seen from here",
             "Response time of web checks from the workstations of this area.",
-            tuple(
-                Ask(
-                    over.value,
-                    "http",
-                    "duration_seconds",
-                    by=("vantage",),
-                    over=over,
-                    chart=True,
-                    place=(),
-                    where={"vantage": "/$pc/"},
-                )
-                for over in (Over.P50, Over.P95)
-            ),
-            ("p50 from $vantage", "p95 from $vantage"),
+            by_vantage({"vantage": "/$pc/"}, place=()),
+            BY_VANTAGE,
             unit="s",
             limits=((2, WARN), (10, BAD)),
         ),
@@ -249,20 +241,8 @@ EHR = Board(
         Chart(
             "By vantage point",
             "One slow ward is the network, all slow is the endpoint.",
-            tuple(
-                Ask(
-                    over.value,
-                    "http",
-                    "duration_seconds",
-                    by=("vantage",),
-                    over=over,
-                    chart=True,
-                    where=_TARGET,
-                    place=("site",),
-                )
-                for over in (Over.P50, Over.P95)
-            ),
-            ("p50 from $vantage", "p95 from $vantage"),
+            by_vantage(_TARGET, place=("site",)),
+            BY_VANTAGE,
             unit="s",
             limits=((2, WARN), (10, BAD)),
         ),

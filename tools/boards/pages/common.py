@@ -24,6 +24,41 @@ AGENTS_NOW = StateAsk(
 COLORS = {"lost": BAD, "degraded": WARN, "at_risk": CARE, "unknown": BLIND}
 
 
+#: The legends of `by_vantage`.
+BY_VANTAGE = ("p50 from $vantage", "p95 from $vantage")
+
+
+def by_vantage(where: dict[str, str], *, place: tuple[str, ...]) -> tuple[Ask, ...]:
+    """How long web answers took from each vantage point: the usual one, and the slowest of 20."""
+    shares = (Over.P50, Over.P95)
+    return tuple(
+        Ask(over.value, "http", "duration_seconds", by=("vantage",), over=over, chart=True, where=where, place=place)
+        for over in shares
+    )
+
+
+#: Agents of the chosen places: those that are up, and those that there should be.
+AGENTS_UP = Ask("up", "agent", "up", fold=Fold.SUM, metric="healthmon_agent_up", joined=BY_AGENT, fresh_s=120)
+AGENTS_KNOWN = replace(AGENTS_UP, name="known", fold=Fold.COUNT)
+
+
+def counted(name: str, counter: str, by: tuple[str, ...]) -> Ask:
+    """One of healthmon's own counters, by its labels: how much it rose in each step."""
+    return Ask(
+        name,
+        "own_counter",
+        "total",
+        by=by,
+        over=Over.INCREASE,
+        fold=Fold.SUM,
+        chart=True,
+        place=(),
+        where={"counter": counter},
+        metric=f"healthmon_{counter}_total",
+        match={},
+    )
+
+
 def services_in(state: str, title: str, about: str) -> Number:
     """How many pairs of area and service are in one state now."""
     ask = Ask(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from boards.ask import BY_AGENT, Ask, Fold, Over
+from boards.ask import BY_AGENT, Ask
 from boards.board import AREA, SITE, Board
-from boards.pages.common import AGENTS_NOW, could_not_see
+from boards.pages.common import AGENTS_KNOWN, AGENTS_NOW, AGENTS_UP, could_not_see, counted
 from boards.panels import Chart, Number, Table, Word, states
 from boards.states import StateAsk
 from boards.words import BAD, BLIND, STATUS, WARN, yes_no
@@ -32,20 +32,7 @@ def _agent(name: str, field: str, *, chart: bool = False, metric: str = "") -> A
 
 
 def _counted(title: str, about: str, counter: str, by: tuple[str, ...], alias: str) -> Chart:
-    ask = Ask(
-        "count",
-        "own_counter",
-        "total",
-        by=by,
-        over=Over.INCREASE,
-        fold=Fold.SUM,
-        chart=True,
-        place=_NOWHERE,
-        where={"counter": counter},
-        metric=f"healthmon_{counter}_total",
-        match={},
-    )
-    return Chart(title, about, (ask,), alias, bars=True)
+    return Chart(title, about, (counted("count", counter, by),), alias, bars=True)
 
 
 FLEET = Board(
@@ -82,12 +69,12 @@ FLEET = Board(
         Number(
             "Agents heard",
             "Of these places.",
-            Ask("up", "agent", "up", fold=Fold.SUM, metric="healthmon_agent_up", joined=BY_AGENT, fresh_s=120),
+            AGENTS_UP,
         ),
         Number(
             "Agents known",
             "Of these places.",
-            Ask("known", "agent", "up", fold=Fold.COUNT, metric="healthmon_agent_up", joined=BY_AGENT, fresh_s=120),
+            AGENTS_KNOWN,
         ),
         Table(
             "Agents",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from boards.ask import Ask, Fold, Over
 from boards.board import AREA, SITE, Board, Choice
 from boards.pages.common import (
+    BY_VANTAGE,
+    by_vantage,
     could_not_see,
     failing,
     open_incidents,
@@ -59,20 +61,8 @@ OVERVIEW = Board(
         Chart(
             "Patient record response time by vantage point",
             "As seen from the poller and from each agent: one slow ward is the network, all slow is the record.",
-            tuple(
-                Ask(
-                    over.value,
-                    "http",
-                    "duration_seconds",
-                    by=("vantage",),
-                    over=over,
-                    chart=True,
-                    where={"target": "/$ehr/"},
-                    place=(),
-                )
-                for over in (Over.P50, Over.P95)
-            ),
-            ("p50 from $vantage", "p95 from $vantage"),
+            by_vantage({"target": "/$ehr/"}, place=()),
+            BY_VANTAGE,
             unit="s",
             size=(24, 9),
         ),

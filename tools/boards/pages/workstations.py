@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from boards.ask import BY_AGENT, Ask, Fold, Over
+from boards.ask import Ask, Fold, Over
 from boards.board import AREA, SITE, Board
-from boards.pages.common import AGENTS_NOW, gauge
+from boards.pages.common import AGENTS_KNOWN, AGENTS_NOW, AGENTS_UP, gauge
 from boards.panels import Chart, Number, Table, states
 from boards.words import BAD, CARE, WARN, yes_no
 
@@ -18,12 +18,12 @@ WORKSTATIONS = Board(
         Number(
             "Heard",
             "Agents that are up.",
-            Ask("up", "agent", "up", fold=Fold.SUM, metric="healthmon_agent_up", joined=BY_AGENT, fresh_s=120),
+            AGENTS_UP,
         ),
         Number(
             "Known",
             "Agents that there should be.",
-            Ask("known", "agent", "up", fold=Fold.COUNT, metric="healthmon_agent_up", joined=BY_AGENT, fresh_s=120),
+            AGENTS_KNOWN,
         ),
         Number(
             "Slowest logon",

@@ -12,6 +12,7 @@ from healthmon.alerting.notify.httpcalls import checked_timeout
 from healthmon.model.incident import Notice
 from healthmon.model.ports import Dead, Retry, Sent
 from healthmon.runtime.clock import SystemClock
+from healthmon.runtime.usm import AUTH_PROTOCOLS, PRIV_PROTOCOLS, REFUSALS
 
 #: Enterprise number of examples (RFC 5612), until healthmon has one; alerting/mibs/HEALTHMON-MIB.txt names all below.
 ENTERPRISE = "1.3.6.1.4.1.32473.470"
@@ -25,23 +26,6 @@ NOTIFICATIONS = {
 #: A datagram that no router has to cut: 1,472 octets less headers, keys and the fixed fields.
 _TEXT_BYTES = 700
 _SUBJECT_BYTES = 255
-_AUTH = {
-    "MD5": "USM_AUTH_HMAC96_MD5",
-    "SHA": "USM_AUTH_HMAC96_SHA",
-    "SHA-224": "USM_AUTH_HMAC128_SHA224",
-    "SHA-256": "USM_AUTH_HMAC192_SHA256",
-    "SHA-384": "USM_AUTH_HMAC256_SHA384",
-    "SHA-512": "USM_AUTH_HMAC384_SHA512",
-}
-_PRIV = {
-    "DES": "USM_PRIV_CBC56_DES",
-    "3DES": "USM_PRIV_CBC168_3DES",
-    "AES": "USM_PRIV_CFB128_AES",
-    "AES-192": "USM_PRIV_CFB192_AES_BLUMENTHAL",
-    "AES-256": "USM_PRIV_CFB256_AES_BLUMENTHAL",
-}
-_REFUSALS = ("AuthenticationFailure", "AuthenticationError", "DecryptionError", "UnknownUserName", "WrongDigest",
-             "UnknownSecurityName", "UnsupportedSecurityLevel")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +58,7 @@ class Params:
             raise ValueError("version 2c needs a community")
         if self.version == "3" and not (self.user and self.auth_protocol and self.auth_password):
             raise ValueError("version 3 needs user, auth_protocol and auth_password")
-        for name, known in (("auth_protocol", _AUTH), ("priv_protocol", _PRIV)):
+        for name, known in (("auth_protocol", AUTH_PROTOCOLS), ("priv_protocol", PRIV_PROTOCOLS)):
             if getattr(self, name) not in (None, *known):
                 raise ValueError(f"{name}: {getattr(self, name)!r} (allowed: {', '.join(known)})")
         if self.engine_id and not 5 <= len(bytes.fromhex(self.engine_id)) <= 32:
@@ -122,7 +106,7 @@ class SnmpTrap:
     def _judged(self, error: Any, status: int) -> Sent | Retry | Dead:
         if error is not None:
             name = type(error).__name__
-            if name in _REFUSALS:
+            if name in REFUSALS:
                 return Dead(f"the station refuses the user or a key ({name})")
             slow = name == "RequestTimedOut"
             return Retry(f"no answer in {self._params.timeout_s:g} s" if slow else name)
@@ -144,8 +128,8 @@ class SnmpTrap:
             params.user,
             authKey=params.auth_password,
             privKey=params.priv_password if sealed else None,
-            authProtocol=getattr(hlapi, _AUTH[params.auth_protocol or "SHA"]),
-            privProtocol=getattr(hlapi, _PRIV[params.priv_protocol or "AES"]) if sealed else None,
+            authProtocol=getattr(hlapi, AUTH_PROTOCOLS[params.auth_protocol or "SHA"]),
+            privProtocol=getattr(hlapi, PRIV_PROTOCOLS[params.priv_protocol or "AES"]) if sealed else None,
         )
 
     def _opened(self) -> Any:
