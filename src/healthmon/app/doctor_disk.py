@@ -17,12 +17,12 @@ from healthmon.app.doctor import Finding, Patient, Verdict
 from healthmon.runtime.sqlite import check_database
 from healthmon.store.filing import MIGRATIONS as STORE_MIGRATIONS
 from healthmon.store.rescue import check as check_store
+from healthmon.transport.shelf import MIGRATIONS as SPOOL_MIGRATIONS
 
 #: What only its owner may read, as far as it is there.
 PRIVATE = ("token", "ack-secret", "identities.json", "broker.json", "broker/password", "broker/nats-server.conf")
 LOW_BYTES, LOW_SHARE = 2 << 30, 0.05
 EMPTY_BYTES, EMPTY_SHARE = 200 << 20, 0.01
-SPOOL_VERSIONS = 1
 #: A page that should have been sent so long ago and was not is stuck.
 STUCK_S = 600.0
 
@@ -85,7 +85,7 @@ def databases(patient: Patient) -> Iterator[Finding]:
             "healthmon store check; healthmon store salvage",
         )
     for path in spools_in(data):
-        known[f"spool {path.name}"] = (path, SPOOL_VERSIONS, "the agent saves what it can at its next start")
+        known[f"spool {path.name}"] = (path, len(SPOOL_MIGRATIONS), "the agent saves what it can at its next start")
     for name, (path, versions, fix) in known.items():
         if path.exists():
             yield _database(name, path, versions, fix)

@@ -24,17 +24,16 @@ _ROW_BYTES = 32  # what a row costs besides its body, about
 _PAGE = 500
 _NONE: Mapping[str, Ranges] = {}
 
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE epochs (number INTEGER PRIMARY KEY AUTOINCREMENT, epoch TEXT NOT NULL UNIQUE, next_seq INTEGER NOT NULL);
 CREATE TABLE batches (key INTEGER PRIMARY KEY, readings INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE dropped (low INTEGER PRIMARY KEY, high INTEGER NOT NULL);
 CREATE TABLE totals (dropped_readings INTEGER NOT NULL);
 INSERT INTO totals VALUES (0);
 """
-
-
 #: Since version 2 each batch keeps the clock it was taken under.
 _CLOCK = "ALTER TABLE batches ADD COLUMN clock REAL;"
+MIGRATIONS = (_FIRST, _CLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class Shelf:
 
     def __init__(self, path: str | Path, *, max_bytes: int, synchronous: str = "FULL") -> None:
         self._synchronous = synchronous
-        self._db = open_database(path, [_SCHEMA, _CLOCK], synchronous=synchronous)
+        self._db = open_database(path, MIGRATIONS, synchronous=synchronous)
         try:
             self._load(max_bytes)
         except BaseException:
