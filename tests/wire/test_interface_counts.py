@@ -11,7 +11,7 @@ import pytest
 
 from daemons.process import running
 from daemons.snmpd import COMMUNITY, make_snmpd
-from healthmon.app.server import declared_families
+from healthmon.app.wiring import declared_families
 from healthmon.config import SiteConfig, load, poller_plan
 from healthmon.ingest.guard import PatientDataGuard
 from healthmon.ingest.rows import RowMaker

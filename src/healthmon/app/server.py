@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from healthmon import collectors, probes
-from healthmon.alerting.engine import Engine, EngineSettings
+from healthmon.alerting.engine import Engine
 from healthmon.alerting.incidents.reports import Placed
 from healthmon.alerting.journal import Journal
-from healthmon.alerting.notify import make_channel, pace_of
+from healthmon.alerting.notify import make_channel
 from healthmon.alerting.notify.dispatch import Dispatcher
-from healthmon.alerting.notify.lane import Pace
 from healthmon.alerting.oncall.roster import Roster
-from healthmon.alerting.oncall.tokens import DEFAULT_LIFE_S, make_token
-from healthmon.app import agent as agent_role
-from healthmon.app import lastresort
+from healthmon.app.commits import Commits
+from healthmon.app.crashes import CrashWord
 from healthmon.app.drills import DrillBook
 from healthmon.app.dutybook import DutyBook, kept_overrides
 from healthmon.app.engineroom import Decided, EngineRoom, Intake
@@ -37,35 +32,37 @@ from healthmon.app.lostticker import LostTicker
 from healthmon.app.ownrows import rows_of
 from healthmon.app.pair import Leading
 from healthmon.app.paperdesk import PaperDesk
-from healthmon.app.phrasing import phraser
-from healthmon.app.private import secret_of
 from healthmon.app.quarantine import Quarantine
 from healthmon.app.reception import Reception
 from healthmon.app.reload import Reloader
-from healthmon.app.sharedsecret import shared_secret
 from healthmon.app.stores import open_store
 from healthmon.app.ticketbook import BEFORE_S, TicketBook
 from healthmon.app.traps import heard_by
+from healthmon.app.vitals import health_of
 from healthmon.app.wardbook import WardBook
-from healthmon.config import SiteConfig, WebConfig
-from healthmon.impact.hours import Calendar
+from healthmon.app.wiring import (
+    ack_secret,
+    client_id,
+    declared_families,
+    engine_settings,
+    paces,
+    public_url,
+)
+from healthmon.config import SiteConfig
 from healthmon.ingest.pipeline import Pipeline
 from healthmon.model.errors import JournalDown
-from healthmon.model.incident import Command, Incident, LedgerRow, Notice, Why
+from healthmon.model.incident import Command, Incident, Notice
 from healthmon.model.journal import Audit, Changes, Restored
-from healthmon.model.mute import MuteCommand, MuteSettings, Standing
+from healthmon.model.mute import MuteCommand, Standing
 from healthmon.model.oncall import Override
 from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock, Notifier
 from healthmon.model.report import Filed, Ticket
-from healthmon.model.sample import Family
 from healthmon.model.view import Health, View
 from healthmon.probes.guard import stop_button
-from healthmon.probes.openmetrics_pack import with_scraped
-from healthmon.probes.snmp_pack import pack_families
 from healthmon.runtime.auditlog import FILE as AUDIT_FILE
 from healthmon.runtime.auditlog import AuditLog
-from healthmon.runtime.supervise import Unit, detach, spawn
+from healthmon.runtime.supervise import Unit, spawn
 from healthmon.store.writer import StoreWriter
 from healthmon.transport import codec, mqtt
 from healthmon.transport.inbox import Inbox
@@ -94,6 +91,7 @@ class Server:
         self.journal = Journal(self.data_dir / "journal.sqlite")
         self.roster = Roster(site.oncall)
         self.roster.restore(self._kept_overrides(site), clock.now())
+        self.commits = Commits(self.journal, leading, count=self.count_one)
         restored = self.journal.restore()
         self.links = LinkBook(self.data_dir / "links.sqlite")
         self.started_at = clock.now()
@@ -109,7 +107,7 @@ class Server:
         self.fleet = Fleet(restored.presence)
         self.reception = Reception(self, self.fleet)
         self.inbox = Inbox(
-            connect=mqtt.connector(broker, client_id=_client_id(site, leading), clean=False),
+            connect=mqtt.connector(broker, client_id=client_id(site, leading), clean=False),
             site=site.estate.organisation.id,
             handle=self.reception.handle,
             clock=clock,
@@ -118,19 +116,19 @@ class Server:
         self._channels = {c.id: make_channel(c.kind, c.params) for c in site.channels.values()}
         self.dispatcher = Dispatcher(
             channels=self._channels,
-            journal_commit=self._commit,
+            journal_commit=self.commits.commit,
             clock=clock,
             on_result=self._told,
             ack_link=self.ack_link,
             stamp=leading.stamp if leading else None,
-            paces=_paces(site),
+            paces=paces(site),
         )
         self.lines = Lines(self)
         self.duty = DutyBook(self)
         self.wards = WardBook(self)
         self.tickets = TicketBook(self)
         self.papers = PaperDesk(self)
-        self.ack_secret = _ack_secret(self.journal, self.data_dir / "ack-secret", clock.now(), pair=leading is not None)
+        self.ack_secret = ack_secret(self.journal, self.data_dir / "ack-secret", clock.now(), pair=leading is not None)
         self.public_url = public_url(site.web)
         self.lost = LostTicker()
         self.probers: dict[str, Callable[[], dict[str, float]]] = {}  # those in this process, and what they count
@@ -138,16 +136,14 @@ class Server:
         self._view: View | None = None
         self._changed = asyncio.Event()
         self._work = asyncio.Event()
-        self._journal_lock = asyncio.Lock()
         self._step_lock = asyncio.Lock()
         self._acting = asyncio.Lock()
         self._told_late: list[Notice] | None = None
         self.reloader: Reloader | None = None
         self._ack_due: set[tuple[str, str]] = set()
         self._last_step_mono = clock.mono()
-        self._journal_fails = False
         self._unit = Unit("engine", self._engine_loop, clock=clock)
-        self._crashing_since: float | None = None
+        self._crashes = CrashWord(self)
         self._unfinished = list(restored.notices.values())
         if leading is not None:
             term = {"server": leading.link.holder, "term": leading.lease.term, "asked": not leading.open}
@@ -158,12 +154,12 @@ class Server:
         self.dispatcher.put(self._unfinished)
         try:
             async with asyncio.TaskGroup() as group:
-                spawn(group, "engine", self._unit.supervise(self._engine_crashed))
+                spawn(group, "engine", self._unit.supervise(self._crashes.crashed))
                 spawn(group, "dispatcher", Unit("dispatcher", self.dispatcher.run, clock=self.clock).supervise())
                 spawn(group, "store writer", Unit("store writer", self.writer.run, clock=self.clock).supervise())
                 spawn(group, "inbox", Unit("inbox", self.inbox.run, clock=self.clock).supervise())
                 if self.leading is not None:
-                    copies = self.leading.answer_copies(self.journal.path, self._journal_lock)
+                    copies = self.leading.answer_copies(self.journal.path, self.commits.lock)
                     spawn(group, "copies", copies)
                 spawn(group, "duty book", Unit("duty book", self.duty.run, clock=self.clock).supervise())
                 spawn(group, "drills", Unit("drills", self.drills.run, clock=self.clock).supervise())
@@ -208,7 +204,10 @@ class Server:
 
     def count(self, name: str, label: str) -> None:
         """One more; `name.label` in health and metrics."""
-        key = f"{name}.{label}"
+        self.count_one(f"{name}.{label}")
+
+    def count_one(self, key: str) -> None:
+        """One more of a counter without a label."""
         self.counters[key] = self.counters.get(key, 0.0) + 1.0
 
     # --- the engine's step ------------------------------------------------------------------------------------
@@ -226,7 +225,7 @@ class Server:
                 await self.step()
             except JournalDown:  # said once; the step stays in hand, health shows how long
                 await self.clock.sleep(TICK_EVERY_S)
-            self._engine_recovered()
+            self._crashes.ran(self._unit)
             # A storm makes steps long. What ends it comes in by the ingest, which gets as much of this thread.
             await self.clock.sleep(min(STEP_REST_MOST_S, max(TICK_SPACING_S, self.clock.mono() - began)))
 
@@ -237,7 +236,7 @@ class Server:
 
     async def _step(self) -> None:
         decided = self.room.decide(self.clock.now())
-        await self._commit_step(decided.changes)
+        await self.commits.step(decided.changes)
         self.room.committed()
         for agent, epoch, seq in decided.keys:
             self.pipeline.journal_has(agent, epoch, seq)
@@ -265,7 +264,7 @@ class Server:
                 self.site, self._channels = site, senders
                 self.roster = roster
                 self.pipeline.adopt(site.estate, families=families, declared=heard_by(site))
-                self.dispatcher.adopt(senders, _paces(site))
+                self.dispatcher.adopt(senders, paces(site))
                 self.room.adopt(engine, site.estate.targets)
             finally:
                 told, self._told_late = self._told_late, None
@@ -280,19 +279,6 @@ class Server:
         made = {id_: make_channel(one.kind, one.params) for id_, one in site.channels.items() if id_ not in kept}
         return {id_: self._channels[id_] for id_ in kept} | made
 
-    async def _commit_step(self, changes: Changes) -> None:
-        try:
-            await self._commit(changes)
-        except (OSError, sqlite3.Error) as error:
-            if not self._journal_fails:
-                log.error("journal cannot be written, the engine waits", extra={"error": str(error)})
-            self._journal_fails = True
-            self.counters["journal_failures_total"] = self.counters.get("journal_failures_total", 0.0) + 1.0
-            raise JournalDown(f"the journal cannot be written: {error}") from error
-        if self._journal_fails:
-            log.warning("journal can be written again")
-            self._journal_fails = False
-
     async def _send(self, decided: Decided) -> None:
         due, self._ack_due = self._ack_due, set()
         for agent, epoch in sorted(due):
@@ -302,63 +288,17 @@ class Server:
         stopped_by = stop_button(self.stop_file)
         await self.inbox.announce(codec.Probing(stopped_by is not None, stopped_by or "", self.clock.now()))
 
-    def _engine_crashed(self, unit: Unit, error: BaseException) -> None:
-        """Count it; the third within five minutes is told on every channel, once until it has run well as long."""
-        self.count("engine_crashes_total", type(error).__name__)
-        if self._crashing_since is None and unit.crashes_within(lastresort.WINDOW_S) >= lastresort.CRASHES:
-            self._crashing_since = self.clock.now()
-            self._tell_of_crashes(Why.OPENED, self._crashing_since)
-
-    def _engine_recovered(self) -> None:
-        if self._crashing_since is not None and not self._unit.crashes_within(lastresort.WINDOW_S):
-            self._tell_of_crashes(Why.MITIGATED, self._crashing_since)
-            self._crashing_since = None
-
-    def _tell_of_crashes(self, why: Why, since: float) -> None:
-        organisation = self.site.estate.organisation
-        notices = lastresort.crash_notices(
-            self.site.channels,
-            name=organisation.name,
-            timezone=organisation.timezone,
-            since=since,
-            now=self.clock.now(),
-            why=why,
-        )
-        if self.pages_somebody():
-            self.dispatcher.put(notices)
-        else:
-            detach("crash ledger", self._list_pages(lastresort.shadow_rows(notices)))
-
     def pages_somebody(self) -> bool:
         """Whether anything at all is live."""
-        return _engine_settings(self.site, self.roster).pages_somebody()
+        return engine_settings(self.site, self.roster).pages_somebody()
 
     async def commit(self, changes: Changes) -> None:
         """Write beside the engine's steps. Raises OSError, sqlite3.Error."""
-        await self._commit(changes)
+        await self.commits.commit(changes)
 
     async def record(self, line: Audit) -> bool:
         """Add one audit line, here and on the other server; False when its key was there. Raises sqlite3.Error."""
-        add = partial(self.journal.append, line.kind, at=line.at, body=line.body, incident=line.incident, key=line.key)
-        async with self._journal_lock:
-            added = await asyncio.to_thread(add)
-            if added and self.leading is not None:
-                await self.leading.replicate(Changes(at=line.at, audit=(line,)))
-        return added
-
-    async def _list_pages(self, rows: tuple[LedgerRow, ...]) -> None:
-        try:
-            await self._commit(Changes(at=self.clock.now(), ledger=rows))
-        except (OSError, sqlite3.Error) as error:
-            log.error("ledger cannot be written", extra={"error": str(error)})
-
-    async def _commit(self, changes: Changes) -> None:
-        if changes.empty():
-            return
-        async with self._journal_lock:
-            await asyncio.to_thread(self.journal.commit, changes)
-            if self.leading is not None:
-                await self.leading.replicate(changes)
+        return await self.commits.record(line)
 
     def _told(self, notice: Notice) -> None:
         if self._told_late is not None:
@@ -378,52 +318,12 @@ class Server:
 
     def health(self) -> Health:
         """How healthmon itself is, now."""
-        writer = self.writer.stats()
-        age_s = self.clock.mono() - self._last_step_mono
-        broker_ok = self.inbox.connected.is_set()
-        status = "failing" if age_s > 10 * TICK_EVERY_S else "ok" if writer.ok and broker_ok else "degraded"
-        return Health(
-            status=status,
-            started_at=self.started_at,
-            engine_tick_age_s=age_s,
-            store_ok=writer.ok,
-            store_queue=writer.queued,
-            broker_ok=broker_ok,
-            mode=self.site.alerting.mode,
-            probing=stop_button(self.stop_file) is None,
-            config_ok=self.reloader is None or self.reloader.ok,
-            config_refused=self.reloader is not None and self.reloader.refused,
-            config_loaded_at=self.started_at if self.reloader is None else self.reloader.loaded_at,
-            counters=self._all_counters(),
-            baselines=self.room.engine.learning(),
-            drill_age_s=self.drills.age_s(),
-            drill_overdue=self.drills.overdue(),
-        )
+        return health_of(self)
 
-    def _all_counters(self) -> dict[str, float]:
-        writer = self.writer.stats()
-        store = {
-            "ingest_deferred_total.inbox_full": float(self.inbox.stats().refused),
-            "broker_stalls_total": float(self.inbox.stalls.count),
-            "broker_stalled_seconds_total": self.inbox.stalls.total_s,
-            "store_rows_accepted_total": float(writer.accepted),
-            "store_rows_rejected_total": float(writer.rejected),
-            "store_retries_total": float(writer.retried),
-        }
-        return (
-            self.counters
-            | {k: float(v) for k, v in self.reception.counters.items()}
-            | self.quarantine.counters
-            | self.lines.counters
-            | self.lost.counters
-            | {k: float(v) for k, v in self.pipeline.counts().items()}
-            | {f"pages_suppressed_total.{cause}": n for cause, n in self.room.engine.suppressed().items()}
-            | {f"engine_{name}": value for name, value in self.room.engine.counts().items()}
-            | store
-            | {key: value for count in self.probers.values() for key, value in count().items()}
-            | self.dispatcher.counters()
-            | (self.leading.counters() if self.leading else {})
-        )
+    @property
+    def step_age_s(self) -> float:
+        """Since the engine's last step that is on disk."""
+        return self.clock.mono() - self._last_step_mono
 
     def view(self) -> View:
         """The snapshot of this version, made when somebody looks."""
@@ -501,13 +401,7 @@ class Server:
 
     def ack_link(self, notice: Notice) -> str | None:
         """Where the reader of a page says "I have it" without a login; None for messages that need no answer."""
-        if notice.why in (Why.MITIGATED, Why.RESOLVED, Why.MUTE, Why.DUTY) or notice.incident.startswith(
-            lastresort.PREFIX
-        ):
-            return None
-        expires_at = notice.due + DEFAULT_LIFE_S
-        to = {"incident": notice.incident, "channel": notice.channel, "to": notice.to}
-        return f"{self.public_url}/ack/{make_token(self.ack_secret, expires_at=expires_at, **to)}"
+        return ack_link(notice, secret=self.ack_secret, public_url=self.public_url)
 
     def _kept_overrides(self, site: SiteConfig) -> list[Override]:
         """Those of the configuration, then what people said, oldest first."""
@@ -515,15 +409,7 @@ class Server:
 
     def _build_engine(self, restored: Restored, site: SiteConfig | None = None, roster: Roster | None = None) -> Engine:
         site = site or self.site
-        engine = Engine(
-            estate=site.estate,
-            rules=site.rules,
-            policies=site.policies,
-            severity=site.severity,
-            settings=_engine_settings(site, roster or self.roster),
-            staffed=Calendar(site.estate, site.holidays).staffed,
-            restored=restored,
-        )
+        engine = engine_of(site, roster or self.roster, restored)
         engine.plugged(plugs_of(self.links.all(), site.estate, self.clock.now()))
         engine.drills = self.drills.desk
         return engine
@@ -531,64 +417,3 @@ class Server:
     def links_learned(self) -> None:
         """The link book has news: where machines are plugged in."""
         self.room.engine.plugged(plugs_of(self.links.all(), self.site.estate, self.clock.now()))
-
-
-def _paces(site: SiteConfig) -> dict[str, Pace]:
-    return {one.id: pace_of(one.kind, one.most_per_minute) for one in site.channels.values()}
-
-
-def _ack_secret(journal: Journal, file: Path, now: float, *, pair: bool) -> bytes:
-    return shared_secret(journal, file, now=now) if pair else secret_of(file)
-
-
-def _client_id(site: SiteConfig, leading: Leading | None) -> str:
-    """One session for both servers of a pair: whoever leads takes it over, and the broker cuts the other off.
-
-    Not while nobody could be asked who leads: two would cut each other off for ever.
-    """
-    name = f"healthmon-{site.estate.organisation.id}-server"
-    return f"{name}-{leading.link.holder}" if leading is not None and leading.open else name
-
-
-def _engine_settings(site: SiteConfig, roster: Roster) -> EngineSettings:
-    alerting = site.alerting
-    return EngineSettings(
-        mode=alerting.mode,
-        site_modes=alerting.site_modes,
-        area_modes=alerting.area_modes,
-        rule_modes=alerting.rule_modes,
-        waking=site.waking,
-        text=site.text,
-        mutes=mute_settings(site),
-        roster=roster,
-        phrase=phraser(site),
-    )
-
-
-def mute_settings(site: SiteConfig) -> MuteSettings:
-    """Who hears of mutes: the site manager's channels, or every channel while none is named."""
-    return MuteSettings(
-        changes=site.changes,
-        site_manager=site.site_manager or tuple(site.channels),
-        reminders=site.reminders,
-        timezone=site.estate.organisation.timezone,
-    )
-
-
-def declared_families(site: SiteConfig) -> dict[str, Family]:
-    """What ingest admits: what probes, collectors and the agent itself may emit, and what configured packs declare."""
-    packs = [check.params["pack"] for target in site.estate.targets.values() for check in target.checks
-             if check.kind == "snmp" and check.params.get("pack")]  # fmt: skip
-    from_packs = {family.name: family for pack in packs for family in pack_families(pack)}
-    known = probes.families() | collectors.families() | agent_role.FAMILIES | from_packs
-    scraped = [check.params for target in site.estate.targets.values() for check in target.checks
-               if check.kind == "openmetrics"]  # fmt: skip
-    own = with_scraped(known, scraped)
-    return own | dict(site.line_protocol.families) if site.line_protocol else own
-
-
-def public_url(web: WebConfig) -> str:
-    """How people reach the board; the listening address, as long as nothing else is configured."""
-    scheme = "https" if web.tls_cert_file else "http"
-    host = "127.0.0.1" if web.host in ("0.0.0.0", "::") else web.host
-    return f"{scheme}://{host}:{web.port}"

@@ -10,7 +10,7 @@ from healthmon.alerting.incidents import correlate
 from healthmon.alerting.oncall.roster import Roster
 from healthmon.app.loadfleet import Load
 from healthmon.app.loadgen import site_yaml
-from healthmon.app.server import _engine_settings
+from healthmon.app.wiring import engine_settings
 from healthmon.config import load
 from healthmon.impact.hours import Calendar
 
@@ -20,7 +20,7 @@ def test_each_silent_agent_is_asked_once_for_its_causes(tmp_path: Path) -> None:
     site = load(tmp_path / "healthmon.yaml")
     engine = Engine(
         estate=site.estate, rules=site.rules, policies=site.policies, severity=site.severity,
-        settings=_engine_settings(site, Roster(site.oncall)), staffed=Calendar(site.estate, site.holidays).staffed,
+        settings=engine_settings(site, Roster(site.oncall)), staffed=Calendar(site.estate, site.holidays).staffed,
     )  # fmt: skip
     asked = correlate._Run._causes
     with patch.object(correlate._Run, "_causes", autospec=True, side_effect=asked) as causes:
