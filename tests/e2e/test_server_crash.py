@@ -17,7 +17,7 @@ import yaml
 
 from daemons.onesite import CLOCK, OneSite, reading, speaker
 from healthmon.alerting.engine import Engine, EngineStep
-from healthmon.app import lastresort, server
+from healthmon.app import lastresort, wiring
 from healthmon.app.roles import broker_of
 from healthmon.app.server import Server
 from healthmon.config import load
@@ -51,7 +51,7 @@ class Crashing(Engine):
 @contextlib.asynccontextmanager
 async def running(site: OneSite, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     """The server in this process, with the engine that crashes."""
-    monkeypatch.setattr(server, "Engine", Crashing)
+    monkeypatch.setattr(wiring, "Engine", Crashing)
     monkeypatch.setattr(Fault, "always", False)
     monkeypatch.setattr(Fault, "check", "")
     site.data.mkdir(parents=True)

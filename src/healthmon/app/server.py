@@ -41,9 +41,11 @@ from healthmon.app.traps import heard_by
 from healthmon.app.vitals import health_of
 from healthmon.app.wardbook import WardBook
 from healthmon.app.wiring import (
+    ack_link,
     ack_secret,
     client_id,
     declared_families,
+    engine_of,
     engine_settings,
     paces,
     public_url,
