@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+# Where it is set, each of the many processes of a run compiles every module again: two seconds of a core each.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-all check bench bench-devices bench-detection boards chaos docs pictures fuzz properties site clean
 

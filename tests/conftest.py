@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from healthmon.config import packs
+from healthmon.config.document import Document
+from healthmon.config.problems import Problems
+
 HERE = Path(__file__).parent
+#: Every process of healthmon that a test starts would compile all of it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
 ALL = os.environ.get("HEALTHMON_TEST_ALL") == "1"
@@ -19,6 +29,25 @@ OPTIONAL = tuple(
     for line in (HERE / "optional.txt").read_text().splitlines()
     if line.split("#")[0].strip()
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def same_pack_read_once() -> Iterator[None]:
+    """Parsing a hundred stock packs is two thirds of reading a configuration, and thousands of tests read one."""
+    real = packs.read_pack
+
+    @cache
+    def clean(file: Path, content: bytes) -> Document | None:
+        problems = Problems()
+        found = real(file, problems)
+        return found if not problems.lines() else None
+
+    def read(file: Path, problems: Problems) -> Document | None:
+        found = clean(file, file.read_bytes()) if file.is_file() else None
+        return found or real(file, problems)
+
+    with mock.patch.object(packs, "read_pack", read):
+        yield
 
 
 #: The same examples in every run, however loaded the machine; `make fuzz` and `make properties` look for new ones.
