@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from healthmon.alerting.notify import KEEPS_RECORDS
 from healthmon.alerting.oncall.waking import DEFAULT_WAKING, Waking, parse_waking
 from healthmon.config.checks import beside, read_params, read_secret
 from healthmon.config.fileforms import EmbeddedStoreForm
@@ -177,6 +178,9 @@ def channels_of(written: Written) -> dict[str, ChannelConfig]:
             fields,
         )  # fmt: skip
     for name, placed in written.channels.items():
+        if placed.form.fallback is not None and placed.form.kind in KEEPS_RECORDS:
+            said = f"'{name}' keeps a record of each incident: nobody else is told in its place"
+            written.validator.problem((*placed.path, "fallback"), said)
         _fallback_leads_somewhere(written, name, placed.form.fallback, (*placed.path, "fallback"))
     return channels
 

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from healthmon.alerting.notify import KEEPS_RECORDS
 from healthmon.alerting.oncall.roster import DUTY_MANAGER, NEXT, TEAM, WORDS
 from healthmon.alerting.oncall.rota import gaps
 from healthmon.config.blocks import channels_known, holidays_in
@@ -58,6 +59,7 @@ def oncall_of(written: Written, teams: Mapping[str, Team], today: date | None) -
         reports=tuple(form.reports),
         pages_per_shift=form.pages_per_shift,
         fallbacks={name: one.form.fallback for name, one in written.channels.items() if one.form.fallback},
+        records=frozenset(name for name, one in written.channels.items() if one.form.kind in KEEPS_RECORDS),
     )
 
 

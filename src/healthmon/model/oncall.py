@@ -115,7 +115,8 @@ class OncallPlan:
     """The on-call part of a configuration.
 
     duty_manager and default are words: `rota:ID` or `user:ID`; morning_minute: local minute of the day of the list of
-    what was held; morning and reports are channels; fallbacks: the channel that is used when the first one fails.
+    what was held; morning and reports are channels; fallbacks: the channel that is used when the first one fails;
+    records: channels that keep a record of each incident and reach nobody.
     """
 
     users: Mapping[str, OncallUser] = field(default_factory=dict)
@@ -128,3 +129,4 @@ class OncallPlan:
     reports: tuple[str, ...] = ()
     pages_per_shift: int = 5
     fallbacks: Mapping[str, str] = field(default_factory=dict)
+    records: frozenset[str] = frozenset()

@@ -27,6 +27,9 @@ CHANNELS: Mapping[str, str] = {
     "webhook": "healthmon.alerting.notify.webhook:Webhook",
 }
 
+#: Kinds that keep one record of each incident, as long as it lasts, and wake nobody (alerting/oncall/records.py).
+KEEPS_RECORDS = frozenset({"jira", "servicenow"})
+
 #: Kinds that people read one by one: so many messages a minute unless the channel says otherwise, the rest in a digest.
 PEOPLE_READ: Mapping[str, float] = {"apprise": 20.0, "gateway": 10.0, "mail": 30.0}
 

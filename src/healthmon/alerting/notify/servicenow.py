@@ -1,6 +1,7 @@
 """A channel to ServiceNow: one record of the table `incident` for one incident, made, updated and resolved.
 
-Table API: POST, GET with sysparm_query and PATCH of /api/now/table/incident.
+Table API: POST, GET with sysparm_query and PATCH of /api/now/table/incident. States: 2 in progress, 6 resolved
+(which asks for a close code and close notes), 7 closed (which no update opens again).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from healthmon.alerting.notify.httpcalls import Answered, HttpCalls, checked_tim
 from healthmon.model.incident import Notice, Why
 from healthmon.model.ports import Dead, Retry, Sent
 
-_RESOLVED_STATE = "6"
+_IN_PROGRESS, _RESOLVED, _CLOSED = "2", "6", "7"
+_ENDED = (Why.MITIGATED, Why.RESOLVED)
 _SHORT = 160
 
 
@@ -50,17 +52,20 @@ class ServiceNow:
         self._authorization = f"Basic {word}"
 
     async def send(self, notice: Notice) -> Sent | Retry | Dead:
-        """Make the record, or add to it."""
-        wanted = {"sysparm_query": f"correlation_id={notice.incident}", "sysparm_fields": "sys_id,number"}
-        query = urlencode(wanted | {"sysparm_limit": "1"})
+        """Make the record, or add to it; one that is closed for good is followed by a new one."""
+        wanted = {"sysparm_query": f"correlation_id={notice.incident}^ORDERBYDESCsys_created_on"}
+        query = urlencode(wanted | {"sysparm_fields": "sys_id,number,state", "sysparm_limit": "1"})
         found = await self._call("GET", f"?{query}", None, notice)
         if not isinstance(found.result, Sent):
             return found.result
         known = found.json.get("result") if isinstance(found.json, dict) else None
         if not isinstance(known, list):
             return Retry("the answer is not ServiceNow's")
-        if known:
-            return (await self._call("PATCH", f"/{known[0]['sys_id']}", self._update(notice), notice)).result
+        state = str(known[0].get("state", "")) if known else _CLOSED
+        if state != _CLOSED:
+            return (await self._call("PATCH", f"/{known[0]['sys_id']}", self._update(notice, state), notice)).result
+        if known and notice.why in _ENDED:
+            return Sent(f"{known[0].get('number', 'the record')} is closed already")
         return (await self._call("POST", "", self._record(notice), notice)).result
 
     async def close(self) -> None:
@@ -74,20 +79,31 @@ class ServiceNow:
 
     def _record(self, notice: Notice) -> dict[str, Any]:
         """Impact and urgency of ServiceNow go from 1 (high) to 3 (low)."""
-        body = notice.body
-        return {
+        made = {
             **self._params.fields,
             "correlation_id": notice.incident,
             "correlation_display": "healthmon",
             "short_description": notice.subject[:_SHORT],
             "description": notice.text,
-            "impact": str(min(3, int(body.get("impact_level") or notice.severity))),
-            "urgency": str(min(3, int(body.get("urgency") or notice.severity))),
-        } | (self._closing(notice) if notice.why is Why.RESOLVED else {})
+        }
+        return made | _weight(notice) | (self._closing(notice) if notice.why is Why.RESOLVED else {})
 
-    def _update(self, notice: Notice) -> dict[str, Any]:
+    def _update(self, notice: Notice, state: str) -> dict[str, Any]:
+        """A note; how bad it is now; its end, or that it is not over."""
         note = {"work_notes": f"{notice.subject}\n{notice.text}\n(healthmon {notice.key})"}
-        return note | (self._closing(notice) if notice.why is Why.RESOLVED else {})
+        if notice.why is Why.RESOLVED:
+            return note | self._closing(notice)
+        if notice.why in _ENDED:
+            return note
+        back = {"state": _IN_PROGRESS} if state == _RESOLVED else {}
+        return note | {"short_description": notice.subject[:_SHORT]} | _weight(notice) | back
 
     def _closing(self, notice: Notice) -> dict[str, Any]:
-        return {"state": _RESOLVED_STATE, "close_code": self._params.close_code, "close_notes": notice.text}
+        return {"state": _RESOLVED, "close_code": self._params.close_code, "close_notes": notice.text}
+
+
+def _weight(notice: Notice) -> dict[str, str]:
+    return {
+        "impact": str(min(3, int(notice.body.get("impact_level") or notice.severity))),
+        "urgency": str(min(3, int(notice.body.get("urgency") or notice.severity))),
+    }

@@ -51,7 +51,10 @@ def evidence_of(incident: Incident) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`told`: notices of this incident and of those it absorbed, in the order in which they were decided."""
+    """`told`: notices of this incident and of those it absorbed, in the order in which they were decided.
+
+    recorded: what its own records in ticket systems were told; nobody reads those as a page.
+    """
 
     incident: Incident
     told: tuple[Notice, ...]
@@ -61,6 +64,7 @@ class Case:
     waking: Waking
     staffed: Staffed | None = None
     roster: Roster | None = None
+    recorded: tuple[Notice, ...] = ()
 
     @classmethod
     def of(
@@ -77,8 +81,11 @@ class Case:
     ) -> Case:
         """The case with its own notices picked out and the episode counted."""
         ids = {incident.id, *absorbed}
-        mine = tuple(sorted((n for n in told.values() if n.incident in ids), key=_order))
-        return cls(incident, mine, _episode(incident, mine), now, estate, waking, staffed, roster)
+        records = roster.plan.records if roster else frozenset()
+        mine = tuple(sorted((n for n in told.values() if n.incident in ids and n.channel not in records), key=_order))
+        noted = (n for n in told.values() if n.incident == incident.id and n.channel in records)
+        recorded = tuple(sorted(noted, key=lambda notice: notice.due))
+        return cls(incident, mine, _episode(incident, mine), now, estate, waking, staffed, roster, recorded)
 
     def heard(self) -> tuple[Notice, ...]:
         """Bad news of this episode, whatever became of its sending."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 
 from healthmon.alerting.oncall.case import BAD_NEWS, OVER, Case, Staffed, areas_hit, notice_key
 from healthmon.alerting.oncall.ladder import fits, steps_due
+from healthmon.alerting.oncall.records import records_due
 from healthmon.alerting.oncall.roster import Roster
 from healthmon.alerting.oncall.waking import DEFAULT_WAKING, Wake, Waking
 from healthmon.alerting.oncall.wording import clock_text, zone_of
@@ -23,7 +24,6 @@ from healthmon.model.oncall import Reader
 from healthmon.model.topology import Estate
 
 Due = tuple[tuple[Notice, ...], tuple[LedgerRow, ...]]
-_NOTHING: Due = ((), ())
 
 
 def due(
@@ -46,22 +46,25 @@ def due(
     ledgered: keys of ledger rows already written; mode: `live` or `shadow`; staffed: whether an area is at a time;
     roster: who is on call.
     """
-    if incident.merged_into is not None:
-        return _NOTHING
     case = Case.of(
         incident, told, absorbed=absorbed, now=now, estate=estate, waking=waking, staffed=staffed, roster=roster
     )
-    notices, rows = _told_over(case) if incident.state in OVER else _told_bad(case, policies, live=mode == "live")
+    if incident.merged_into is not None:
+        return tuple(records_due(case, policies)), ()
+    notices, rows = (
+        _told_over(case, policies) if incident.state in OVER else _told_bad(case, policies, live=mode == "live")
+    )
     fresh = {notice.key: notice for notice in notices if notice.key not in told}
     return tuple(fresh.values()), tuple({row.key: row for row in rows if row.key not in ledgered}.values())
 
 
-def _told_over(case: Case) -> Due:
-    return tuple(_endings(case)), _brief_loss(case)
+def _told_over(case: Case, policies: Sequence[Policy]) -> Due:
+    return (*_endings(case), *records_due(case, policies)), _brief_loss(case)
 
 
 def _told_bad(case: Case, policies: Sequence[Policy], *, live: bool) -> Due:
     notices, rows = _pages(case, policies, live=live)
+    notices = (*notices, *records_due(case, policies))
     return (notices, rows) if live else ((), (*rows, *(_shadow(case, notice) for notice in notices)))
 
 

@@ -130,8 +130,11 @@ def _calls(
     people = list(_people(case, words, step, mine))
     yield from people
     personal = {call.reader[0] for call in people if call.reader[1] == call.person}
+    records = case.roster.plan.records if case.roster else frozenset()
     for name in dict.fromkeys((*step.channels, *(team.channels if team else ()))):
         channel, _, to = name.partition(":")
+        if channel in records:
+            continue
         if to or channel not in personal:
             yield from _instead(Call((channel, to or channel)), case, mine)
 

@@ -23,6 +23,7 @@ _LEAD = {
     Why.MITIGATED: "REACHABLE AGAIN: ",
     Why.RESOLVED: "CLOSED: ",
     Why.MUTE: "",
+    Why.CHANGED: "CHANGED: ",
     Why.DUTY: "",
     Why.DRILL: "",
 }
