@@ -17,6 +17,8 @@ FALSE_RATE = 0.01
 FEWEST = 3
 _COUNTER_EXAMPLES = 5
 _PASSES_ON = frozenset({"switch", "router", "access-point", "ap", "wlan-controller"})
+#: At least this share of those with a value is broken, for it to be worth a hint.
+_MOSTLY = 0.7
 #: They say where, not what: named after what fits as well.
 _WHERE = frozenset({"area", "site", "kind"})
 
@@ -67,6 +69,19 @@ class FateTest:
         ]
         ranked = sorted(found, key=lambda one: (one[0], self._having[one[1]], one[1][0] in _WHERE, one[1]))
         return tuple(self._fate(pair, p_value, hit) for p_value, pair in ranked[:most])
+
+    def hints(self, broken: Collection[str], *, most: int = 3) -> tuple[tuple[str, str, int, int], ...]:
+        """What all of these share and few others have, too few for a test: name, value, how many of how many."""
+        hit = [id_ for id_ in broken if id_ in self._attributes]
+        shared = Counter(pair for id_ in hit for pair in self._attributes[id_].items() if pair[0] not in _WHERE)
+        found = [
+            (*pair, count, self._having[pair])
+            for pair, count in shared.items()
+            if count == len(hit) >= 2
+            and _MOSTLY * self._having[pair] <= count
+            and self._having[pair] < len(self._attributes)
+        ]
+        return tuple(sorted(found, key=lambda one: (one[3], one[0]))[:most])
 
     def _p_value(self, pair: tuple[str, str], count: int, broken: int) -> float:
         having, whole = self._having[pair], len(self._attributes)

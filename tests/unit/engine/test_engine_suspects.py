@@ -150,6 +150,88 @@ def test_an_inventory_with_gaps_does_not_make_two_incidents_of_one_slow_night() 
     assert {line.service for line in night.only().impact} == {f"s-web-{n}" for n in range(1, 6)}
 
 
+def unexplained(*needs: str) -> Night:
+    """Front ends on what is named here, in order; `""`: nobody wrote down what it stands on."""
+    bases = [target(id_, "database", "net", checks=(check("tcp"),)) for id_ in ("db-a", "db-b", "db-c")]
+    webs = [
+        target(f"web-{n}", "endpoint", *([need] if need else []), checks=(check("http"),))
+        for n, need in enumerate(needs, start=1)
+    ]
+    services = [Service(f"s-{one.id}", one.id, 1, ("ed",), True, (one.id,)) for one in webs]
+    things = [target("mon", "server"), target("net", "switch", checks=(check("snmp"),)), *bases, *webs]
+    return Night(estate_of(things, [area("ed")], services, [Agent("poller", "mon")])).run(30)
+
+
+def test_programs_that_turn_slow_in_the_same_moments_are_one_incident_where_the_inventory_says_nothing() -> None:
+    night = unexplained("", "db-a", "db-a")
+    night.slow["web-1"] = 6.0
+    night.run(4)
+    night.slow.update({"web-2": 6.0, "web-3": 6.0})
+    night.run(60)
+    assert named(night)[0] == "db-a"
+    assert {line.service for line in night.only().impact} == {"s-web-1", "s-web-2", "s-web-3"}
+    assert [notice.why for notice in night.notices].count(Why.OPENED) == 1
+
+
+def test_three_that_turn_slow_at_once_are_one_incident_though_they_share_nothing_known() -> None:
+    night = unexplained("db-a", "db-b", "db-c")
+    night.slow.update({f"web-{n}": 6.0 for n in (1, 2, 3)})
+    night.run(60)
+    assert {line.service for line in night.only().impact} == {"s-web-1", "s-web-2", "s-web-3"}
+
+
+def test_a_program_that_turns_slow_minutes_later_and_shares_nothing_is_an_incident_of_its_own() -> None:
+    night = unexplained("", "db-a")
+    night.slow["web-1"] = 6.0
+    night.run(90)
+    night.slow["web-2"] = 6.0
+    night.run(60)
+    assert sorted(i.root.target for i in night.incidents() if i.root) == ["web-1", "web-2"]
+
+
+def test_what_nobody_measures_is_slow_with_the_storage_that_it_stands_on() -> None:
+    """Three programs are seen slow; printing is only pinged, the archive is seen to be quick."""
+    array = target("array", "storage", checks=(check("icmp"),))
+    webs = [target(f"web-{n}", "endpoint", "array", checks=(check("http"),)) for n in (1, 2, 3)]
+    quick = target("archive", "endpoint", "array", checks=(check("http"),))
+    printing = target("printing", "print-server", "array", checks=(check("icmp"),))
+    programs = (*webs, quick, printing)
+    services = [Service(f"s-{one.id}", one.id, 1, ("ed",), True, (one.id,)) for one in programs]
+    things = [target("mon", "server"), array, *programs]
+    night = Night(estate_of(things, [area("ed")], services, [Agent("poller", "mon")])).run(30)
+    night.slow.update({one.id: 6.0 for one in webs})
+    night.run(60)
+    assert named(night)[0] == "array"
+    found = {line.service: line.state.value for line in night.only().impact}
+    assert found == dict.fromkeys(("s-web-1", "s-web-2", "s-web-3", "s-printing"), "degraded")
+
+
+def test_an_access_point_that_answers_does_not_prove_its_controller() -> None:
+    """One controller, seen over SNMP only; its access points answer pings, and carry nobody any more."""
+    points = [target(f"ap-{n}", "access-point", "wlc", area="ward-7", checks=(check("icmp"),)) for n in (1, 2)]
+    controller = target("wlc", "wlan-controller", checks=(check("snmp"),))
+    rounds = Service("observations", "Observations", 2, ("ward-7",), True, ("wlc",))
+    alone = target("lonely", "server", checks=(check("tcp"),))
+    things = [target("mon", "server"), alone, controller, *points]
+    night = Night(estate_of(things, [area("ward-7")], [rounds], [Agent("poller", "mon")])).run(30)
+    night.deaf.add("wlc")
+    night.run(40)
+    assert named(night)[0] == "wlc"
+    assert [(line.service, line.state.value) for line in night.only().impact] == [("observations", "lost")]
+
+
+def test_a_ping_of_a_server_does_not_prove_the_database_that_its_program_needs() -> None:
+    """Two programs fail; a third on the same database is only pinged: the database, seen by nobody, is the cause."""
+    webs = [target(f"web-{n}", "endpoint", "db", checks=(check("http"),)) for n in (1, 2)]
+    pinged = target("web-3", "endpoint", "db", checks=(check("icmp"),))
+    alone = target("lonely", "server", checks=(check("tcp"),))
+    things = [target("mon", "server"), alone, target("db", "database"), *webs, pinged]
+    night = Night(estate_of(things, agents=[Agent("poller", "mon")])).run(30)
+    night.down.update({"web-1": Reason.BAD_STATUS, "web-2": Reason.BAD_STATUS})
+    night.run(40)
+    assert named(night)[0] == "db"
+
+
 def test_one_slow_front_end_is_itself() -> None:
     night = slow_site()
     night.slow["a"] = 6.0
@@ -200,6 +282,24 @@ def test_a_switch_that_loses_packets_is_no_less_to_blame_for_letting_some_throug
     night.run(40)
     assert named(night)[0] == "sw-w7"
     assert {(line.area, line.state.value) for line in night.only().impact} == {("ward-7", "degraded")}
+
+
+def test_two_devices_gone_from_one_area_say_what_only_they_have() -> None:
+    """Two are too few for a test of chance; what all of them have and hardly any other is a hint all the same."""
+    phones = [
+        target(f"phone-{n}", "phone", area=f"ward-{7 + n // 2}", checks=(check("icmp"),),
+               labels={"scope": f"scope-{n // 2}", "image": "gold"})
+        for n in range(6)
+    ]  # fmt: skip
+    alone = target("lonely", "server", checks=(check("tcp"),))
+    estate = estate_of([target("mon", "server"), alone, *phones], [area(f"ward-{n}") for n in (7, 8, 9)],
+                       agents=[Agent("poller", "mon")])  # fmt: skip
+    night = Night(estate).run(30)
+    night.down.update({"phone-2": TIMEOUT, "phone-3": TIMEOUT})
+    night.run(60)
+    assert "2 of 2 devices (phone)" in night.only().plain_text
+    assert "all of them have scope scope-1 (2 of 2)" in night.only().plain_text
+    assert "gold" not in night.only().plain_text
 
 
 def bedside(*, switch: str = "switch") -> Night:

@@ -292,9 +292,12 @@ class Weighing:
         failing = {alert.key.target for alert, _ in lead.members}
         peers = [id_ for id_ in self.assessor.peers(area, target.kind) if self.assessor.evidence.watched(id_)]
         where = self.texts.areas([area])
-        return self.texts.say(
+        cause = self.texts.say(
             "cause_peers", count=len(failing), total=len(peers), kind=target.kind, area=where, reason=lead.root.reason
         )
+        hints = self.assessor.evidence.fate_test(frozenset({target.kind})).hints(failing)
+        shared = ", ".join(f"{self.texts.label(name)} {value} ({n} of {of})" for name, value, n, of in hints)
+        return self.texts.say("cause_peers_share", cause=cause, shared=shared) if shared else cause
 
     def _answers(self, lead: Group) -> bool:
         """The root is blamed for what hangs on it while its own looks find it there."""

@@ -39,6 +39,10 @@ ANSWERED = frozenset(
 NO_WAY_OUT = frozenset({Reason.NO_ROUTE, Reason.NAME_SERVICE, Reason.NO_ANSWER})
 #: Looks that say only that something is there, not that it does its work.
 _SHALLOW = frozenset({"icmp", "tcp", "snmp"})
+#: What a thing needs to do its work and not to answer: a host whose storage is gone still answers pings.
+_FOR_WORK = frozenset({"storage", "database", "endpoint", "print-server"})
+#: An access point answers by itself; what its controller carries is for what hangs on the access point to prove.
+_ACCESS_POINTS = frozenset({"access-point", "ap"})
 #: Clearly quick is what takes less than this share of what a rule calls slow: in between, nothing is proven.
 _CLEARLY = 0.5
 #: A batch that arrives now was sent a little earlier.
@@ -143,6 +147,11 @@ class Evidence:
             and _quick(reading, limits)
             and self.counts(reading, now)
         )
+
+    def measured(self, target: str) -> bool:
+        """The newest look of somebody says how quickly it does its work."""
+        timed = (series for series in self._by_target.get(target, ()) if series in self._timed)
+        return any(_times(self.latest[series], self._timed[series]) for series in timed)
 
     def spread(self, vantage: str, wanted: int) -> list[Reading]:
         """A few of what it looks at, from all over the estate, its own machine aside."""
@@ -300,7 +309,9 @@ class Evidence:
         if limits:
             self._timed[series] = limits
         area = self.estate.vantage_area(vantage)
-        for id_ in self._proves(target, vantage):
+        declared = self.index.check(target, series[1])
+        shallow = declared is not None and declared.kind in _SHALLOW
+        for id_ in self._proves(target, vantage, shallow=shallow):
             self._provers.setdefault((id_, None), []).append(series)
             if area is not None:
                 self._provers.setdefault((id_, area), []).append(series)
@@ -314,15 +325,20 @@ class Evidence:
                  for leaf in leaves(b.rule.condition))  # fmt: skip
         return tuple((leaf.metric, leaf.value) for leaf in asked if isinstance(leaf, Above) and _of_time(leaf.metric))
 
-    def _proves(self, target: str, vantage: str) -> set[str]:
+    def _proves(self, target: str, vantage: str, *, shallow: bool) -> set[str]:
         """What must work for this vantage point to see this target ok, the target itself aside."""
         if target not in self.graph:
             return set()
-        needed = set(self.graph.strict(target))
+        needed = self._to_answer(target) if shallow else set(self.graph.strict(target))
         host = self.host(vantage)
         if host is not None and host != target and target not in self.graph.requires(host):
-            needed |= self.graph.strict(host) | {host}
+            needed |= self._to_answer(host) | {host}
         return needed - {target}
+
+    def _to_answer(self, target: str) -> set[str]:
+        """What it cannot do without to be there at all: its ways and hosts, not what its work needs."""
+        not_proven = _FOR_WORK | {"wlan-controller"} if self.kind(target) in _ACCESS_POINTS else _FOR_WORK
+        return {id_ for id_ in self.graph.strict(target) if self.kind(id_) not in not_proven}
 
     def _index_hosts(self) -> dict[str, list[Agent]]:
         found: dict[str, list[Agent]] = {}
@@ -335,12 +351,12 @@ class Evidence:
         """Agents by what they need to be heard: their own way out and the server's; on its host, nothing."""
         found: dict[tuple[str, str | None], list[str]] = {}
         here = self.host(self.server)
-        way_in = self.graph.strict(here) | {here} if here is not None else frozenset()
+        way_in = self._to_answer(here) | {here} if here is not None else set()
         for agent in self.estate.agents.values():
             host = self.host(agent.id)
             if host is None:
                 continue
-            needed = {host} if host == here else self.graph.strict(host) | {host} | way_in
+            needed = {host} if host == here else self._to_answer(host) | {host} | way_in
             area = self.estate.vantage_area(agent.id)
             for id_ in sorted(needed):
                 found.setdefault((id_, None), []).append(agent.id)
@@ -355,9 +371,14 @@ def _of_time(metric: str) -> bool:
 
 def _quick(reading: Reading, limits: tuple[tuple[str, float], ...]) -> bool:
     """Every time that it has a limit for is far below it, and there is one."""
+    times = _times(reading, limits)
+    return bool(times) and all(taken <= _CLEARLY * limit for taken, limit in times)
+
+
+def _times(reading: Reading, limits: tuple[tuple[str, float], ...]) -> list[tuple[float, float]]:
+    """What it took, beside the limit for it."""
     known = {f"{one.family}.{one.field}": one.value for one in reading.samples}
-    times = [(known[metric], limit) for metric, limit in limits if isinstance(known.get(metric), float | int)]
-    return bool(times) and all(float(taken) <= _CLEARLY * limit for taken, limit in times)
+    return [(float(taken), limit) for metric, limit in limits if isinstance(taken := known.get(metric), float | int)]
 
 
 def _feeders(estate: Estate) -> dict[str, tuple[str, ...]]:

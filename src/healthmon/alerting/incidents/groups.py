@@ -197,7 +197,7 @@ def troubles_of(groups: Sequence[Group], findings: Mapping[str, Finding]) -> Tro
     for group in groups:
         for id_ in () if group.faded else group.nodes:
             own = findings.get(id_)
-            degraded = own is not None and own.effect is Effect.DEGRADED
+            degraded = own.effect is Effect.DEGRADED if own is not None else slow(group)
             if own is not None:
                 troubles.checks[id_] = _failing_checks(own)
             if group.areas is not None:

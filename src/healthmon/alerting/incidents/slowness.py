@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from healthmon.alerting.incidents.evidence import Evidence
 from healthmon.alerting.incidents.groups import INFERRED, TOGETHER_S, Group, of_one_cause, outright, slow
+from healthmon.model.alert import Effect
 from healthmon.model.incident import Root
+
+#: Turned slow in the same moments, as far as looks that are seconds apart can tell.
+_AT_ONCE_S = 20.0
+#: So many at once are no coincidence, whatever the inventory says.
+_NO_COINCIDENCE = 3
+#: What a program may be slow for: an inventory that names none of these says nothing of what it stands on.
+_STANDS_ON = frozenset({"storage", "database", "hypervisor", "endpoint", "server", "host"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,75 @@ def of_slow_need(groups: Sequence[Group], evidence: Evidence, now: float) -> lis
         ]
         left.append(replace(one, root=root, members=members))
         suspects = [one for one in suspects if not one.users & together]
-    return left
+    return _at_once(left, found, evidence)
+
+
+def _at_once(groups: Sequence[Group], found: Mapping[str, Group], evidence: Evidence) -> list[Group]:
+    """The groups, with slow things that began in the same moments as one; the one that a need explains leads.
+
+    Three of them, or two if the inventory does not say what one of them stands on.
+    """
+    apart = [group for group in groups if slow(group) and outright(group) and found.keys() >= set(group.nodes)]
+    rest = [group for group in groups if not any(group is one for one in apart)]
+    for run in _moments(apart):
+        count = sum(len(group.nodes) for group in run)
+        unknown = any(len(group.nodes) == 1 and not _stands_on(group.nodes[0], evidence) for group in run)
+        together = len(run) > 1 and (count >= _NO_COINCIDENCE or unknown)
+        rest += [_led(run)] if together else run
+    return rest
+
+
+def _moments(groups: Sequence[Group]) -> Iterator[list[Group]]:
+    """Groups in order, cut where one began too long after the first of its run."""
+    run: list[Group] = []
+    for group in sorted(groups, key=lambda one: (one.since, one.root.target)):
+        if run and group.since - run[0].since > _AT_ONCE_S:
+            yield run
+            run = []
+        run.append(group)
+    if run:
+        yield run
+
+
+def _stands_on(id_: str, evidence: Evidence) -> bool:
+    return any(evidence.kind(need) in _STANDS_ON for need in evidence.graph.requires(id_))
+
+
+def _led(run: Sequence[Group]) -> Group:
+    """One group under the root that explains most of it; without one, the first may be the cause of the rest."""
+    first = max(run, key=lambda group: len(group.nodes))
+    one, root = of_one_cause(run), first.root
+    if len(first.nodes) == 1:
+        root = replace(root, confidence=0.5, alternatives=tuple(group.root.target for group in run[1:])[:3])
+    behind = [(alert, None if alert.key.target == root.target else root.target) for alert, _ in one.members]
+    return replace(one, root=root, members=tuple(behind))
+
+
+def with_unmeasured(group: Group, evidence: Evidence, now: float) -> Group:
+    """The group with what surely stands on its slow root too and whose speed nobody measures.
+
+    Only where the root is well founded: it says itself that it is not well, or it explains three; and where more of
+    what stands on it is seen slow than quick.
+    """
+    root, graph = group.root.target, evidence.graph
+    if root in group.nodes or root not in graph or not (slow(group) and outright(group)):
+        return group
+    explained = [id_ for id_ in group.nodes if id_ in graph and root in graph.strict(id_)]
+    says_so = any(alert.key.target == root and alert.effect is Effect.WARNING for alert, _ in group.members)
+    quick = evidence.quick_since(group.since, now) & graph.descendants(root)
+    if len(explained) < (2 if says_so else _NO_COINCIDENCE) or len(quick) >= len(explained):
+        return group
+    behind = sorted(id_ for id_ in graph.descendants(root) if root in graph.strict(id_))
+    more = tuple(
+        id_
+        for id_ in behind
+        if id_ in evidence.estate.targets
+        and id_ not in group.nodes
+        and graph.lines_behind(id_)
+        and not evidence.measured(id_)
+        and not graph.strict(id_) & quick
+    )
+    return replace(group, nodes=(*group.nodes, *more)) if more else group
 
 
 def _suspects(found: Collection[str], evidence: Evidence, quick: frozenset[str]) -> list[_Suspect]:

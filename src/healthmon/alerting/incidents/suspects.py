@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from healthmon.alerting.incidents.evidence import ANSWERED, PASSING_KINDS, Evidence
 from healthmon.alerting.incidents.groups import INFERRED, TOGETHER_S, Group, joined, of_one_cause, outright, slow
-from healthmon.alerting.incidents.slowness import of_slow_need
+from healthmon.alerting.incidents.slowness import of_slow_need, with_unmeasured
 from healthmon.impact.graph import Explanation
 from healthmon.model.alert import Alert, Effect
 from healthmon.model.incident import IncidentKind, Root
@@ -27,7 +27,7 @@ def reconsidered(groups: Sequence[Group], warnings: Sequence[Alert], evidence: E
     found = of_slow_need(found, evidence, now)
     found = [_filtered(group, evidence) for group in found]
     found = [_warned(group, warnings, evidence) for group in found]
-    return joined(found)
+    return [with_unmeasured(group, evidence, now) for group in joined(found)]
 
 
 def feeders(evidence: Evidence, id_: str) -> tuple[str, ...]:
