@@ -11,6 +11,7 @@ from healthmon.model.topology import AtLeast, Estate, Need, need_ids
 Tri = bool | None
 #: What is known of a thing by itself, whatever it needs.
 Own = Callable[[str], Tri]
+_NOBODY: frozenset[str] = frozenset()
 #: All of these must work.
 Goal = tuple[Need, ...]
 
@@ -151,39 +152,50 @@ class Explanation:
     def __init__(self, graph: NeedGraph, failing: Iterable[str]) -> None:
         self._graph = graph
         self.failing = frozenset(failing)
+        #: All that can be concerned at all: what fails, and what needs it.
+        self._touched = self.failing.union(*(graph.descendants(id_) for id_ in self.failing))
         self._down: dict[str, bool] = {}
         self._culprits: dict[str, frozenset[str]] = {}
 
     def down(self, id_: str) -> bool:
         """Whether the thing cannot work, given what fails."""
+        if id_ not in self._touched:
+            return False
         if id_ not in self._down:
             self._learn(id_)
         return self._down[id_]
 
     def culprits(self, id_: str) -> frozenset[str]:
         """The topmost failing things behind what `id_` needs; empty when nothing it needs explains it."""
+        if id_ not in self._touched:
+            return _NOBODY
         if id_ not in self._culprits:
             self._learn(id_)
         return self._culprits[id_]
 
+    def lost(self, goal: Goal) -> bool:
+        """Whether the goal cannot be reached, given what fails."""
+        for id_ in need_ids(goal):
+            self.down(id_)
+        return any(not self._works(need) for need in goal)
+
     def of_goal(self, goal: Goal) -> frozenset[str]:
         """The topmost failing things that lose the goal."""
-        for id_ in self._graph.closure(goal):
-            self.culprits(id_)
+        for id_ in need_ids(goal):
+            self.down(id_)
         return self._blame(goal)
 
     def _learn(self, id_: str) -> None:
         for node in (*self._graph.requires(id_), id_):
-            if node not in self._down:
+            if node in self._touched and node not in self._down:
                 needs = self._graph.needs(node)
                 self._culprits[node] = self._blame(needs)
-                broken = any(not self._works(need) for need in needs)
-                self._down[node] = broken or node in self.failing
+                self._down[node] = node in self.failing or any(not self._works(need) for need in needs)
 
     def _works(self, need: Need) -> bool:
         if isinstance(need, AtLeast):
             return sum(self._works(part) for part in need.of) >= need.n
-        return not self._down[need]
+        return not self._down.get(need, False)
 
     def _blame(self, goal: Goal) -> frozenset[str]:
         blamed: set[str] = set()

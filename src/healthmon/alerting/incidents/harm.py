@@ -149,7 +149,7 @@ class Losses:
         return bool(failing) and max(seen_ok, default=-1) >= max(failing)
 
     def _lost(self, line: Line, down: frozenset[str]) -> bool:
-        return bool(self._explained(down).of_goal(self._graph.goal(*line)))
+        return self._explained(down).lost(self._graph.goal(*line))
 
     def _explained(self, down: frozenset[str]) -> Explanation:
         known = self._explanations.get(down)
