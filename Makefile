@@ -20,9 +20,9 @@ demo: $(READY)          ## a simulated hospital, a fault, an incident, a page: n
 test: $(READY)          ## every test that this machine can run; what was skipped is listed
 	$(BIN)/python -m pytest -rs -n 3 --dist worksteal $(ARGS)
 
-test-all: $(READY)      ## Debian, root: installs the daemons, a skip is a failure except those in tests/optional.txt
-	$(BIN)/python tools/install_daemons.py
-	HEALTHMON_TEST_ALL=1 $(BIN)/python -m pytest -rs -n 3 --dist worksteal $(ARGS)
+test-all: $(READY)      ## Debian, root: installs the daemons, builds and starts the image; a skip is a failure except those in tests/optional.txt
+	$(BIN)/python tools/install_daemons.py containers
+	HEALTHMON_TEST_ALL=1 HEALTHMON_TEST_IMAGE=1 $(BIN)/python -m pytest -rs -n 3 --dist worksteal $(ARGS)
 
 check: $(READY)         ## style, types, layers
 	$(BIN)/ruff check src tests tools benchmarks
@@ -51,8 +51,9 @@ bench-detection: $(READY) ## seeded faults in synthetic hospitals through the en
 boards: $(READY)        ## write the Grafana boards again, for InfluxDB and for Prometheus
 	$(BIN)/python tools/boards
 
-pictures: $(READY)      ## the pictures of docs/, taken in a browser during a night in the simulated hospital (Chromium, a quiet machine)
-	HEALTHMON_PICTURES=docs $(BIN)/python -m pytest tests/e2e/test_night.py $(ARGS)
+pictures: $(READY)      ## the pictures of docs/: pages, boards, report, in a browser on the simulated hospital (Chromium, influxd, a quiet machine)
+	HEALTHMON_PICTURES=docs $(BIN)/python -m pytest tests/e2e/test_night.py tests/demo/test_demo_influxdb.py $(ARGS)
+	PYTHONPATH=. $(BIN)/python tools/report_picture.py
 
 docs: $(READY)          ## write again what is generated: config and API reference, boards
 	$(BIN)/python tools/generate.py

@@ -15,7 +15,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Start": ("first-hour", "install", "concepts", "shadow", "ports"),
     "Care": ("board", "wards", "languages", "readiness", "standards", "report", "presence"),
     "On call": ("oncall", "channels", "mutes", "drill"),
-    "Watching": ("probes", "probing", "discover", "rules", "stock-rules", "tools", "prometheus"),
+    "Watching": ("probes", "probing", "discover", "rules", "stock-rules", "tools", "prometheus", "boards"),
     "Running it": ("pipeline", "stores", "upgrade", "scaling", "doctor", "chaos", "security", "users"),
     "Reference": ("config", "cli", "api", "metrics"),
     "What is proven": ("performance", "benchmark", "untested", "architecture"),

@@ -11,8 +11,10 @@ import pytest
 from daemons.printing import QUEUE, cupsd
 from daemons.process import need
 from healthmon.collectors import load_collector
+from healthmon.collectors.crashes import CrashesCollector
 from healthmon.collectors.events import EventsCollector
 from healthmon.collectors.print_queue import PrintQueueCollector
+from healthmon.collectors.roams import RoamsCollector
 from healthmon.model.plan import Job
 from healthmon.model.ports import Probe
 from healthmon.model.sample import Outcome, Reading
@@ -92,6 +94,47 @@ async def test_a_real_journal(tmp_path: Path) -> None:
     assert reading.outcome is Outcome.OK, reading
     assert values(reading, "host_events") == {"errors": 2.0, "critical_errors": 1.0, "window_seconds": 3600.0}
     assert "canary" not in repr(reading)
+
+
+def journal_file(folder: Path, entries: list[tuple[float, dict[str, str]]]) -> None:
+    """A journal with these entries, by systemd's own writer: (seconds ago, fields)."""
+    writer, now = Path("/lib/systemd/systemd-journal-remote"), SystemClock().now()
+    if not writer.exists():
+        pytest.skip("systemd-journal-remote is not installed")
+    need("journalctl")
+    text = "".join(
+        f"__REALTIME_TIMESTAMP={int((now - ago) * 1e6)}\n__MONOTONIC_TIMESTAMP={int(1e10 - ago * 1e6)}\n"
+        f"_BOOT_ID={'ab' * 16}\n" + "".join(f"{name}={value}\n" for name, value in fields.items()) + "\n"
+        for ago, fields in sorted(entries, key=lambda entry: -entry[0])
+    )
+    run([str(writer), "-o", str(folder / "system.journal"), "-"], text.encode())
+
+
+async def test_core_dumps_of_a_real_journal_are_counted_once(tmp_path: Path) -> None:
+    dump = {"MESSAGE_ID": "fc2e22bc6ee647b6b90729ab34a250b1", "MESSAGE": "canary"}
+    entries = [(10.0, dump | {"COREDUMP_EXE": "/opt/epr/epr"}), (20.0, dump | {"COREDUMP_EXE": "/usr/bin/other"}),
+               (5000.0, dump | {"COREDUMP_EXE": "/opt/epr/epr"}), (30.0, {"MESSAGE": "another"})]  # fmt: skip
+    journal_file(tmp_path, entries)
+    collector = CrashesCollector(str(tmp_path))
+    first = await see(collector, "host_crashes", programs=["epr"])
+    assert {one.labels["program"]: one.value for one in first.samples if one.field == "crashes"} == {
+        "epr": 1,
+        "other": 1,
+    }
+    assert values(first, "host_crashes_machine") == {"window_seconds": 900.0}
+    assert "canary" not in repr(first)
+    again = await see(collector, "host_crashes", programs=["epr"])
+    assert {one.value for one in again.samples if one.field == "crashes"} == {0.0}
+
+
+async def test_roams_of_a_real_journal(tmp_path: Path) -> None:
+    kernel = {"_TRANSPORT": "kernel", "SYSLOG_IDENTIFIER": "kernel", "PRIORITY": "6", "_HOSTNAME": "pc"}
+    away = "disconnect from AP 00:00:5e:00:53:01 for new auth to 00:00:5e:00:53:02"
+    said = [(100.0, f"wlp2s0: {away}"), (99.75, "wlp2s0: associated"), (50.0, "usb 1-1: new device")]
+    journal_file(tmp_path, [(ago, kernel | {"MESSAGE": words}) for ago, words in said])
+    found = values(await see(RoamsCollector(str(tmp_path)), "host_wifi_roams"), "host_wifi_roams")
+    assert found.pop("worst_roam_seconds") == pytest.approx(0.25, abs=0.001)
+    assert found == {"roams": 1.0, "losses": 0.0, "away_seconds": 0.0, "failures": 0.0, "window_seconds": 900.0}
 
 
 @pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="compares with apt")

@@ -13,6 +13,7 @@ from healthmon.model.sample import Family
 COLLECTORS: Mapping[str, str] = {
     "backup_evidence": "healthmon.collectors.backup:BackupCollector",
     "host_battery": "healthmon.collectors.battery:BatteryCollector",
+    "host_crashes": "healthmon.collectors.crashes:CrashesCollector",
     "host_cpu": "healthmon.collectors.cpu:CpuCollector",
     "host_memory": "healthmon.collectors.memory:MemoryCollector",
     "host_disk": "healthmon.collectors.disk:DiskCollector",
@@ -27,7 +28,9 @@ COLLECTORS: Mapping[str, str] = {
     "host_remote_session": "healthmon.collectors.remote_session:RemoteSessionCollector",
     "host_services": "healthmon.collectors.services:ServicesCollector",
     "host_smart": "healthmon.collectors.smart:SmartCollector",
+    "host_waits": "healthmon.collectors.waits:WaitsCollector",
     "host_wifi": "healthmon.collectors.wifi:WifiCollector",
+    "host_wifi_roams": "healthmon.collectors.roams:RoamsCollector",
 }
 
 

@@ -54,13 +54,13 @@ class EventsCollector:
     def _ask(self, params: Params, now: float) -> dict[str, float]:
         place = [f"--directory={self._directory}"] if self._directory else []
         if not place:
-            _readable()
+            readable_journal()
         since = f"--since=@{int(now - params.window_s)}"
         what = ["--quiet", "--no-pager", "--priority=err", "--output=cat", "--output-fields=PRIORITY"]
         return parse_priorities(run(["journalctl", *place, *what, since, f"--lines={MOST_EVENTS}"]))
 
 
-def _readable() -> None:
+def readable_journal() -> None:
     """Without the right to read it, journalctl shows a small part and says nothing. Raises Unseen."""
     found = [path for pattern in _JOURNALS for path in glob(pattern)]
     if not found and not any(os.path.isdir(folder) for folder in ("/var/log/journal", "/run/log/journal")):

@@ -18,6 +18,7 @@ PACK = "alerting/standards/default.yaml"
 #: What can be measured; a standard names one of these.
 METRICS = {
     "availability_ratio", "response_p50_seconds", "response_p95_seconds", "logon_p95_seconds", "reconnect_p95_seconds",
+    "app_start_p95_seconds",
     "crash_free_ratio", "wifi_signal_dbm", "wifi_snr_db", "battery_ratio",
 }  # fmt: skip
 #: Those that a service may have its own aim for.
@@ -33,7 +34,7 @@ def care_of(written: Written, packs: Packs, estate: Estate, warn: Warn, problems
     return Care(
         standards=standards,
         own=_own(written, estate, warn),
-        people={id_: People(one.day, one.night, one.pcs) for id_, one in form.people.items()},
+        people={id_: People(one.day, one.night, one.pcs, dict(one.roles)) for id_, one in form.people.items()},
         costs=_costs(form),
         forms=tuple(
             PaperForms(one.id, one.name, _areas(one.areas, estate), one.version, one.current, one.printed_on)

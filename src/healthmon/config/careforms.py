@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from healthmon.config.forms import Form, Names
 from healthmon.config.scalars import Id
@@ -19,6 +19,15 @@ class PeopleForm(Form):
     day: float = Field(ge=0, description="From 08:00 to 20:00")
     night: float | None = Field(default=None, ge=0, description="Default: as by day")
     pcs: int | None = Field(default=None, ge=1, description="All PCs of the area, also those without an agent")
+    roles: dict[Id, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="How many of those by day are of each role: `{nurse: 6, doctor: 2}`"
+    )
+
+    @model_validator(mode="after")
+    def _roles_are_among_them(self) -> Self:
+        if sum(self.roles.values()) > self.day:
+            raise ValueError("roles: more people than by day")
+        return self
 
 
 class CostsForm(Form):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 #: DOMAIN C: a wait longer than this was given up, and a move to another PC is counted besides.
-CAPS_S = {"logon": 600.0, "page": 60.0}
+CAPS_S = {"logon": 600.0, "page": 60.0, "app_start": 600.0, "reconnect": 600.0, "record_open": 60.0}
 #: Hours that one whole-time post works in a year: 13.5 million hours are 8,000 posts (BMA 2022).
 FTE_HOURS = 1687.5
 #: Fewer people than this are not shown apart.
@@ -31,7 +31,7 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One wait of somebody at a screen. kind: logon, page or restart; attended: a person was there (not at night)."""
+    """One wait of somebody at a screen. kind: restart, or one that CAPS_S names; attended: a person was there."""
 
     kind: str
     took_s: float

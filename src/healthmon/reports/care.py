@@ -11,11 +11,15 @@ from healthmon.impact.losttime import DEFAULT_COSTS, Costs
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Staff who normally work in an area at once, by day (08:00 to 20:00) and by night; pcs: all, also unwatched."""
+    """Staff who normally work in an area at once, by day (08:00 to 20:00) and by night; pcs: all, also unwatched.
+
+    roles: how many of those by day are of each role.
+    """
 
     day: float
     night: float | None = None
     pcs: int | None = None
+    roles: Mapping[str, float] = field(default_factory=dict)
 
     def at(self, hour: int) -> float:
         """So many at this hour of the local day."""

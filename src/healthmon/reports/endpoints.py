@@ -14,6 +14,16 @@ ASKED = (
     ("host_logons", "logon_seconds"), ("host_logons", "last_logon_age_seconds"), ("host_logons", "boot_seconds"),
     ("host_logons", "sessions"), ("host_wifi", "signal_dbm"), ("host_wifi", "noise_dbm"),
     ("host_wifi", "frequency_hertz"), ("host_battery", "charge_ratio"), ("host_battery", "on_mains"),
+    ("host_waits", "app_starts"), ("host_waits", "app_start_seconds"), ("host_waits", "reconnects"),
+    ("host_waits", "reconnect_seconds"), ("host_waits", "record_opens"), ("host_waits", "record_open_seconds"),
+    ("host_crashes", "crashes"), ("host_crashes", "hangs"), ("host_crashes_machine", "unplanned_stops"),
+    ("host_wifi_roams", "roams"), ("host_wifi_roams", "worst_roam_seconds"), ("host_wifi_roams", "losses"),
+    ("host_wifi_roams", "away_seconds"),
+)  # fmt: skip
+#: What scripts in sessions time: kind, number of a look, seconds of them together.
+_WAITS = (
+    ("app_start", "app_starts", "app_start_seconds"), ("reconnect", "reconnects", "reconnect_seconds"),
+    ("record_open", "record_opens", "record_open_seconds"),
 )  # fmt: skip
 #: A logon later than the last one by so much is another one.
 _APART_S = 30.0
@@ -21,7 +31,7 @@ _APART_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Somebody waited: a logon, or a restart to the next usable screen. at: Unix s; took: seconds."""
+    """Somebody waited: a logon, a program, a restart to the next usable screen. at: Unix s; took: seconds."""
 
     kind: str
     at: float
@@ -42,6 +52,8 @@ class Pc:
     battery: tuple[float, ...] = ()
     reported: bool = True
     sessions: Mapping[int, float] = field(default_factory=dict)  # by hour of the local day, mean
+    sums: Mapping[str, float] = field(default_factory=dict)  # crashes, hangs ... of the month; absent: not told
+    worst_roam_s: float | None = None
 
     def took(self, kind: str) -> list[float]:
         return [event.took_s for event in self.events if event.kind == kind]
@@ -72,14 +84,33 @@ def pc_of(
     return Pc(
         id_,
         area,
-        tuple(sorted((*logons, *boots), key=lambda event: (event.at, event.kind))),
+        tuple(sorted((*logons, *boots, *timed(told)), key=lambda event: (event.at, event.kind))),
         tuple(value for _, value in signal),
         tuple(snr),
         len(changed(told.get(("host_wifi", "frequency_hertz"), ()))),
         tuple(battery),
         reported=any(len(points) for points in told.values()),
         sessions=_by_hour(sessions, hour),
+        sums={
+            name: sum(value for _, value in _numbers(told[family, name]))
+            for family, name in ASKED
+            if family.startswith(("host_crashes", "host_wifi_roams")) and told.get((family, name))
+        },
+        worst_roam_s=max(
+            (v for _, v in _numbers(told.get(("host_wifi_roams", "worst_roam_seconds"), ()))), default=None
+        ),
     )
+
+
+def timed(told: Mapping[tuple[str, str], Points]) -> list[Event]:
+    """Waits that scripts timed: each look tells how many and how long together; each counts as their mean."""
+    found: list[Event] = []
+    for kind, number, seconds in _WAITS:
+        together = dict(_numbers(told.get(("host_waits", seconds), ())))
+        for at, count in _numbers(told.get(("host_waits", number), ())):
+            if count > 0 and at in together:
+                found += [Event(kind, at, together[at] / count)] * int(count)
+    return found
 
 
 def logons_of(ages: Points, took: Points, *, start: float) -> list[Event]:

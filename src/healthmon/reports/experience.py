@@ -15,10 +15,7 @@ def experience(record: Record) -> Section:
     areas = sorted({pc.area for pc in record.pcs} | {area for area, _ in record.responses})
     rows = [_row(record, area) for area in areas]
     reported = sum(row["reporting"] for row in rows)
-    says = (
-        f"{reported} of {sum(row['pcs'] for row in rows)} PCs reported. Where few do, a row speaks for few.",
-        "Starts of programs, reconnects and how long a roam takes are not measured: nothing is said of them.",
-    )
+    says = (f"{reported} of {sum(row['pcs'] for row in rows)} PCs reported. Where few do, a row speaks for few.",)
     return Section("experience", "Working at a PC", says, {"reporting": reported}, _COLUMNS, tuple(rows), _COUNTED,
                    Chart("where", "screen_p95_seconds", "A screen at its slowest, by area"))  # fmt: skip
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from healthmon.reports.experience import experience
 from healthmon.reports.leadtime import lead_times
+from healthmon.reports.lostroles import lost_by_role
 from healthmon.reports.lostwork import lost_by_incident, lost_time
 from healthmon.reports.machines import slowest
 from healthmon.reports.paging import owners, pages
+from healthmon.reports.programs import programs
 from healthmon.reports.promises import asked, legacy, votes
 from healthmon.reports.record import Record, Section
 from healthmon.reports.scorecard import changes, scorecard
@@ -26,7 +28,9 @@ PARTS: tuple[Callable[[Record], Section], ...] = (
     standards,
     lost_time,
     lost_by_incident,
+    lost_by_role,
     experience,
+    programs,
     votes,
     slowest,
     pages,

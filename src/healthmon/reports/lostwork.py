@@ -25,7 +25,13 @@ from healthmon.reports.record import Chart, Column, Record, Section, prose
 
 #: The service under which waits at the PC itself stand.
 WORKSTATION = "workstation"
-_LOGON_TARGET_S = 60.0
+#: Which standard a wait is held against, and what holds where the pack has none.
+_TARGETS = {
+    "logon": ("logon_p95_seconds", 60.0),
+    "app_start": ("app_start_p95_seconds", 10.0),
+    "reconnect": ("reconnect_p95_seconds", 10.0),
+    "record_open": ("response_p95_seconds", 2.0),
+}
 
 
 @dataclass(slots=True)
@@ -68,9 +74,10 @@ def lost_work(record: Record) -> LostWork:
 
 
 def waits_of(record: Record, pc: Pc) -> list[Wait]:
-    """Events of a PC as waits, each against its standard."""
-    target = next((s.aim for s in record.care.standards if s.metric == "logon_p95_seconds"), _LOGON_TARGET_S)
-    return [Wait(e.kind, e.took_s, target if e.kind == "logon" else 0.0, e.attended) for e in pc.events]
+    """Events of a PC as waits, each against its standard; a restart is lost from its beginning."""
+    aims = {one.metric: one.aim for one in record.care.standards}
+    targets = {kind: aims.get(metric, least) for kind, (metric, least) in _TARGETS.items()}
+    return [Wait(e.kind, e.took_s, targets.get(e.kind, 0.0), e.attended) for e in pc.events]
 
 
 def reporting(pcs: Sequence[Pc], area: str) -> list[Pc]:
@@ -185,7 +192,7 @@ def _measured_rows(record: Record, work: LostWork, crew: Crew) -> Iterator[dict[
 
 def _row(record: Record, crew: Crew, area: str, service: str, basis: str, lost: Lost) -> dict[str, Any]:
     """A figure of fewer than five people is in no row and in no sum."""
-    name = record.service_name(service) if service != WORKSTATION else "logons and restarts"
+    name = record.service_name(service) if service != WORKSTATION else "waits at PCs"
     small = crew.most(area) < SMALL
     ends = {"low_seconds": None, "usual_seconds": None, "high_seconds": None} if small else _ends(lost)
     where = f"{record.area_name(area)}: {name}"
@@ -215,7 +222,7 @@ def _words(figures: Mapping[str, Any]) -> tuple[str, ...]:
     low, usual, high = (figures["estimated"][f"{end}_seconds"] / 3600 for end in ("low", "usual", "high"))
     said = [
         f"Estimated for outages: {usual:.1f} h, between {low:.1f} and {high:.1f} h, under the assumptions below.",
-        f"Measured at PCs (logons beyond their standard, restarts while somebody waited): "
+        f"Measured at PCs (waits beyond their standard, restarts while somebody waited): "
         f"{figures['measured_seconds'] / 3600:.1f} h. The two are never added up.",
     ]
     if figures["areas_without_people"]:
@@ -232,9 +239,10 @@ _COUNTED = prose("""
     Estimated = people normally at work in the area at that hour x (seconds not available x share of work that
     paper costs + seconds slow x its share), summed over minutes; the interval is that of the shares. People are
     what the hospital says, else the sessions that PCs report where at least 30 % of them do. Measured = for
-    each logon and restart that was seen, max(0, wait - standard), capped at 10 min and then a fixed move to
-    another PC; nothing at an empty PC. `For all PCs` is the mean of those that report x all, with a 95 %
-    interval. Only wards; figures of fewer than five people are left out, also of the sums.
+    each logon, reconnect, start of a program and restart that was seen, max(0, wait - standard), capped at 10
+    min (a record that opens: 60 s) and then a fixed move to another PC; nothing at an empty PC. `For all PCs`
+    is the mean of those that report x all, with a 95 % interval. Only wards; figures of fewer than five people
+    are left out, also of the sums.
 """)
 _COLUMNS = (
     Column("where", "Area and service"),

@@ -88,11 +88,15 @@ def _machines(record: Record, standard: Standard) -> Iterator[Judged]:
 def _measured(pcs: list[Pc], metric: str) -> tuple[float | None, int]:
     """A value over all PCs of an area. Nine in ten looks must hear the Wi-Fi; a battery counts at its lowest.
 
-    Nothing here sees whether a logon was a reconnect, nor crashes of programs: those stay not known.
+    Reconnects and starts of programs are known where a script times them, crashes where the system records them.
     """
     match metric:
         case "logon_p95_seconds":
             return _of([took for pc in pcs for took in pc.took("logon")], 0.95)
+        case "reconnect_p95_seconds" | "app_start_p95_seconds":
+            return _of([took for pc in pcs for took in pc.took(metric.removesuffix("_p95_seconds"))], 0.95)
+        case "crash_free_ratio":
+            return _crash_free([pc for pc in pcs if "crashes" in pc.sums])
         case "wifi_signal_dbm":
             return _of([value for pc in pcs for value in pc.signal_dbm], 0.1)
         case "wifi_snr_db":
@@ -102,6 +106,13 @@ def _measured(pcs: list[Pc], metric: str) -> tuple[float | None, int]:
             return min(looks, default=None), len(looks)
         case _:
             return None, 0
+
+
+def _crash_free(pcs: list[Pc]) -> tuple[float | None, int]:
+    """Of sessions that began with a logon or a reconnect, those without a crash or a hang: at most one for each."""
+    began = sum(len(pc.took("logon")) + len(pc.took("reconnect")) for pc in pcs)
+    broke = sum(pc.sums["crashes"] + pc.sums.get("hangs", 0.0) for pc in pcs)
+    return (1.0 - min(1.0, broke / began) if began >= LOOKS_LEAST else None), began
 
 
 def _of(values: list[float], share: float) -> tuple[float | None, int]:

@@ -58,10 +58,13 @@ def values(reading: Reading, label: str = "") -> dict[str, Any]:
 NEEDED: dict[str, dict[str, Any]] = {
     "host_processes": {"names": ["python"]},
     "host_services": {"names": ["cron"]},
+    "host_waits": {"file": os.devnull},
     "backup_evidence": {"backups": [{"name": "here", "files": __file__}]},
 }
 #: What a machine may lack: systemd as process 1, disks that can be asked, a spooler, a journal, Windows.
-MAY_BE_BLIND = {"host_services", "host_smart", "host_print_queue", "host_events", "host_remote_session"}
+MAY_BE_BLIND = {"host_services", "host_smart", "host_print_queue", "host_events", "host_remote_session"} | {
+    "host_crashes", "host_wifi_roams",
+}  # fmt: skip
 BLIND = {Reason.NO_LIBRARY, Reason.NO_ANSWER, Reason.NO_PERMISSION}
 
 

@@ -58,7 +58,7 @@ ALERT_QUALITY = Board(
                 fold=Fold.COUNT,
                 place=_NOWHERE,
                 where={"state": "open"},
-                fresh_s=120,
+                fresh_s=35,
                 metric="healthmon_incident_info",
             ),
             bad=((1, WARN),),

@@ -113,7 +113,7 @@ def open_incidents(*, size: tuple[int, int] = (16, 8)) -> Table:
         by=("incident", "kind", "state", "root"),
         place=(),
         metric="healthmon_incident_info",
-        fresh_s=120,
+        fresh_s=35,  # stored every 15 s; a longer look shows an incident once for each cause and state that it had
     )
     return Table(
         "Open incidents",
