@@ -1,4 +1,4 @@
-"""Faults of every kind against one running site, drawn from a seed, and what must be true whatever was drawn."""
+"""A site that faults of every kind are done to, and whether it holds every reading that the agent's spool confirmed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
 from daemons.healthmon import api
 from daemons.killing import AGENT, Rig, rig, soon
+from daemons.natscluster import NODES
 from daemons.relay import Relay
 from healthmon.model.plan import Broker
 from healthmon.model.sample import Query
@@ -28,6 +29,10 @@ from healthmon.transport.mqtt import endpoint
 #: Full for so long; the agent's spool keeps what the server cannot.
 DISK_BYTES = 96 << 20
 HOUR_S = 3600.0
+#: VictoriaMetrics keeps about twelve.
+VICTORIA_DIGITS = 9
+
+Mark = tuple[str, str, float]  # target, check, the number that tells a reading from any other
 
 
 class Between:
@@ -60,14 +65,24 @@ class ChaosRig(Rig):
 
     ROLE: ClassVar[str] = "up"
 
-    between: Between | None = None
+    between: list[Between] = field(default_factory=list)  # one for each node of the broker
     faults: Counter[str] = field(default_factory=Counter)
     disk: Path | None = None
 
     def near(self, broker: Broker) -> Broker:
-        if self.between is None:
-            self.between = Between(endpoint(broker.url).port)
-        return replace(broker, url=f"mqtt://127.0.0.1:{self.between.relay.port}")
+        if not self.between:
+            self.between = [Between(endpoint(url).port) for url in broker.url.split(",")]
+        return replace(broker, url=",".join(f"mqtt://127.0.0.1:{one.relay.port}" for one in self.between))
+
+    def cut(self) -> None:
+        """Connections between agent and broker are reset, new ones refused."""
+        for one in self.between:
+            one.do(one.relay.cut)
+
+    def heal(self) -> None:
+        """What `cut` did is over."""
+        for one in self.between:
+            one.do(one.relay.up)
 
     def start(self) -> None:
         if can_mount():
@@ -82,8 +97,8 @@ class ChaosRig(Rig):
 
     def stop(self) -> None:
         super().stop()
-        if self.between is not None:
-            self.between.close()
+        for one in self.between:
+            one.close()
         if self.disk is not None:
             subprocess.run(["umount", "-l", str(self.disk)], check=False, capture_output=True)
 
@@ -98,6 +113,15 @@ class ChaosRig(Rig):
     def kill_broker(self, chance: random.Random) -> None:
         self.kill("broker")
 
+    def kill_node(self, chance: random.Random) -> None:
+        """One of the broker's three is away for a while."""
+        assert self.cluster is not None
+        number = chance.randrange(NODES)
+        self.cluster.kill(number)
+        time.sleep(chance.uniform(0.0, 4.0))
+        self.cluster.nodes[number].start()
+        self.cluster.settle(number)
+
     def kill_store(self, chance: random.Random) -> None:
         self.kill("store")
 
@@ -105,30 +129,29 @@ class ChaosRig(Rig):
         self.kill("store+server")
 
     def cut_network(self, chance: random.Random) -> None:
-        assert self.between is not None
-        self.between.do(self.between.relay.cut)
+        self.cut()
         time.sleep(chance.uniform(0.2, 5.0))
-        self.between.do(self.between.relay.up)
+        self.heal()
 
     def half_open(self, chance: random.Random) -> None:
         """Both ends keep their connection and hear nothing; then it is reset."""
-        assert self.between is not None
-        self.between.relay.fall_silent()
+        for one in self.between:
+            one.relay.fall_silent()
         time.sleep(chance.uniform(0.5, 6.0))
-        self.between.do(self.between.relay.cut)
-        self.between.do(self.between.relay.up)
+        self.cut()
+        self.heal()
 
     def delay(self, chance: random.Random) -> None:
         """200 ms each way."""
-        assert self.between is not None
-        self.between.relay.delay_s = 0.2
+        for one in self.between:
+            one.relay.delay_s = 0.2
         time.sleep(chance.uniform(1.0, 4.0))
-        self.between.relay.delay_s = 0.0
+        for one in self.between:
+            one.relay.delay_s = 0.0
 
     def lose_packets(self, chance: random.Random) -> None:
         """30 % of the packets between agent and relay are dropped by the kernel."""
-        assert self.between is not None
-        with lossy(self.between.relay.port, 30):
+        with lossy([one.relay.port for one in self.between], 30):
             time.sleep(chance.uniform(1.0, 4.0))
 
     def full_disk(self, chance: random.Random) -> None:
@@ -148,11 +171,12 @@ class ChaosRig(Rig):
 
     def menu(self) -> list[Callable[[random.Random], None]]:
         """What can be done to this site on this machine."""
-        faults = [self.kill_agent, self.kill_server, self.kill_broker, self.cut_network, self.half_open, self.delay]
-        faults.append(self.step_clock)
-        if self.influx is not None:
+        faults = [self.kill_agent, self.kill_server, self.cut_network, self.half_open, self.delay, self.step_clock]
+        faults.append(self.kill_broker if self.cluster is None else self.kill_node)
+        outside = self.influx is not None or self.victoria is not None
+        if outside:
             faults += [self.kill_store, self.kill_store_and_server]
-        if self.disk is not None and self.influx is None:
+        if self.disk is not None and not outside:
             faults.append(self.full_disk)
         if can_filter():
             faults.append(self.lose_packets)
@@ -171,13 +195,22 @@ class ChaosRig(Rig):
 
     # -- the oracle
 
-    def marks_confirmed(self) -> set[tuple[str, str, float]]:
-        """(target, check, mark) of every reading that the spool confirmed."""
+    def marks_confirmed(self) -> set[Mark]:
+        """Of every reading that the spool confirmed."""
         rows = (line.split("\t") for line in self.log.read_text().splitlines() if line.count("\t") == 3)
-        return {(target, check, float(mark)) for target, check, _, mark in rows}
+        digits = 17 if self.victoria is None else VICTORIA_DIGITS
+        return {(target, check, round(float(mark), digits)) for target, check, _, mark in rows}
 
-    def marks_stored(self) -> list[tuple[str, str, float]]:
+    def marks_stored(self) -> list[Mark]:
         """The same from the store."""
+        if self.victoria is not None:  # which keeps a point again that is written again: the same moment and value
+            rows = self.victoria.export(f'{{__name__="probe_duration_seconds",vantage="{AGENT}"}}')
+            points = {
+                (row["metric"]["target"], row["metric"]["check"], round(value, VICTORIA_DIGITS), at)
+                for row in rows
+                for at, value in zip(row["timestamps"], row["values"], strict=True)
+            }
+            return [(target, check, mark) for target, check, mark, _ in points]
         if self.influx is not None:
             query = f"SELECT duration_seconds FROM probe WHERE vantage = '{AGENT}' GROUP BY *"
             return [
@@ -199,39 +232,21 @@ class ChaosRig(Rig):
         return figures
 
 
-def cycle(site: ChaosRig, chance: random.Random, told: list[str]) -> int:
-    """A fault of the hospital with three of ours: as it is noticed, while it lasts, as it goes. How many ours were."""
-    opened, recovered = site.told("opened"), site.told("mitigated")
-    site.flaky.greets = False
-    time.sleep(chance.uniform(0.3, 1.5))
-    strike(site, chance, told)
-    soon(lambda: site.told("opened") == opened + 1, "a page", 60.0)
-    site.settles("open", timeout_s=60.0)
-    strike(site, chance, told)
-    time.sleep(chance.uniform(0.5, 2.0))
-    assert site.told("mitigated") == recovered, "an all-clear while it is still down"
-    site.settles("open", timeout_s=60.0)
-    site.flaky.greets = True
-    time.sleep(chance.uniform(0.1, 1.0))
-    strike(site, chance, told)
-    site.settles("mitigated", timeout_s=60.0)
-    soon(lambda: site.told("mitigated") > recovered, "an all-clear", 60.0)
-    assert (site.told("opened"), site.told("mitigated")) == (opened + 1, recovered + 1)
-    return 3
-
-
-def strike(site: ChaosRig, chance: random.Random, told: list[str]) -> None:
-    fault = chance.choice(site.menu())
-    told.append(fault.__name__)
-    site.faults[fault.__name__] += 1
-    fault(chance)
+#: What a site may stand on.
+KINDS: dict[str, dict[str, bool]] = {
+    "embedded": {},
+    "influxdb": {"mosquitto": True, "influx": True},
+    "victoria": {"mosquitto": True, "victoria": True},
+    "cluster": {"cluster": True},
+}
 
 
 @contextlib.contextmanager
-def chaotic(folder: Path, *, outside: bool = False, checks: int = 20) -> Iterator[ChaosRig]:
-    """A site for chaos; outside: mosquitto and InfluxDB instead of what healthmon brings."""
-    with rig(folder, mosquitto=outside, influx=outside, kind=ChaosRig, checks=checks) as made:
+def chaotic(folder: Path, kind: str = "embedded", *, checks: int = 20) -> Iterator[ChaosRig]:
+    """A site for chaos: what healthmon brings; mosquitto with InfluxDB or VictoriaMetrics; three nats-servers."""
+    with rig(folder, **KINDS[kind], kind=ChaosRig, checks=checks) as made:
         assert isinstance(made, ChaosRig)
+        soon(lambda: made.log.exists() and made.log.stat().st_size, "the agent spools")
         yield made
 
 
@@ -244,13 +259,14 @@ def can_filter() -> bool:
 
 
 @contextlib.contextmanager
-def lossy(port: int, percent: int) -> Iterator[None]:
-    """The kernel drops so many of the packets to this port and from it, on loopback, in a table of our own."""
+def lossy(ports: Sequence[int], percent: int) -> Iterator[None]:
+    """The kernel drops so many of the packets to these ports and from them, on loopback, in a table of our own."""
     table = f"healthmon_chaos_{os.getpid()}"
+    some = f"{{ {', '.join(map(str, ports))} }}"
     rules = (
         f"table inet {table} {{\n chain loss {{\n type filter hook input priority 0;\n"
-        f"iif lo tcp dport {port} numgen random mod 100 < {percent} drop\n"
-        f"iif lo tcp sport {port} numgen random mod 100 < {percent} drop\n }}\n}}\n"
+        f"iif lo tcp dport {some} numgen random mod 100 < {percent} drop\n"
+        f"iif lo tcp sport {some} numgen random mod 100 < {percent} drop\n }}\n}}\n"
     )
     subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True, capture_output=True)
     try:

@@ -23,8 +23,10 @@ import yaml
 from daemons.healthmon import answers, api, role, until
 from daemons.influx import Influx
 from daemons.mosquitto import Mosquitto
+from daemons.natscluster import Cluster
 from daemons.paging import Answer, Receiver
 from daemons.process import Daemon, free_port
+from daemons.victoria import Victoria
 from healthmon.app.roles import known_broker
 from healthmon.config import load, plan_for, plan_to_json
 from healthmon.model.plan import Broker
@@ -74,10 +76,12 @@ class Rig:
     flaky: Any
     mosquitto: Mosquitto | None
     influx: Influx | None
+    victoria: Victoria | None = None
+    cluster: Cluster | None = None
     kills: Counter[str] = field(default_factory=Counter)
 
     def start(self) -> None:
-        for daemon in (self.influx, self.mosquitto, self.server):
+        for daemon in (self.influx, self.victoria, self.mosquitto, self.cluster, self.server):
             if daemon is not None:
                 daemon.start()
         site = load(self.config, today=date(2026, 1, 1))
@@ -89,7 +93,7 @@ class Rig:
         return broker
 
     def stop(self) -> None:
-        for daemon in (self.agent, self.server, self.mosquitto, self.influx):
+        for daemon in (self.agent, self.server, self.mosquitto, self.cluster, self.influx, self.victoria):
             if daemon is not None:
                 daemon.stop()
         self.pager.stop()
@@ -113,7 +117,8 @@ class Rig:
         if what == "broker" and self.mosquitto is None:
             os.kill(self._embedded_pid(), signal.SIGKILL)
             return
-        known = {"agent": self.agent, "server": self.server, "broker": self.mosquitto, "store": self.influx}
+        store = self.influx or self.victoria
+        known = {"agent": self.agent, "server": self.server, "broker": self.mosquitto, "store": store}
         daemons = [daemon for name in names if (daemon := known[name]) is not None]
         for daemon in daemons:
             daemon.kill9()
@@ -157,7 +162,7 @@ class Rig:
         drainer = loaded(self.plan, self.log, self.folder, "drain")
         drainer.start()
         try:
-            until(lambda: self.spooled() == 0, timeout_s=60, what="the spool is empty")
+            until(lambda: self.spooled() == 0, timeout_s=150, what="the spool is empty")
         finally:
             drainer.stop()
 
@@ -224,9 +229,16 @@ class Rig:
 
 @contextmanager
 def rig(
-    folder: Path, *, mosquitto: bool = False, influx: bool = False, kind: type[Rig] = Rig, checks: int = CHECKS
+    folder: Path,
+    *,
+    mosquitto: bool = False,
+    influx: bool = False,
+    victoria: bool = False,
+    cluster: bool = False,
+    kind: type[Rig] = Rig,
+    checks: int = CHECKS,
 ) -> Iterator[Rig]:
-    """A running site: embedded broker and store, or mosquitto and InfluxDB."""
+    """A running site: embedded broker and store, or mosquitto, three nats-servers, InfluxDB, VictoriaMetrics."""
     with greeting() as load_service, greeting() as flaky:
         board = free_port()
         broker = Mosquitto(folder / "mosquitto", extra="persistence false") if mosquitto else None
@@ -247,6 +259,8 @@ def rig(
             flaky=flaky,
             mosquitto=broker,
             influx=store,
+            victoria=Victoria(folder / "victoria") if victoria else None,
+            cluster=Cluster(folder / "cluster") if cluster else None,
         )
         ports = {"load": load_service.server_address[1], "flaky": flaky.server_address[1]}
         write_site(made, board, ports, checks)
@@ -284,8 +298,13 @@ def write_site(made: Rig, board: int, ports: Mapping[str, int], checks: int) -> 
     }
     if made.mosquitto is not None:
         site["broker"] = {"url": made.mosquitto.broker.url}
+    if made.cluster is not None:
+        known = made.cluster.broker
+        site["broker"] = {"url": known.url, "username": known.username, "password": known.password}
     if made.influx is not None:
         site["store"] = {"influxdb": {"url": made.influx.url, "version": 1, "database": "healthmon"}}
+    if made.victoria is not None:
+        site["store"] = {"lineprotocol": {"url": f"{made.victoria.url}/write"}}
     waking = folder / "packs" / "alerting" / "waking" / "default.yaml"
     waking.parent.mkdir(parents=True)
     rules = [{"severities": [1, 2, 3], "do": "page"}, {"severities": [4, 5], "do": "board"}]

@@ -1,6 +1,7 @@
 """Chaos from a seed: faults of ours while a service of the hospital goes down and up. Nothing lost, nothing said twice.
 
-Short here; `make chaos` runs as many faults as N says. HEALTHMON_CHAOS_SEED plays one run again.
+Short here; `make chaos` runs as many faults as N says. HEALTHMON_CHAOS_SEED plays one run again, on every kind of site
+in turn or on the one that HEALTHMON_CHAOS_SITE names.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from daemons.chaos import chaotic, cycle
-from daemons.killing import soon
+from daemons.chaos import KINDS, chaotic
 from daemons.process import need
+from daemons.storm import Storm
 from healthmon.runtime.clock import SystemClock
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.timeout(7200)]
@@ -30,23 +31,22 @@ def seed_of() -> int:
     return int(given) if given else 20261129 if not FAULTS else int(SystemClock().now())
 
 
-def live_through(folder: Path, seed: int, *, outside: bool, cycles: int) -> Counter[str]:
+def live_through(folder: Path, seed: int, kind: str, *, cycles: int) -> Counter[str]:
     """One site from start to end; what was done to it."""
-    chance, told = random.Random(seed), []
-    with chaotic(folder, outside=outside) as site:
-        soon(lambda: site.log.exists() and site.log.stat().st_size, "the agent spools")
-        time.sleep(3.0)
+    with chaotic(folder, kind) as site:
+        storm = Storm(site, random.Random(seed))
         try:
+            storm.settle_in()
             for _ in range(cycles):
-                cycle(site, chance, told)
+                storm.cycle()
             site.drain()
             time.sleep(1.0)
             readings, notices = site.check_marks(at_least=100), site.check_notices()
         except BaseException:
-            print(f"HEALTHMON_CHAOS_SEED={seed} {'outside' if outside else 'embedded'}: {', '.join(told)}")
+            print(f"HEALTHMON_CHAOS_SEED={seed} HEALTHMON_CHAOS_SITE={kind}: {', '.join(storm.drawn)}")
             print(site.story())
             raise
-    print(f"seed {seed}, {'outside' if outside else 'embedded'}: {dict(site.faults)}; {readings}; {notices}")
+    print(f"seed {seed}, {kind}: {dict(site.faults)}; {readings}; {notices}; {storm.figures()}", flush=True)
     return site.faults
 
 
@@ -54,14 +54,15 @@ def live_through(folder: Path, seed: int, *, outside: bool, cycles: int) -> Coun
 def test_a_storm_loses_nothing_and_says_nothing_twice(tmp_path: Path) -> None:
     seed, done = seed_of(), Counter[str]()
     if not FAULTS:
-        live_through(tmp_path, seed, outside=False, cycles=2)
+        live_through(tmp_path, seed, "embedded", cycles=2)
         return
-    need("mosquitto")
-    need("influxd")
+    for daemon in ("mosquitto", "influxd", "victoria-metrics"):
+        need(daemon)
+    kinds = os.environ.get("HEALTHMON_CHAOS_SITE", "").split() or list(KINDS)
     for number in range(1000):
         if done.total() >= FAULTS:
             break
         folder = tmp_path / f"{number}"
         folder.mkdir()
-        done += live_through(folder, seed + number, outside=number % 2 == 1, cycles=CYCLES)
+        done += live_through(folder, seed + number, kinds[number % len(kinds)], cycles=CYCLES)
     print(f"{done.total()} faults: {dict(done)}")
