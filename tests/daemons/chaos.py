@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 from daemons.healthmon import api
-from daemons.killing import AGENT, Rig, rig, soon
+from daemons.killing import AGENT, Rig, greeting, rig, soon
 from daemons.natscluster import NODES
 from daemons.relay import Relay
 from healthmon.model.plan import Broker
@@ -63,11 +64,16 @@ class ChaosRig(Rig):
     With a poller, which is missed otherwise in a storm of minutes.
     """
 
-    ROLE: ClassVar[str] = "up"
-
     between: list[Between] = field(default_factory=list)  # one for each node of the broker
     faults: Counter[str] = field(default_factory=Counter)
     disk: Path | None = None
+    brief: Any = None  # a second service, which storms leave alone
+
+    def furnish(self, site: dict[str, Any], check: Mapping[str, Any]) -> None:
+        served = {**check, "port": self.brief.server_address[1]}
+        site["targets"].append({"id": "brief", "kind": "server", "address": "127.0.0.1", "checks": [served]})
+        second = {"id": "second", "name": "Second greeting", "tier": 1, "used_in": ["ward-1"], "needs": ["brief"]}
+        site["services"].append(second)
 
     def near(self, broker: Broker) -> Broker:
         if not self.between:
@@ -198,8 +204,10 @@ class ChaosRig(Rig):
     def marks_confirmed(self) -> set[Mark]:
         """Of every reading that the spool confirmed."""
         rows = (line.split("\t") for line in self.log.read_text().splitlines() if line.count("\t") == 3)
-        digits = 17 if self.victoria is None else VICTORIA_DIGITS
-        return {(target, check, round(float(mark), digits)) for target, check, _, mark in rows}
+        marks = ((target, check, float(mark)) for target, check, _, mark in rows)
+        if self.victoria is not None:
+            return {(target, check, round(mark, VICTORIA_DIGITS)) for target, check, mark in marks}
+        return set(marks)
 
     def marks_stored(self) -> list[Mark]:
         """The same from the store."""
@@ -244,7 +252,10 @@ KINDS: dict[str, dict[str, bool]] = {
 @contextlib.contextmanager
 def chaotic(folder: Path, kind: str = "embedded", *, checks: int = 20) -> Iterator[ChaosRig]:
     """A site for chaos: what healthmon brings; mosquitto with InfluxDB or VictoriaMetrics; three nats-servers."""
-    with rig(folder, **KINDS[kind], kind=ChaosRig, checks=checks) as made:
+    with (
+        greeting() as brief,
+        rig(folder, **KINDS[kind], kind=partial(ChaosRig, brief=brief), role_name="up", checks=checks) as made,
+    ):
         assert isinstance(made, ChaosRig)
         soon(lambda: made.log.exists() and made.log.stat().st_size, "the agent spools")
         yield made

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -66,8 +66,6 @@ def greeting() -> Iterator[socketserver.ThreadingTCPServer]:
 class Rig:
     """One site under test. `kill` ends something with SIGKILL and starts it again."""
 
-    ROLE: ClassVar[str] = "server"
-
     folder: Path
     server: Daemon
     agent: Daemon
@@ -87,6 +85,9 @@ class Rig:
         site = load(self.config, today=date(2026, 1, 1))
         self.plan.write_text(plan_to_json(plan_for(site, AGENT, broker=self.near(known_broker(site)))))
         self.agent.start()
+
+    def furnish(self, site: dict[str, Any], check: Mapping[str, Any]) -> None:
+        """What else stands in the configuration."""
 
     def near(self, broker: Broker) -> Broker:
         """The broker as the agent reaches it."""
@@ -235,7 +236,8 @@ def rig(
     influx: bool = False,
     victoria: bool = False,
     cluster: bool = False,
-    kind: type[Rig] = Rig,
+    kind: Callable[..., Rig] = Rig,
+    role_name: str = "server",
     checks: int = CHECKS,
 ) -> Iterator[Rig]:
     """A running site: embedded broker and store, or mosquitto, three nats-servers, InfluxDB, VictoriaMetrics."""
@@ -247,7 +249,7 @@ def rig(
         made = kind(
             folder=folder,
             server=role(
-                kind.ROLE,
+                role_name,
                 "-c",
                 str(folder / "healthmon.yaml"),
                 log=folder / "server.log",
@@ -296,6 +298,7 @@ def write_site(made: Rig, board: int, ports: Mapping[str, int], checks: int) -> 
         },
         "web": {"listen": f"127.0.0.1:{board}"},
     }
+    made.furnish(site, check)
     if made.mosquitto is not None:
         site["broker"] = {"url": made.mosquitto.broker.url}
     if made.cluster is not None:

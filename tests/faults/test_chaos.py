@@ -11,10 +11,13 @@ import random
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from daemons.chaos import KINDS, chaotic
+from daemons.chaos import KINDS, ChaosRig, chaotic
+from daemons.healthmon import api
+from daemons.killing import soon
 from daemons.process import need
 from daemons.storm import Storm
 from healthmon.runtime.clock import SystemClock
@@ -66,3 +69,61 @@ def test_a_storm_loses_nothing_and_says_nothing_twice(tmp_path: Path) -> None:
         folder.mkdir()
         done += live_through(folder, seed + number, kinds[number % len(kinds)], cycles=CYCLES)
     print(f"{done.total()} faults: {dict(done)}")
+
+
+@pytest.mark.skipif(not FAULTS, reason="two minutes long: make chaos")
+@pytest.mark.flaky(reruns=0)
+def test_after_a_long_cut_what_lasts_is_paged_once_and_what_was_over_stands_on_a_timeline(tmp_path: Path) -> None:
+    with chaotic(tmp_path) as site:
+        try:
+            figures = long_cut(site)
+        except BaseException:
+            print(site.story())
+            raise
+    print(figures, flush=True)
+
+
+def long_cut(site: ChaosRig) -> str:
+    """Cut for 100 s: one service goes down and up in it, another stays down until after the heal."""
+    for target in ("flaky", "brief"):
+        soon(lambda target=target: api(site.base, f"targets/{target}")["outcome"] == "ok", "the first reading", 60.0)
+    site.cut()
+    time.sleep(5.0)
+    site.brief.greets = False
+    time.sleep(15.0)
+    site.brief.greets = True
+    time.sleep(40.0)
+    site.flaky.greets = False
+    time.sleep(40.0)
+    assert site.told("mitigated") == 0
+    site.heal()
+    healed_at = time.monotonic()
+    soon(lambda: pages_about(site, "Greeting"), "a page about what lasts", 60.0)
+    paged_s = time.monotonic() - healed_at
+    soon(lambda: late_entries(site), "an entry marked late", 90.0)
+    time.sleep(3.0)
+    assert [page["why"] for page in pages_about(site, "Greeting")] == ["opened"]
+    assert pages_about(site, "Second greeting") == []
+    ((incident, text),) = late_entries(site)
+    assert "brief failed from" in text
+    titles = {one["id"]: one["title"] for one in api(site.base, "incidents?limit=500")["items"]}
+    ((silence, said),) = [(id_, title) for id_, title in titles.items() if "Greeting" not in title]
+    assert silence == incident, "on the timeline of the agent's own silence"
+    site.flaky.greets = True
+    soon(lambda: [p["why"] for p in pages_about(site, "Greeting")] == ["opened", "mitigated"], "an all-clear", 60.0)
+    site.drain()
+    readings, notices = site.check_marks(at_least=100), site.check_notices()
+    return f"cut of 100 s: paged {paged_s:.1f} s after the heal; extra: {said!r}; {readings}; {notices}"
+
+
+def pages_about(site: ChaosRig, service: str) -> list[dict[str, Any]]:
+    """In order; of the two services whose names begin alike, the one that is meant."""
+    return [page for page in site.pages() if f" {service} " in f" {page['subject']} ".replace("Second", "")]
+
+
+def late_entries(site: ChaosRig) -> list[tuple[str, str]]:
+    found = []
+    for one in api(site.base, "incidents?limit=500")["items"]:
+        timeline = api(site.base, f"incidents/{one['id']}")["timeline"]
+        found += [(one["id"], entry["text"]) for entry in timeline if entry["what"] == "late"]
+    return found

@@ -13,7 +13,7 @@ from healthmon.alerting.drills import DrillDesk
 from healthmon.alerting.engine_settings import EngineSettings, EngineStep
 from healthmon.alerting.engine_telling import Escalate, Telling
 from healthmon.alerting.engine_view import Showing
-from healthmon.alerting.incidents import actions, reports
+from healthmon.alerting.incidents import actions, latefaults, reports
 from healthmon.alerting.incidents.assess import Weighing
 from healthmon.alerting.incidents.blind import BLIND_RULE, outlook, turns, watch
 from healthmon.alerting.incidents.correlate import correlate
@@ -110,6 +110,7 @@ class Engine:
         self._questions = Questions(
             budget_per_s=settings.ask_budget_per_s, settle_s=settings.settle_s, returned=self._evidence.returned
         )
+        self._late = latefaults.LateBook()
         self._changed_incidents: dict[str, Incident] = {}
         self._changed_readings: dict[Series, Reading] = {}
         self._changed_presence: dict[str, tuple[str, float]] = {}
@@ -139,6 +140,7 @@ class Engine:
             if not live or now - reading.started - reading.took > self._settings.late_after_s:
                 self.counters["readings_late"] += 1
                 self._desk.learn_late(reading)
+                self._late.note(reading, now, every_s=self._index.every_s(reading.target, reading.check))
             elif reading.started > now + _FUTURE_S:
                 self.counters["readings_from_the_future"] += 1
             elif not self._evidence.admit(reading):
@@ -180,6 +182,7 @@ class Engine:
             for incident in reports.seen_too(self._incidents, now, self._texts):
                 self._keep(incident)
         asks += self._looks_after_changes(now, before)
+        self._tell_late(now)
         notices = (*self._tell(now), *self.drills.due(now))
         changes = self._changes(now, notices)
         return EngineStep(changes, notices, asks, moved or not changes.empty())
@@ -299,7 +302,8 @@ class Engine:
 
     def next_deadline(self) -> float | None:
         """When `tick` will have something to do even if nothing is observed."""
-        dues = [self._desk.next_due(), self._telling.next_due(), self._mutes.next_due(), self._look_again_at]
+        dues = [self._desk.next_due(), self._telling.next_due(), self._mutes.next_due(), self._late.next_due()]
+        dues.append(self._look_again_at)
         times = [due for due in dues if due is not None and due > float("-inf")]
         return min(times, default=None)
 
@@ -341,7 +345,7 @@ class Engine:
         self._desk.touched.update({alert.key: alert for alert in kept.ended})
         for incident in kept.incidents:
             self._keep(incident)
-        self._desk.remember(self._questions.restore(restored.memory))
+        self._desk.remember(self._questions.restore(self._late.restore(restored.memory)))
         self._desk.count_again(self._evidence.latest.values())
         for reading in self._evidence.latest.values():
             self._desk.watch_series(reading)
@@ -396,6 +400,17 @@ class Engine:
             server=settings.server,
             suspect=self._suspect,
         )
+
+    def _tell_late(self, now: float) -> None:
+        """What was heard too late to be judged stands on a timeline, or in the ledger."""
+        spans = self._late.settled(now)
+        if not spans:
+            return
+        hosts = {span.vantage: host for span in spans if (host := self._evidence.host(span.vantage))}
+        incidents, rows = latefaults.told(spans, self._incidents, hosts, now, self._texts)
+        for incident in incidents:
+            self._keep(incident)
+        self._ledger += rows
 
     def _asks(self, readiness: Readiness, now: float) -> tuple[Ask, ...]:
         """Look at the parents at the first sign of trouble, within the budget."""
@@ -525,7 +540,7 @@ class Engine:
             ledger=self._telling.unwritten(self._ledger),
             presence=dict(self._changed_presence),
             mutes=self._mute_events,
-            memory=self._desk.recall.written() | self._questions.written(),
+            memory=self._desk.recall.written() | self._questions.written() | self._late.written(),
         )
         self._changed_readings.clear()
         self._changed_incidents.clear()

@@ -111,9 +111,12 @@ class RuleIndex:
 
     def stale_s(self, target: str, check: str) -> float:
         """Seconds after which a series of this check has no data."""
+        return max(_LEAST_STALE_S, _STALE_INTERVALS * self.every_s(target, check))
+
+    def every_s(self, target: str, check: str) -> float:
+        """How often this check runs, as far as anybody said."""
         declared = self._checks.get((target, check))
-        every_s = declared.every_s if declared else UNDECLARED_EVERY_S
-        return max(_LEAST_STALE_S, _STALE_INTERVALS * every_s)
+        return declared.every_s if declared else UNDECLARED_EVERY_S
 
     def expected_by(self, reading: Reading) -> float:
         """From when the silence of this series is counted: its end, later where the looker said that it rests."""

@@ -74,6 +74,10 @@ DEFAULT_TEXT: Mapping[str, str] = {
     "entry_absorbed": "Took in {incident}",
     "entry_moved": "{count} fail by themselves and have an incident of their own",
     "entry_unwatched": "{targets}: not watched any more, the configuration has changed. Whether it works is not known",
+    "entry_late": "Heard afterwards from {vantage}: {target} failed from {since} to {until} ({reason}, {count} looks). "
+    "It was over when we heard of it, so nobody was paged",
+    "entry_late_before": "Heard afterwards from {vantage}: {target} had failed since {since} already ({reason})",
+    "entry_late_more": "More was heard afterwards of the time when we could not see; it is in the store",
     "entry_resolved": "Resolved by itself after {minutes} minutes without a new failure",
     "late_notice": "SENT LATE by {by}: this was first tried at {since} and could not be delivered then{state}.",
     "drill_title": "FIRE DRILL, nothing has failed: please answer this page ({agent})",
