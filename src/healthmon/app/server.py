@@ -284,7 +284,7 @@ class Server:
     async def _send(self, decided: Decided) -> None:
         due, self._ack_due = self._ack_due, set()
         for agent, epoch in sorted(due):
-            await self.inbox.send_ack(agent, codec.Ack(epoch, *self.pipeline.ack(agent, epoch)))
+            await self.inbox.send_ack(agent, codec.Ack(epoch, *self.pipeline.ack(agent, epoch), self.writer.hold_s))
         for ask in decided.asks:
             await self.inbox.send_ask(ask.vantage, ask)
         stopped_by = stop_button(self.stop_file)

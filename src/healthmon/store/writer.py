@@ -158,7 +158,7 @@ class StoreWriter:
         finally:
             if not written:
                 self._forget(puts)
-        hold_s = self._hold_s()
+        hold_s = self.hold_s
         if hold_s > 0:
             self._hold(puts, hold_s)
         else:
@@ -199,7 +199,9 @@ class StoreWriter:
             self._keys.discard(put.key)
             put.done()
 
-    def _hold_s(self) -> float:
+    @property
+    def hold_s(self) -> float:
+        """How long `done` waits after a write, because the store answers before its disk has the rows."""
         if self._fixed_hold_s is not None:
             return self._fixed_hold_s
         return self._store.hold_ack_s if isinstance(self._store, AnswersEarly) else 0.0

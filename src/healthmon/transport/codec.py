@@ -93,18 +93,23 @@ class _Envelope(msgspec.Struct, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """Every seq <= upto and every one in `ranges` is durable in store and journal."""
+    """Every seq <= upto and every one in `ranges` is durable in store and journal.
+
+    held: seconds that the server waits on purpose before it says so, because its store answers before its disk has it.
+    """
 
     epoch: str
     upto: int
     ranges: Ranges = ()
+    held: float = 0.0
 
 
-class _WireAck(msgspec.Struct):
+class _WireAck(msgspec.Struct, omit_defaults=True):
     v: int
     epoch: _Epoch
     upto: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
     ranges: tuple[tuple[_Seq, _Seq], ...] = ()
+    held: Annotated[float, msgspec.Meta(ge=0.0, le=600.0)] = 0.0
 
 
 class _WireAsk(msgspec.Struct):
@@ -271,13 +276,13 @@ def finite_only(reading: Reading) -> Reading:
 
 def encode_ack(ack: Ack) -> bytes:
     """An acknowledgement as JSON."""
-    return _json.encode(_WireAck(VERSION, ack.epoch, ack.upto, ack.ranges))
+    return _json.encode(_WireAck(VERSION, ack.epoch, ack.upto, ack.ranges, ack.held))
 
 
 def decode_ack(payload: bytes) -> Ack:
     """Raises MalformedBatch."""
     wire = _decode_small(_parse_ack, payload)
-    return Ack(wire.epoch, wire.upto, wire.ranges)
+    return Ack(wire.epoch, wire.upto, wire.ranges, wire.held)
 
 
 def encode_ask(ask: Ask) -> bytes:
