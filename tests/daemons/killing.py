@@ -163,7 +163,7 @@ class Rig:
         drainer = loaded(self.plan, self.log, self.folder, "drain")
         drainer.start()
         try:
-            until(lambda: self.spooled() == 0, timeout_s=150, what="the spool is empty")
+            until(lambda: self.spooled() == 0, timeout_s=300, what="the spool is empty")
         finally:
             drainer.stop()
 

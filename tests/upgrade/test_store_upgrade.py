@@ -1,6 +1,7 @@
 """Files that earlier versions wrote are opened, moved forward after a copy, and hold the same points.
 
-`store-v1.sqlite.gz` was written by the first form of the embedded store (one row a point).
+`store-v1.sqlite.gz` was written by the first form of the embedded store (one row a point), `store-v2.sqlite.gz` by the
+second, with some rows in blocks and the others in its journal.
 """
 
 from __future__ import annotations
@@ -49,10 +50,23 @@ def bits(rows: list[Row]) -> set[tuple[object, ...]]:
     }  # fmt: skip
 
 
-def unpacked(tmp_path: Path) -> Path:
+def unpacked(tmp_path: Path, name: str = "store-v1.sqlite.gz") -> Path:
     path = tmp_path / "store.sqlite"
-    path.write_bytes(gzip.decompress((Path(__file__).parent / "store-v1.sqlite.gz").read_bytes()))
+    path.write_bytes(gzip.decompress((Path(__file__).parent / name).read_bytes()))
     return path
+
+
+async def test_version_2_is_read_as_it_is_and_written_on(tmp_path: Path) -> None:
+    path = unpacked(tmp_path, "store-v2.sqlite.gz")
+    store = EmbeddedStore(path, retention_days=3650)
+    with StoreFile(path) as file:
+        assert bits(list(file.rows())) == bits(written())
+    await store.expire(START + 30 * 86_400.0)
+    got = [row async for some in store.replay(START - 1, START + 1e6) for row in some]
+    assert bits(got) == bits(written())
+    await store.close()
+    assert check(path).ok
+    assert not (tmp_path / "store.sqlite.v2").exists(), "nothing had to be moved"
 
 
 async def test_version_1_is_moved_forward_after_a_copy(tmp_path: Path) -> None:

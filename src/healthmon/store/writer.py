@@ -191,6 +191,7 @@ class StoreWriter:
         if not self._error:
             log.warning("store does not take rows; they are kept", extra={"error": str(down)})
         self._error = str(down)
+        self._incarnation = None  # it may come back as another one
         self._retried += 1
         await self._clock.sleep(max(self._backoff.next_s(), down.retry_after_s))
 

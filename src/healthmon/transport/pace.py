@@ -29,10 +29,11 @@ class Pace:
         """How many late batches may wait for their acknowledgement."""
         return self._window
 
-    def acknowledged(self, took_s: float) -> None:
-        """A late batch is durable, so long after it was sent."""
-        self._took_s = took_s
-        self._window = min(WINDOW, self._window * 2) if took_s < QUICK_S else 1
+    def acknowledged(self, took_s: float, *, held_s: float = 0.0) -> None:
+        """A late batch is durable, so long after it was sent; held_s of it the server waited on purpose."""
+        self._took_s = max(0.0, took_s - held_s)
+        quick_s = max(QUICK_S, held_s / 4.0)  # a round takes so long anyhow
+        self._window = min(WINDOW, self._window * 2) if self._took_s < quick_s else 1
 
     def answered(self, took_s: float) -> None:
         """Any batch is durable, live or late: so long do answers take now."""

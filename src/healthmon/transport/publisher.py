@@ -220,7 +220,7 @@ class Publisher:
             sending = self._sendings.pop(name)
             self._pace.answered(self._clock.mono() - sending.at)
             if sending.late:
-                self._pace.acknowledged(max(0.0, self._clock.mono() - sending.at - ack.held))
+                self._pace.acknowledged(self._clock.mono() - sending.at, held_s=ack.held)
             if sending.declared:
                 await self._spool.declared(ack.epoch, sending.declared)
 

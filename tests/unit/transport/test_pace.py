@@ -51,3 +51,12 @@ def test_who_is_answered_late_waits_longer_before_sending_again() -> None:
     assert pace.patience_s(30.0) == 120.0
     pace.answered(0.1)
     assert pace.patience_s(30.0) == 30.0
+
+
+def test_what_is_held_on_purpose_says_nothing_of_the_server() -> None:
+    pace = Pace(200.0)
+    for _ in range(7):
+        pace.acknowledged(17.0, held_s=15.0)
+    assert pace.window == WINDOW
+    pace.acknowledged(25.0, held_s=15.0)
+    assert pace.window == 1
