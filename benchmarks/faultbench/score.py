@@ -77,7 +77,6 @@ def shares(outcomes: Sequence[Outcome]) -> dict[str, Share]:
             lambda o: o.vital_s is not None and o.vital_s <= 10.0,
         ),
         "one page at most": share(outcomes, lambda o: o.pages <= 1),
-        "... a warning come true aside": share(outcomes, lambda o: o.pages - o.came_true <= 1),
     }
 
 

@@ -17,7 +17,6 @@ from healthmon.impact.hours import Calendar
 from healthmon.model.incident import (
     Command,
     Incident,
-    IncidentKind,
     IncidentState,
     Notice,
     Policy,
@@ -155,7 +154,6 @@ class Outcome:
     peer_names_root: bool = False
     title: str = ""
     number: int = 0
-    came_true: int = 0  # pages that say that what was warned of has happened
     vital_every_s: float | None = None  # how often the server looks at what shows the first loss of tier 0 or 1
 
     @property
@@ -260,7 +258,6 @@ class _Watch:
             peer_alerts=own.alerts,
             peer_names_root=own.alerts > 0 and len(own.first) == 1 and bool(own.first & fault.roots),
             title=main.title if main else "",
-            came_true=len({(n.incident, n.due) for n in paged if n.incident in self.ours and _came_true(n, paged)}),
             vital_every_s=self.vital_every_s,
         )
 
@@ -275,13 +272,6 @@ class _Watch:
             return True
         told = f"{incident.title} {incident.plain_text}" if incident and incident.root else ""
         return any(mark in told for mark in self.fault.marks)
-
-
-def _came_true(notice: Notice, paged: Sequence[Notice]) -> bool:
-    """It says that what was only a warning has happened."""
-    before = [one for one in paged if one.incident == notice.incident and one.due < notice.due]
-    warned = bool(before) and all(one.kind is IncidentKind.EARLY_WARNING for one in before)
-    return warned and notice.kind is not IncidentKind.EARLY_WARNING
 
 
 def _main(incidents: Sequence[Incident]) -> Incident:

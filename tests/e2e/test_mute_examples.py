@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from daemons.onesite import OneSite, one_site
 from healthmon.cli.commands import app
 from healthmon.config import load
+from healthmon.model.render import rfc3339
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
 
@@ -106,3 +107,46 @@ def test_the_changes_of_the_configuration_are_as_the_page_writes_them(site: OneS
     config.write_text(yaml.safe_dump(yaml.safe_load(site.config.read_text()) | yaml.safe_load(written)))
     (change,) = load(config, env={}).changes
     assert (change.id, change.when.repeat, change.expected) == ("ups-test", "FREQ=MONTHLY;BYDAY=1TU", ("down",))
+
+
+def test_what_people_set_comes_back_as_files_and_commands(site: OneSite) -> None:
+    """The exported changes load as configuration; the exported commands make the same silences."""
+    made = run(
+        site, "changes", "add", "--title", "Core: firmware", "--target", "srv-ed", "--expected", "down", "--for", "3d"
+    )
+    noisy = 'Noisy: it\'s the "new" module'
+    run(site, "silences", "add", "--target", "srv-*", "--rule", "http-slow", "--for", "2d", "--reason", noisy)
+    over = run(site, "silences", "add", "--target", "srv-icu", "--for", "1h", "--reason", "Over at once").output
+    assert run(site, "silences", "end", over.partition(":")[0]).exit_code == 0
+    text = run(site, "export").output
+    assert "Over at once" not in text
+    exported = {one["id"]: one for one in yaml.safe_load(text)["changes"]}
+    assert exported[made.output.partition(":")[0]]["title"] == "Core: firmware"
+
+    kept = site.folder / "rebuilt.yaml"
+    written = {key: value for key, value in yaml.safe_load(site.config.read_text()).items() if key != "changes"}
+    kept.write_text(yaml.safe_dump(written | {"include": "live.yaml"}))
+    result = run(site, "export", "-o", str(site.folder / "live.yaml"))
+    assert result.output.startswith(f"{site.folder / 'live.yaml'}: {len(exported)} changes, ")
+    loaded = {one.id: one for one in load(kept, env={}).changes}
+    assert loaded.keys() == exported.keys()
+    listed = {one["id"]: one for one in json.loads(run(site, "changes", "list", "--json").output)}
+    for id_, change in loaded.items():
+        assert list(change.targets) == listed[id_]["targets"]
+        assert rfc3339(change.when.ends_at) == listed[id_]["ends_at"]
+
+    before = json.loads(run(site, "silences", "list", "--json").output)
+    commands = [shlex.split(line[2:]) for line in text.splitlines() if line.startswith("# healthmon silences")]
+    assert len(commands) == len(before)
+    (again,) = [one for one in commands if noisy in one]
+    assert run(site, *again[1:]).exit_code == 0
+    twins = [one for one in json.loads(run(site, "silences", "list", "--json").output) if one["reason"] == noisy]
+    assert len(twins) == 2
+    first, second = ({name: one[name] for name in ("match", "ends_at", "owner")} for one in twins)
+    assert first == second
+
+
+def test_an_export_that_cannot_be_written_is_one_clear_line(site: OneSite) -> None:
+    result = run(site, "export", "-o", str(site.folder / "no" / "where.yaml"))
+    assert (result.exit_code, result.output.count("\n")) == (2, 1)
+    assert "cannot be written" in result.output

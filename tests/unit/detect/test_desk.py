@@ -278,3 +278,13 @@ def test_a_ratio_of_one_reading_is_judged_without_any_other_rule() -> None:
     desk = Desk(make("share", Ratio("disk.used_bytes", "disk.size_bytes", Limit(high=0.9)), Selector()))
     desk.read(0, samples=(Sample("disk", "used_bytes", 95.0), Sample("disk", "size_bytes", 100.0)))
     assert desk.phases() == {"share/web": Phase.FIRING}
+
+
+def test_a_poller_with_nothing_to_look_at_is_not_missed() -> None:
+    """A server alone, whose agents look at everything themselves; a poller that some check names is missed at once."""
+    named = Desk(SILENT).estate
+    alone = replace(named, agents={**named.agents, "poller": Agent("poller")})
+    idle = replace(alone, targets={id_: replace(one, checks=()) for id_, one in alone.targets.items()})
+    assert RuleIndex(alone, [SILENT]).for_agent(alone.agents["poller"]) == [SILENT]
+    assert RuleIndex(idle, [SILENT]).for_agent(idle.agents["poller"]) == []
+    assert RuleIndex(idle, [SILENT]).for_agent(idle.agents["srv"]) == [SILENT]

@@ -85,6 +85,7 @@ class RuleIndex:
         self._same: dict[frozenset[str], frozenset[str]] = {}
         self._shared: dict[tuple[int, float], Bound] = {}
         self._checks = {(t.id, c.id): c for t in estate.targets.values() for c in t.checks}
+        self._lookers = frozenset(looker for check in self._checks.values() for looker in check.vantages)
 
     def bound(self, target: str, check: str) -> tuple[Bound, ...]:
         """The rules about this check of this target, from any vantage."""
@@ -142,6 +143,8 @@ class RuleIndex:
     def _about(self, agent: Agent) -> Iterator[Rule]:
         if PUSHES in agent.roles:
             return  # nobody expects to hear of it but by its readings
+        if agent.target is None and not agent.roles and agent.id not in self._lookers:
+            return  # it has nothing to look at: a server's poller that nobody needs and nobody started
         target = self._estate.targets.get(agent.target) if agent.target else None
         for rule in self._on_agents:
             if _about_agent(rule.on, agent) and self.places.fits(rule.on, target, agent):
