@@ -41,6 +41,7 @@ class Intake:
     readings: tuple[Reading, ...] = ()
     live: bool = True
     crashes: int = 0
+    mark: Epoch | None = None  # how far the workers' line was read with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +98,17 @@ class EngineRoom:
                 raise
             taken, self._taken = [*self._given_up, *self._taken], []
             self._given_up = []
-            epochs = {(e.agent, e.epoch): e for intake in taken if (e := intake.epoch)}
+            epochs = {(e.agent, e.epoch): e for intake in taken for e in (intake.epoch, intake.mark) if e}
             changes = replace(step.changes, epochs=tuple(epochs.values()))
             keys = tuple(intake.key for intake in taken if intake.key)
             moved = step.moved or not changes.empty()
             self._decided = Decided(changes, step.notices, step.asks, keys, moved)
         return self._decided
+
+    @property
+    def waiting(self) -> int:
+        """What was taken since the last step."""
+        return len(self._taken)
 
     def committed(self) -> None:
         """What `decide` gave is on disk."""

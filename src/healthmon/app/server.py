@@ -26,6 +26,7 @@ from healthmon.app.drills import DrillBook
 from healthmon.app.dutybook import DutyBook, kept_overrides
 from healthmon.app.engineroom import Decided, EngineRoom, Intake
 from healthmon.app.fleet import Fleet
+from healthmon.app.handover import Handover, forget, place_of
 from healthmon.app.lines import Lines
 from healthmon.app.linkgraph import LinkBook, plugs_of
 from healthmon.app.lostticker import LostTicker
@@ -47,6 +48,7 @@ from healthmon.app.wiring import (
     declared_families,
     engine_of,
     engine_settings,
+    line_of,
     paces,
     public_url,
 )
@@ -86,6 +88,7 @@ class Server:
 
     def __init__(self, site: SiteConfig, *, clock: Clock, broker: Broker, leading: Leading | None = None) -> None:
         self.leading = leading
+        self._broker = broker
         self.site = site
         self.clock = clock
         self.data_dir = site.data_dir
@@ -113,8 +116,10 @@ class Server:
             site=site.estate.organisation.id,
             handle=self.reception.handle,
             clock=clock,
+            kinds=("batch", "state", "lp") if site.workers is None else ("state", "lp"),
             on_refused=self.quarantine.refuse,
         )
+        self.handover = _handover(self, restored)
         self._channels = {c.id: make_channel(c.kind, c.params) for c in site.channels.values()}
         self.dispatcher = Dispatcher(
             channels=self._channels,
@@ -160,6 +165,9 @@ class Server:
                 spawn(group, "dispatcher", Unit("dispatcher", self.dispatcher.run, clock=self.clock).supervise())
                 spawn(group, "store writer", Unit("store writer", self.writer.run, clock=self.clock).supervise())
                 spawn(group, "inbox", Unit("inbox", self.inbox.run, clock=self.clock).supervise())
+                if self.handover is not None:
+                    spawn(group, "handover", Unit("handover", self.handover.run, clock=self.clock).supervise())
+                    spawn(group, "session of before", self._forget_session())
                 if self.leading is not None:
                     copies = self.leading.answer_copies(self.journal.path, self.commits.lock)
                     spawn(group, "copies", copies)
@@ -170,6 +178,11 @@ class Server:
             await self.store.close()
             self.journal.close()
             self.links.close()
+
+    async def _forget_session(self) -> None:
+        """Of a time without workers: the broker would keep every batch for it."""
+        before = f"healthmon-{self.site.estate.organisation.id}-server"
+        await forget(mqtt.connector(self._broker, client_id=before, clean=True), self.clock)
 
     async def wind_down(self) -> None:
         """Before a planned stop: what is being sent is finished, so that nothing is repeated at the next start."""
@@ -242,7 +255,8 @@ class Server:
         self.room.committed()
         for agent, epoch, seq in decided.keys:
             self.pipeline.journal_has(agent, epoch, seq)
-            self._ack_due.add((agent, epoch))
+            if self.handover is None:  # workers acknowledge what they have handed over
+                self._ack_due.add((agent, epoch))
         self._last_step_mono = self.clock.mono()
         if decided.moved:
             self._bump()
@@ -419,3 +433,13 @@ class Server:
     def links_learned(self) -> None:
         """The link book has news: where machines are plugged in."""
         self.room.engine.plugged(plugs_of(self.links.all(), self.site.estate, self.clock.now()))
+
+
+def _handover(server: Server, restored: Restored) -> Handover | None:
+    """Where workers take the batches, what they hand over; None where the server takes them itself."""
+    config = server.site.workers
+    if config is None:
+        return None
+    organisation = server.site.estate.organisation.id
+    line = line_of(config, organisation, "server")
+    return Handover(server, server.fleet, line, after=place_of(restored.epochs))

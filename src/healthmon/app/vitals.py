@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from healthmon.model.view import Health
@@ -17,14 +18,16 @@ STUCK_S = 10.0
 def health_of(server: Server) -> Health:
     """As it is now."""
     writer, reloader = server.writer.stats(), server.reloader
-    broker_ok = server.inbox.connected.is_set()
-    well = writer.ok and broker_ok
+    handover = server.handover
+    broker_ok = server.inbox.connected.is_set() and (handover is None or handover.ok)
+    store_ok = writer.ok and (handover is None or handover.store_ok)
+    well = store_ok and broker_ok
     status = "failing" if server.step_age_s > STUCK_S else "ok" if well else "degraded"
     return Health(
         status=status,
         started_at=server.started_at,
         engine_tick_age_s=server.step_age_s,
-        store_ok=writer.ok,
+        store_ok=store_ok,
         store_queue=writer.queued,
         broker_ok=broker_ok,
         mode=server.site.alerting.mode,
@@ -36,6 +39,7 @@ def health_of(server: Server) -> Health:
         baselines=server.room.engine.learning(),
         drill_age_s=server.drills.age_s(),
         drill_overdue=server.drills.overdue(),
+        workers=None if handover is None else len(handover.crew.alive),
     )
 
 
@@ -50,7 +54,7 @@ def counters_of(server: Server) -> dict[str, float]:
         "store_rows_rejected_total": float(writer.rejected),
         "store_retries_total": float(writer.retried),
     }
-    return (
+    ours = (
         server.counters
         | {k: float(v) for k, v in server.reception.counters.items()}
         | server.quarantine.counters
@@ -64,3 +68,8 @@ def counters_of(server: Server) -> dict[str, float]:
         | server.dispatcher.counters()
         | (server.leading.counters() if server.leading else {})
     )
+    if server.handover is None:
+        return ours
+    total = Counter(ours)
+    total.update(server.handover.counted())
+    return dict(total)

@@ -17,14 +17,19 @@ from healthmon.app.pair import Leading
 from healthmon.app.phrasing import phraser
 from healthmon.app.private import secret_of
 from healthmon.app.sharedsecret import shared_secret
-from healthmon.config import SiteConfig, WebConfig
+from healthmon.config import SiteConfig, WebConfig, WorkersConfig
 from healthmon.impact.hours import Calendar
+from healthmon.ingest.partitions import PARTITIONS
 from healthmon.model.incident import Notice, Why
 from healthmon.model.journal import Restored
 from healthmon.model.mute import MuteSettings
 from healthmon.model.sample import Family
 from healthmon.probes.openmetrics_pack import with_scraped
 from healthmon.probes.snmp_pack import pack_families
+from healthmon.transport.workline import WorkLine
+
+#: A server with workers hears no batches itself: a session of its own, for one that was there before would bring them.
+BESIDE = "-beside"
 
 
 def paces(site: SiteConfig) -> dict[str, Pace]:
@@ -43,6 +48,8 @@ def client_id(site: SiteConfig, leading: Leading | None) -> str:
     Not while nobody could be asked who leads: two would cut each other off for ever.
     """
     name = f"healthmon-{site.estate.organisation.id}-server"
+    if site.workers is not None:
+        name += BESIDE
     return f"{name}-{leading.link.holder}" if leading is not None and leading.open else name
 
 
@@ -102,6 +109,12 @@ def public_url(web: WebConfig) -> str:
     scheme = "https" if web.tls_cert_file else "http"
     host = "127.0.0.1" if web.host in ("0.0.0.0", "::") else web.host
     return f"{scheme}://{host}:{web.port}"
+
+
+def line_of(config: WorkersConfig, organisation: str, name: str) -> WorkLine:
+    """The connection that the configuration means."""
+    return WorkLine(config.line, organisation=organisation, name=name, username=config.username,
+                    password=config.password, partitions=PARTITIONS)  # fmt: skip
 
 
 def ack_link(notice: Notice, *, secret: bytes, public_url: str) -> str | None:

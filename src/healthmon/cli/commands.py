@@ -36,6 +36,7 @@ from healthmon.cli import (
     ruletests,
     storing,
     whatif,
+    working,
 )
 from healthmon.cli.frame import (
     ConfigOption,
@@ -395,6 +396,7 @@ _APART = (
     ruletests,
     storing,
     whatif,
+    working,
 )
 for name, command in (pair for module in _APART for pair in module.COMMANDS):
     app.command(name)(clear_errors(command))

@@ -13,6 +13,7 @@ from healthmon.config.site import (
     StoreConfig,
     WatchConfig,
     WebConfig,
+    WorkersConfig,
 )
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "StoreConfig",
     "WatchConfig",
     "WebConfig",
+    "WorkersConfig",
     "default_site",
     "job_for",
     "json_schema",

@@ -23,6 +23,7 @@ from healthmon.config.site import (
     PairConfig,
     StoreConfig,
     WatchConfig,
+    WorkersConfig,
 )
 from healthmon.config.validation import Validator
 from healthmon.config.written import Written
@@ -81,6 +82,20 @@ def pair_of(written: Written) -> PairConfig | None:
         problem(("ha", "life"), f"{form.life:g} s is out of range (allowed: 2s to 30s)")
     name = form.name or socket.gethostname()
     return PairConfig(form.lease, name, form.life, form.username, secret_of(written, form, "password", ("ha",)))
+
+
+def workers_of(written: Written) -> WorkersConfig | None:
+    """None: the server takes the batches itself."""
+    form, problem = written.workers, written.validator.problem
+    if form is None:
+        return None
+    if written.broker is None or written.broker.url is None:
+        problem(("workers",), "needs `broker.url`: the cluster of nats-servers that agents speak to")
+    if written.store.influxdb is None and written.store.lineprotocol is None:
+        problem(("workers",), "needs `store.influxdb` or `store.lineprotocol`: several processes cannot share a file")
+    if not all(one.strip().startswith(("nats://", "tls://")) for one in form.line.split(",")):
+        problem(("workers", "line"), "unknown scheme (allowed: nats://, tls://)")
+    return WorkersConfig(form.line, form.username, secret_of(written, form, "password", ("workers",)))
 
 
 def store_of(written: Written) -> StoreConfig:

@@ -314,6 +314,15 @@ class PairForm(Form):
     password_file: str | None = None
 
 
+class WorkersForm(Form):
+    """Several processes (`healthmon worker`) take the agents' batches; the server does everything else."""
+
+    line: str = Field(description="`nats://HOST:4222`, more with a comma between: the cluster that is the broker too")
+    username: str | None = None
+    password: str | None = None
+    password_file: str | None = None
+
+
 class SiteFileForm(Form):
     """The top of the configuration."""
 
@@ -348,4 +357,5 @@ class SiteFileForm(Form):
     care: CareForm = CareForm()
     line_protocol: LinesForm | None = None
     ha: PairForm | None = Field(default=None, description="Two servers: one leads, one stands by")
+    workers: WorkersForm | None = Field(default=None, description="Several processes take the agents' batches")
     push: dict[Id, PushForm] = Field(default={}, description="Sources of `POST /api/v1/readings`, by name")

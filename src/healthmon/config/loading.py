@@ -22,6 +22,7 @@ from healthmon.config.blocks import (
     store_of,
     waking_of,
     watch_of,
+    workers_of,
 )
 from healthmon.config.care import care_of
 from healthmon.config.changes import changes_of, reminders_of, site_manager_of
@@ -138,6 +139,7 @@ def _site(
         care=care_of(written, packs, estate, warn, problems),
         push_tokens=push_tokens_of(written),
         pair=pair_of(written),
+        workers=workers_of(written),
         line_protocol=lines_of(written),
         listener=listener_of(written),
     )

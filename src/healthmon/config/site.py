@@ -151,6 +151,15 @@ class PairConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkersConfig:
+    """Several processes take the agents' batches. line: NATS URLs of the cluster, comma between."""
+
+    line: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeModule:
     """One way to look on demand; `limit_s` is None where only the asker's own patience counts.
 
@@ -239,6 +248,7 @@ class SiteConfig:
     traps: TrapsConfig | None = None
     care: Care = field(default_factory=Care)
     pair: PairConfig | None = None
+    workers: WorkersConfig | None = None
     push_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)  # by source
     line_protocol: LineProtocolConfig | None = None
     listener: Listener | None = None  # None: the embedded broker is for this machine only

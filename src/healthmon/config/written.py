@@ -20,6 +20,7 @@ from healthmon.config.fileforms import (
     StoreForm,
     TrapsForm,
     WatchForm,
+    WorkersForm,
 )
 from healthmon.config.forms import (
     AgentForm,
@@ -58,6 +59,7 @@ class Written:
     channels: dict[str, Placed[ChannelForm]]
     broker: BrokerForm | None
     ha: PairForm | None
+    workers: WorkersForm | None
     store: StoreForm
     safety: SafetyForm
     alerting: AlertingForm
@@ -109,6 +111,7 @@ def read_written(document: Document, problems: Problems) -> Written:
         channels=_named(validator, ChannelForm, ("notify", "channels")),
         broker=_block(validator, "broker", None),
         ha=_block(validator, "ha", None),
+        workers=_block(validator, "workers", None),
         store=_block(validator, "store", StoreForm()),
         safety=_block(validator, "safety", SafetyForm()),
         alerting=_block(validator, "alerting", AlertingForm()),

@@ -69,6 +69,14 @@ class Track:
             clock=tuple(self.clock),
         )
 
+    def take_word(self, epoch: Epoch, seq: int) -> None:
+        """One more number, and what a worker has found of this epoch; its ranges may begin late, so they are added."""
+        self.received = self.journal = ranges.add(self.received, seq)
+        self.store = ranges.merge(self.store, epoch.durable)
+        self.dropped = ranges.subtract(ranges.merge(self.dropped, epoch.declared_dropped), self.received)
+        self.last_at = max(self.last_at, epoch.last_at)
+        self.clock = list(epoch.clock) or self.clock
+
     def durable(self) -> Ranges:
         """In the store and in the journal: what the agent may delete."""
         return ranges.intersect(self.store, self.journal)

@@ -65,6 +65,9 @@ class Pipeline:
         self.counters: Counter[str] = Counter()
         self.guard = PatientDataGuard(families)
         self._tracks = {key: Track.restored(epoch) for key, epoch in epochs.items()}
+        self._epochs_of: dict[str, set[str]] = {}
+        for agent, epoch in self._tracks:
+            self._epochs_of.setdefault(agent, set()).add(epoch)
         self._turns: dict[str, Turns] = {}
         self._declared = declared
         self.reload(estate)
@@ -97,6 +100,28 @@ class Pipeline:
         if new:
             self.counters["readings_admitted"] += len(readings)
         return Admitted(batch, readings, rows, new, track.frozen())
+
+    def recall(self, epoch: Epoch) -> None:
+        """What somebody else has found of an epoch that is not known here."""
+        if (epoch.agent, epoch.epoch) not in self._tracks:
+            self._begin(Track.restored(epoch))
+
+    def hear(self, epoch: Epoch, seq: int, *, live: bool) -> bool:
+        """A batch that a worker has admitted; whether it is new here."""
+        track = self._tracks.get((epoch.agent, epoch.epoch))
+        if track is None:
+            track = Track.restored(replace(epoch, received=(), durable=()))
+            self._begin(track)
+        before = track.received
+        track.take_word(epoch, seq)
+        turns = self._turns.setdefault(epoch.agent, Turns(epoch.epoch))
+        if live and turns.note(epoch.epoch, epoch.last_at):
+            self.counters["agents_cloned"] += 1
+        return track.received is not before
+
+    def known(self, readings: Iterable[Reading]) -> tuple[Reading, ...]:
+        """Those of what this configuration declares."""
+        return tuple(reading for reading in readings if self._is_declared(reading))
 
     def store_has(self, agent: str, epoch: str, seq: int) -> None:
         """The store made this batch durable."""
@@ -164,13 +189,20 @@ class Pipeline:
             return Refused("skew_unsettled", "first message of an epoch out of a backlog")
         return None
 
-    def _first_heard(self, batch: Batch, received_at: float) -> Track:
-        mine = sorted((track.last_at, key) for key, track in self._tracks.items() if track.agent == batch.agent)
-        for _, key in mine[: max(0, len(mine) + 1 - MAX_EPOCHS_PER_AGENT)]:
-            del self._tracks[key]
+    def _begin(self, track: Track) -> None:
+        """Remember it; of one agent the oldest is forgotten. A whole fleet begins at once, so nothing looks at all."""
+        known = self._epochs_of.setdefault(track.agent, set())
+        while len(known) >= MAX_EPOCHS_PER_AGENT:
+            oldest = min(known, key=lambda epoch: (self._tracks[track.agent, epoch].last_at, epoch))
+            known.discard(oldest)
+            del self._tracks[track.agent, oldest]
             self.counters["epochs_forgotten"] += 1
+        known.add(track.epoch)
+        self._tracks[track.agent, track.epoch] = track
+
+    def _first_heard(self, batch: Batch, received_at: float) -> Track:
         track = Track.first_heard(batch, received_at)
-        self._tracks[(batch.agent, batch.epoch)] = track
+        self._begin(track)
         if track.skew_for(batch):
             self.counters["clocks_corrected"] += 1
         return track

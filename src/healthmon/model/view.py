@@ -108,6 +108,7 @@ class Health:
     baselines: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     drill_age_s: float | None = None  # since the last fire drill that passed; None: never
     drill_overdue: bool = False
+    workers: int | None = None  # that take the agents' batches; None: the server does
 
 
 @dataclass(frozen=True, slots=True)

@@ -306,6 +306,8 @@ def put_health(families: Families, health: Health) -> None:
     }
     if health.drill_age_s is not None:
         families.put("healthmon_drill_age_seconds", [], health.drill_age_s)
+    if health.workers is not None:
+        families.put("healthmon_workers", [], float(health.workers))
     for name, value in values.items():
         families.put(name, [], float(value))
     for metric, (known, learning) in health.baselines.items():

@@ -83,6 +83,7 @@ SELF = (
     Metric("healthmon_store_up", "gauge", "1 if the time-series store takes writes."),
     Metric("healthmon_store_queue_rows", "gauge", "Rows waiting for the store."),
     Metric("healthmon_broker_up", "gauge", "1 if the broker is connected."),
+    Metric("healthmon_workers", "gauge", "Workers that take the batches; absent where the server takes them itself."),
     Metric("healthmon_config_ok", "gauge", "1 if the configuration on disk is the one that runs."),
     Metric("healthmon_config_last_reload_success", "gauge", "0 if the last reload was refused and the old one runs."),
     Metric("healthmon_config_last_reload_timestamp_seconds", "gauge", "When the running one was read, Unix seconds."),
@@ -136,6 +137,9 @@ COUNTERS = (
     ),
     Metric("healthmon_pages_suppressed_total", "counter", "Pages not sent since the start, by cause.", ("cause",)),
     Metric("healthmon_web_errors_total", "counter", "Requests that crashed."),
+    Metric("healthmon_workers_lost_total", "counter", "Workers that fell silent without a goodbye."),
+    Metric("healthmon_workers_stalls_total", "counter", "Times that nothing came of a partition for a while."),
+    Metric("healthmon_workers_hands_missed_total", "counter", "Hands that the line threw away before they were read."),
 )
 
 RESERVED = frozenset(metric.name for metric in (*CORE, *SELF, *COUNTERS))

@@ -1,0 +1,275 @@
+"""The line between workers and the server that leads: NATS with JetStream, every failure is TransportDown.
+
+Two streams and one bucket, made by whoever comes first. `batches` catches what agents publish over MQTT and counts each
+agent into a partition; it is a queue in memory, for an agent keeps what nobody has acknowledged. `looks` is what was
+admitted, on disk, in one order for whoever leads. `clocks` keeps how far off each agent's clock was when it was first
+heard, so that the next worker corrects it by the same amount.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from healthmon.model.errors import TransportDown
+from healthmon.transport import topics
+from healthmon.transport.pulls import Pulls
+
+log = logging.getLogger(__name__)
+
+ANSWER_S = 5.0
+#: What a worker took and did not finish is given to another one after this.
+ACK_WAIT_S = 10.0
+BATCHES_AGE_S, BATCHES_BYTES = 600.0, 256 << 20
+LOOKS_AGE_S, LOOKS_BYTES = 3600.0, 1 << 30
+CLOCKS_AGE_S = 30 * 86_400.0
+#: A consumer of the leader that nobody asks is forgotten.
+IDLE_S = 30.0
+
+Heard = Callable[[bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far the line was read: `stream` changes when it was made anew, numbers begin at 1."""
+
+    stream: str = ""
+    number: int = 0
+
+
+class WorkLine:
+    """One process's connection. `open` first; then a worker pulls and hands over, a leader reads."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        organisation: str,
+        name: str,
+        username: str | None = None,
+        password: str | None = None,
+        partitions: int = 32,
+    ) -> None:
+        self._urls = [one.strip() for one in url.split(",")]
+        self._organisation = organisation
+        self._name = name
+        self._who = {"user": username, "password": password} if username else {}
+        self._partitions = partitions
+        self._client: Any = None
+        self._stream: Any = None
+        self._clocks: Any = None
+        self.batches = f"healthmon-batches-{organisation}"
+        self.looks = f"healthmon-looks-{organisation}"
+
+    async def open(self) -> None:
+        """Connect and see that the streams are there. Raises TransportDown."""
+        import nats
+
+        async with self._asking(within_s=30.0):
+            if self._client is None:
+                self._client = await nats.connect(
+                    self._urls, name=f"healthmon {self._name}", max_reconnect_attempts=-1, reconnect_time_wait=0.5,
+                    connect_timeout=2, ping_interval=3, max_outstanding_pings=2, error_cb=_quiet, **self._who,
+                )  # fmt: skip
+            self._stream = self._client.jetstream(timeout=ANSWER_S)
+            await self._make_streams()
+
+    async def close(self) -> None:
+        """End the connection."""
+        client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(ANSWER_S):
+                    await client.close()
+
+    # --- a worker's end
+
+    def pulls(self, put: Callable[[str, Any], None], room: Callable[[], Awaitable[None]]) -> Pulls:
+        """What asks for batches."""
+        return Pulls(self._client, self.batches, put=put, room=room)
+
+    async def take(self, pulls: Pulls, partition: int) -> None:
+        """Pull one partition until its consumer is gone or nobody answers. Raises TransportDown."""
+        async with self._asking(within_s=None):
+            await self._make_consumer(partition)
+            await pulls.keep(str(partition), f"p{partition}")
+
+    async def hand(self, payload: bytes) -> None:
+        """Add to the line; it is on more than one node when this returns."""
+        async with self._asking():
+            await self._stream.publish(f"healthmon.looks.{self._organisation}", payload, timeout=ANSWER_S)
+
+    async def acknowledge(self, agent: str, payload: bytes) -> None:
+        """Tell an agent what is durable; MQTT agents hear it as any other publish."""
+        async with self._asking():
+            await self._client.publish(topics.ack(self._organisation, agent).replace("/", "."), payload)
+
+    async def finished(self, messages: Iterable[Any]) -> None:
+        """These need not be given to anybody again."""
+        async with self._asking():
+            for message in messages:
+                await message.ack()
+
+    async def beat(self, payload: bytes) -> None:
+        """Say that we live."""
+        async with self._asking():
+            await self._client.publish(f"healthmon.workers.{self._organisation}", payload)
+            await self._client.flush(timeout=2)
+
+    async def clock(self, agent: str, epoch: str) -> bytes | None:
+        """What the first worker that heard this epoch wrote down."""
+        from nats.js.errors import KeyNotFoundError
+
+        async with self._asking():
+            try:
+                return bytes((await self._clocks.get(f"{agent}.{epoch}")).value or b"")
+            except KeyNotFoundError:
+                return None
+
+    async def keep_clock(self, agent: str, epoch: str, body: bytes) -> None:
+        """Write it down for whoever takes this partition next."""
+        async with self._asking():
+            await self._clocks.put(f"{agent}.{epoch}", body)
+
+    # --- both
+
+    @asynccontextmanager
+    async def beats(self, heard: Heard) -> AsyncIterator[None]:
+        """Hear every worker's word while the block runs."""
+
+        async def take(message: Any) -> None:
+            heard(bytes(message.data))
+
+        async with self._asking():
+            subscription = await self._client.subscribe(f"healthmon.workers.{self._organisation}", cb=take)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(Exception):
+                await subscription.unsubscribe()
+
+    # --- the leader's end
+
+    async def read(self, after: Place, put: Callable[[Place, bytes], None], room: Callable[[], Awaitable[None]]) -> int:
+        """Everything behind this place, in order, until the consumer is gone; how much was missed at the beginning.
+
+        Raises TransportDown.
+        """
+        async with self._asking():
+            info = await self._stream.stream_info(self.looks)
+            made = str(info.created or "")
+            first, last = int(info.state.first_seq or 0), int(info.state.last_seq or 0)
+        same = after.stream == made and after.number <= last
+        begin = after.number + 1 if same else max(1, first)
+        missed = max(0, first - begin) if same and last >= begin else 0
+        if missed:
+            log.error("the line of the workers has lost what was not read in time", extra={"hands": missed})
+
+        def taken(_: str, message: Any) -> None:
+            put(Place(made, int(message.metadata.sequence.stream)), bytes(message.data))
+
+        async with self._asking(within_s=None):
+            name = await self._make_reader(max(begin, 1))
+            pulls = Pulls(self._client, self.looks, put=taken, room=room)
+            await pulls.keep("looks", name)
+        return missed
+
+    async def _make_reader(self, begin: int) -> str:
+        from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+        wanted = ConsumerConfig(
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=begin, ack_policy=AckPolicy.NONE,
+            inactive_threshold=IDLE_S, mem_storage=True, num_replicas=1,
+        )  # fmt: skip
+        return str((await self._stream.add_consumer(self.looks, wanted)).name)
+
+    async def _make_consumer(self, partition: int) -> None:
+        from nats.js.api import AckPolicy, ConsumerConfig
+
+        wanted = ConsumerConfig(
+            durable_name=f"p{partition}", filter_subject=f"healthmon.part.{self._organisation}.{partition}.*",
+            ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WAIT_S, max_ack_pending=5_000, mem_storage=True,
+        )  # fmt: skip
+        await self._stream.add_consumer(self.batches, wanted)
+
+    async def _make_streams(self) -> None:
+        from nats.js.api import KeyValueConfig, RetentionPolicy, StorageType, StreamConfig, SubjectTransform
+
+        every = topics.every(self._organisation, "batch").replace("/", ".").replace("+", "*")
+        part = f"healthmon.part.{self._organisation}.{{{{partition({self._partitions},1)}}}}.{{{{wildcard(1)}}}}"
+        await self._make(
+            StreamConfig(
+                name=self.batches, subjects=[every], retention=RetentionPolicy.WORK_QUEUE, storage=StorageType.MEMORY,
+                max_age=BATCHES_AGE_S, max_bytes=BATCHES_BYTES, subject_transform=SubjectTransform(every, part),
+            )
+        )  # fmt: skip
+        await self._make(
+            StreamConfig(
+                name=self.looks, subjects=[f"healthmon.looks.{self._organisation}"], storage=StorageType.FILE,
+                max_age=LOOKS_AGE_S, max_bytes=LOOKS_BYTES,
+            )
+        )  # fmt: skip
+        bucket = f"healthmon-clocks-{self._organisation}"
+        self._clocks = await self._bucket(KeyValueConfig(bucket=bucket, history=1, ttl=CLOCKS_AGE_S))
+
+    async def _make(self, wanted: Any) -> None:
+        """On three nodes where there are three, else on the one; as it is if it is there."""
+        from nats.js.errors import APIError, NotFoundError
+
+        try:
+            await self._stream.stream_info(wanted.name)
+            return
+        except NotFoundError:
+            pass
+        for replicas in (3, 1):
+            wanted.num_replicas = replicas
+            try:
+                await self._stream.add_stream(wanted)
+                return
+            except APIError as error:
+                if error.err_code == 10058:  # another process was faster, with other replicas
+                    return
+                refused = error
+        raise refused
+
+    async def _bucket(self, wanted: Any) -> Any:
+        from nats.js.errors import APIError, BucketNotFoundError, NotFoundError
+
+        try:
+            return await self._stream.key_value(wanted.bucket)
+        except (BucketNotFoundError, NotFoundError):
+            pass
+        for replicas in (3, 1):
+            wanted.replicas = replicas
+            try:
+                return await self._stream.create_key_value(wanted)
+            except APIError as error:
+                if error.err_code == 10058:
+                    return await self._stream.key_value(wanted.bucket)
+                refused = error
+        raise refused
+
+    @asynccontextmanager
+    async def _asking(self, within_s: float | None = 2 * ANSWER_S) -> AsyncIterator[None]:
+        import nats.errors
+        import nats.js.errors
+
+        if self._client is None and self._stream is not None:
+            raise TransportDown("workers' line: closed")
+        try:
+            async with asyncio.timeout(within_s):
+                yield
+        except nats.js.errors.KeyNotFoundError:
+            raise
+        except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
+            raise TransportDown(f"workers' line: {type(error).__name__} {error}".strip()) from None
+
+
+async def _quiet(error: Exception) -> None:
+    """Lost connections are said by who needs them."""
+    log.debug("nats", extra={"error": str(error)})

@@ -1,0 +1,179 @@
+"""Workers on a cluster, real processes: one is killed under load; nothing is lost, doubled or told twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemons.fleet import ended
+from daemons.healthmon import role, until
+from daemons.influx import Influx
+from daemons.natscluster import Cluster, cluster
+from daemons.onesite import CLOCK, ORGANISATION, OneSite, reading
+from daemons.process import Daemon
+from healthmon.transport import mqtt
+from healthmon.transport.publisher import Publisher, last_will
+from healthmon.transport.spool import Spool
+
+pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.timeout(300)]
+
+AGENTS = tuple(f"pc-{number}" for number in range(1, 9))
+WORKERS = ("worker-1", "worker-2")
+#: 8 agents x 5 batches a second x 5 readings: 200 readings a second.
+EVERY_S, READINGS = 0.2, 5
+
+
+class Loaded:
+    """A real spool and publisher; `made` is what the spool has confirmed."""
+
+    def __init__(self, made: Cluster, folder: Path, name: str) -> None:
+        self.name = name
+        self.spool = Spool(folder / f"{name}.sqlite", agent=name, max_bytes=1 << 26, clock=CLOCK)
+        connect = mqtt.connector(made.broker, client_id=f"agent-{name}", will=last_will(ORGANISATION, name, self.spool))
+        self.publisher = Publisher(
+            spool=self.spool, connect=connect, site=ORGANISATION, agent=name, clock=CLOCK, resend_s=2.0
+        )
+        self.made: list[float] = []
+
+    async def feed(self) -> None:
+        while True:
+            at = CLOCK.now()
+            moments = [round(at + number * 0.001, 6) for number in range(READINGS)]
+            await self.spool.append([reading(self.name, started=moment) for moment in moments])
+            self.made += moments
+            self.publisher.wake()
+            await asyncio.sleep(EVERY_S)
+
+
+class Estate:
+    """The server, its workers, and the agents of one small hospital on three nodes and an InfluxDB."""
+
+    def __init__(self, folder: Path, made: Cluster, influx: Influx) -> None:
+        self.made = made
+        self.influx = influx
+        broker = {"url": made.broker.url, "username": "tester", "password": "a-password"}
+        self.site = OneSite(
+            folder / "site", broker=broker, store={"influxdb": {"url": influx.url, "version": 1}},
+            workers={"line": made.nats, "username": "tester", "password": "a-password"},
+        )  # fmt: skip
+        hosts = [{"id": pc, "kind": "ward-workstation", "address": "127.0.0.1", "area": "ed"} for pc in AGENTS]
+        servers = [target for target in self.site.site["targets"] if target["kind"] == "server"]
+        agents = [{"id": pc, "target": pc, "roles": ["ward-workstation"]} for pc in AGENTS]
+        self.site.site |= {"targets": servers + hosts, "agents": agents}
+        self.site.write()
+        self.workers = {name: self._worker(folder, name) for name in WORKERS}
+        self.agents = [Loaded(made, folder, name) for name in AGENTS]
+
+    def _worker(self, folder: Path, name: str) -> Daemon:
+        log = folder / f"{name}.log"
+        return role("worker", "-c", str(self.site.config), "--name", name, "-v", log=log,
+                    ready=lambda: "worker up" in log.read_text())  # fmt: skip
+
+    def stored(self) -> Counter[tuple[str, float]]:
+        """(agent, when) of every stored reading of ours."""
+        found: Counter[tuple[str, float]] = Counter()
+        series = self.influx.sql("SELECT duration_seconds FROM probe WHERE \"check\" = 'cpu' GROUP BY vantage")
+        for one in series:
+            found.update((one["tags"]["vantage"], round(at / 1e9, 6)) for at, _ in one["values"])
+        return found
+
+    def pages(self, why: str) -> list[dict[str, Any]]:
+        return [page for page in self.site.pages() if page["why"] == why]
+
+
+@contextlib.contextmanager
+def estate(folder: Path) -> Iterator[Estate]:
+    """Everything up: both services were seen through the workers."""
+    with cluster(folder / "cluster") as made:
+        influx = Influx(folder / "influx")
+        influx.start()
+        found = Estate(folder, made, influx)
+        for service in found.site.services.values():
+            service.up()
+        found.site.daemon.ready = lambda: answers(found.site)
+        try:
+            found.site.daemon.start()
+            for worker in found.workers.values():
+                worker.start()
+            until(lambda: found.site.metric("healthmon_workers") == 2.0, timeout_s=60, what="both workers are known")
+            until(found.site.both_seen, timeout_s=60, what="both services are seen through the workers")
+            yield found
+        finally:
+            for daemon in (found.site.daemon, *found.workers.values(), influx):
+                daemon.stop()
+            for service in found.site.services.values():
+                service.down()
+
+
+def answers(site: OneSite) -> bool:
+    try:
+        return bool(site.health())
+    except OSError:
+        return False
+
+
+def test_a_killed_worker_loses_and_doubles_nothing_and_nobody_is_told_twice(tmp_path: Path) -> None:
+    with estate(tmp_path) as found:
+        made = asyncio.run(story(found))
+        until(lambda: found.site.incidents("open", "mitigated") and found.pages("opened"), timeout_s=30, what="a page")
+        health, stored = found.site.health(), found.stored()
+        lost, batches = found.site.metric("healthmon_workers_lost_total"), found.site.metric("healthmon_workers")
+        log = found.site.log.read_text()
+        incidents = found.site.incidents()
+    print(f"{len(made)} readings, {len(made - set(stored))} lost, {sum(stored.values()) - len(stored)} doubled")
+    assert len(made) > 2_000
+    assert made == set(stored), "the store holds what the spools have confirmed, all of it acknowledged"
+    assert max(stored.values()) == 1
+    assert len(incidents) == 1, [one["title"] for one in incidents]
+    assert len(found.pages("opened")) == 1
+    assert lost == 1.0
+    assert batches == 1.0
+    assert "worker is lost" in log
+    assert health["broker_ok"]
+
+
+async def story(found: Estate) -> set[tuple[str, float]]:
+    """Load; a service fails; a worker is killed; load goes on and everything is acknowledged."""
+    running = [asyncio.ensure_future(agent.publisher.run()) for agent in found.agents]
+    feeds = [asyncio.ensure_future(agent.feed()) for agent in found.agents]
+    await asyncio.sleep(3.0)
+    found.site.services["ed"].down()
+    await asyncio.sleep(1.0)
+    found.workers["worker-1"].kill9()
+    await asyncio.sleep(8.0)
+    for feed in feeds:
+        await ended(feed)
+    async with asyncio.timeout(90):
+        while any(agent.spool.batches for agent in found.agents):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    for task in running:
+        await ended(task)
+    for agent in found.agents:
+        await agent.spool.close()
+    return {(agent.name, at) for agent in found.agents for at in agent.made}
+
+
+def test_the_server_reads_on_where_it_was_killed(tmp_path: Path) -> None:
+    with estate(tmp_path) as found:
+        found.site.services["icu"].down()
+        until(lambda: found.pages("opened"), timeout_s=60, what="a page")
+        found.site.daemon.kill9()
+        found.site.services["icu"].up()
+        found.site.daemon.start()
+        until(lambda: found.pages("mitigated"), timeout_s=90, what="the server says that it is back")
+        incidents = found.site.incidents()
+        missed = found.site.metric("healthmon_workers_hands_missed_total")
+        for worker in found.workers.values():
+            worker.stop()
+        until(lambda: not found.site.health()["broker_ok"], timeout_s=60, what="a server without workers is not well")
+        lost = found.site.metric("healthmon_workers_lost_total")
+    assert len(incidents) == 1
+    assert len(found.pages("opened")) == 1
+    assert missed == 0.0
+    assert lost == 0.0, "who says goodbye is not lost"
