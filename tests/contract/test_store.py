@@ -1,4 +1,4 @@
-"""The Store port: one suite over the embedded file, InfluxDB 1.x, VictoriaMetrics and, when given, InfluxDB 2."""
+"""The Store port: one suite over the embedded file, InfluxDB 1.x by its own and by a plain address, VictoriaMetrics."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
 from daemons.influx import Influx
+from daemons.influx2 import BINARY, ORG, TOKEN, Influx2
 from daemons.process import running
 from daemons.victoria import Victoria
 from healthmon.model.ports import Store
@@ -98,6 +99,41 @@ class InfluxSubject:
 
 
 @dataclass
+class Influx2Subject(InfluxSubject):
+    """Joins where HEALTHMON_TEST_INFLUXD2 names a binary."""
+
+    daemon: Any
+
+    def __post_init__(self) -> None:
+        self.store = InfluxStore(self.daemon.url, version=2, bucket=self.database, org=ORG, token=TOKEN)
+
+    async def reopen(self) -> None:
+        await self.store.close()
+        self.daemon.kill9()
+        self.daemon.start()
+        self.__post_init__()
+
+
+@dataclass
+class PlainSubject(InfluxSubject):
+    """The same daemon as `lineprotocol: {url: ...}` would write to it: nothing is made, nothing can be asked."""
+
+    queries: bool = False
+
+    def __post_init__(self) -> None:
+        self.daemon.sql(f'CREATE DATABASE "{self.database}"', "")
+        self.open()
+
+    def open(self) -> None:
+        self.store = InfluxStore(f"{self.daemon.url}/write?db={self.database}", version=None)
+
+    async def reopen(self) -> None:
+        await super().reopen()
+        await self.store.close()
+        self.open()
+
+
+@dataclass
 class VictoriaSubject:
     daemon: Victoria
     texts: bool = False
@@ -130,17 +166,27 @@ def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
         yield daemon  # type: ignore[misc]
 
 
+@pytest.fixture(scope="module")
+def influx2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx2]:
+    with running(Influx2(tmp_path_factory.mktemp("influx2"))) as daemon:
+        assert isinstance(daemon, Influx2)
+        daemon.set_up()
+        yield daemon
+
+
 @pytest.fixture
 def victoria(tmp_path: Path) -> Iterator[Victoria]:
     with running(Victoria(tmp_path / "victoria")) as daemon:
         yield daemon  # type: ignore[misc]
 
 
-#: VictoriaMetrics only takes line protocol from us, and keeps two values of one moment unless it deduplicates.
-queryable = replacing = pytest.mark.parametrize("subject", ["embedded", "influx1"], indirect=True)
+JOINS = ("influx2",) if BINARY else ()
+#: A plain address and VictoriaMetrics only take line protocol from us; the latter keeps two values of one moment.
+queryable = pytest.mark.parametrize("subject", ["embedded", "influx1", *JOINS], indirect=True)
+replacing = pytest.mark.parametrize("subject", ["embedded", "influx1", "plain", *JOINS], indirect=True)
 
 
-@pytest.fixture(params=["embedded", "influx1", "victoria"])
+@pytest.fixture(params=["embedded", "influx1", "plain", "victoria", *JOINS])
 async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
     name = f"db{random.randrange(1 << 40):x}"
     made: Subject
@@ -148,6 +194,10 @@ async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         made = EmbeddedSubject(tmp_path / "store.sqlite")
     elif request.param == "influx1":
         made = InfluxSubject(request.getfixturevalue("influx"), name)
+    elif request.param == "influx2":
+        made = Influx2Subject(request.getfixturevalue("influx2"), name)
+    elif request.param == "plain":
+        made = PlainSubject(request.getfixturevalue("influx"), name)
     else:
         made = VictoriaSubject(request.getfixturevalue("victoria"))
     yield made

@@ -168,9 +168,9 @@ class Rig:
             drainer.stop()
 
     def spooled(self) -> int:
-        """Batches that wait in the spool."""
+        """Batches with readings that wait in the spool; signs of life come and go."""
         with closing(sqlite3.connect(f"file:{self.folder / f'{AGENT}-spool.sqlite'}?mode=ro", uri=True)) as db:
-            return int(db.execute("SELECT count(*) FROM batches").fetchone()[0])
+            return int(db.execute("SELECT count(*) FROM batches WHERE readings > 0").fetchone()[0])
 
     def confirmed(self) -> set[Key]:
         """(target, check, microseconds) of every reading that the spool confirmed."""
