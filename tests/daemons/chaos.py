@@ -30,7 +30,7 @@ from healthmon.transport.mqtt import endpoint
 #: Full for so long; the agent's spool keeps what the server cannot.
 DISK_BYTES = 96 << 20
 HOUR_S = 3600.0
-#: VictoriaMetrics keeps about twelve.
+#: VictoriaMetrics keeps about twelve; the agent gives its marks nine.
 VICTORIA_DIGITS = 9
 
 Mark = tuple[str, str, float]  # target, check, the number that tells a reading from any other

@@ -1,7 +1,8 @@
 """A real agent that also writes down what its spool has confirmed: the oracle of the kill tests.
 
 Usage: loaded_agent.py PLAN LOG [drain]. A file beside LOG named `clock` holds seconds by which its wall clock is wrong.
-`took` of each reading is a random number, so that a reading can be told from any other whatever its clock said.
+`took` of each reading is a random number, so that a reading can be told from any other whatever its clock said; of
+nine digits, which every database keeps.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def main() -> None:
     log = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     async def logged(readings: Sequence[Reading], **more: Any) -> int:
-        marked = [replace(reading, took=random.random()) for reading in readings]
+        marked = [replace(reading, took=round(random.random(), 9)) for reading in readings]
         seq = await append(marked, **more)
         os.write(log, "".join(f"{r.target}\t{r.check}\t{r.started!r}\t{r.took!r}\n" for r in marked).encode())
         return seq
