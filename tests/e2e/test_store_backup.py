@@ -87,7 +87,7 @@ def test_every_documented_store_section_is_one(tmp_path: Path) -> None:
         path = configuration(tmp_path, f"s{number}")
         path.write_text(path.read_text() + section)
         found = load(path, env={}, today=date(2026, 11, 22)).store
-        assert found.retention_days == 30.0
+        assert found.retention_days == 35.0
     assert found.kind == "lineprotocol"
 
 

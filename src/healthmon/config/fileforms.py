@@ -72,7 +72,7 @@ class InfluxForm(Form):
     password: str | None = None
     password_file: str | None = None
     retention: Retention = Field(
-        default=30 * 86400.0, description="How long points are kept as they came, in a database that healthmon makes"
+        default=35 * 86400.0, description="How long points are kept as they came, in a database that healthmon makes"
     )
     minutes: Retention = Field(default=90 * 86400.0, description="The same by the minute")
     hours: Retention = Field(default=396 * 86400.0, description="The same by the hour")
@@ -89,7 +89,7 @@ class LineProtocolForm(Form):
 class EmbeddedStoreForm(Form):
     """The store that healthmon brings."""
 
-    retention: Retention = Field(default=30 * 86400.0, description="How long points are kept as they came")
+    retention: Retention = Field(default=35 * 86400.0, description="How long points are kept as they came")
     minutes: Retention = Field(default=90 * 86400.0, description="How long they are kept by the minute")
     hours: Retention = Field(default=396 * 86400.0, description="How long they are kept by the hour: 13 months")
     endpoints: Retention = Field(default=90 * 86400.0, description="Nothing of a person's workplace is kept for longer")

@@ -37,7 +37,7 @@ class StoreConfig:
     token: str | None = field(default=None, repr=False)
     username: str | None = None
     password: str | None = field(default=None, repr=False)
-    retention_days: float = 30.0
+    retention_days: float = 35.0
     minutes_days: float = 90.0
     hours_days: float = 396.0
     endpoint_days: float = 90.0

@@ -52,7 +52,7 @@ class EmbeddedStore:
         retention_days: float | None = None,
         seal_points: int = SEAL_POINTS,
     ) -> None:
-        self.retention = retention or Retention(raw=30.0 if retention_days is None else retention_days)
+        self.retention = retention or (Retention() if retention_days is None else Retention(raw=retention_days))
         self.salvaged = ""
         self._path = Path(path)
         self._seal_points = seal_points

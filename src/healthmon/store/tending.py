@@ -23,7 +23,7 @@ _LOOK_BACK = 10
 class Keep:
     """Days that points are kept: as they came, by the minute, by the hour."""
 
-    raw: float = 30.0
+    raw: float = 35.0
     minutes: float = 90.0
     hours: float = 396.0
 

@@ -43,7 +43,7 @@ GENERAL, ENDPOINT = 0, 1
 class Retention:
     """Days that points are kept: raw, by the minute, by the hour; and anything of a person's workplace at most."""
 
-    raw: float = 30.0
+    raw: float = 35.0
     minutes: float = 90.0
     hours: float = 396.0
     endpoints: float = 90.0

@@ -35,6 +35,17 @@ async def test_old_points_go_and_young_ones_stay(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_the_longest_month_is_whole_when_its_report_is_made(tmp_path: Path) -> None:
+    """By default: on the fourth day after a month of 31 days its first point is still there as it came."""
+    store = EmbeddedStore(tmp_path / "s.sqlite")
+    first = NOW - NOW % DAY
+    made_at = first + (31 + 3.9) * DAY
+    await store.write([row(first), row(made_at)])
+    assert await store.expire(made_at) == 0
+    assert await values(store) == [first, made_at]
+    await store.close()
+
+
 async def test_expiry_goes_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "_EXPIRE_BLOCKS", 7)
     store = EmbeddedStore(tmp_path / "s.sqlite", retention_days=1)
