@@ -24,6 +24,7 @@ NAMES = (
     "detection",
     "presence",
     "exporter",
+    "report",
 )
 
 
