@@ -1,7 +1,7 @@
 """What the monthly report costs for a whole trust: days of made-up data in an embedded store, then the report of them.
 
 The data are written as the server writes them (each area and service every 15 s, logons of every PC, faults that lose
-services), with a month's incidents in a journal. `HEALTHMON_REPORT_DAYS` says how many days (default 1): reading goes
+services), with a month's incidents in a journal. `HEALTHMON_REPORT_DAYS` says how many days (default 0.1): reading goes
 day by day, so a month costs as many times more; lines and targets are those of the whole trust.
 """
 
@@ -35,7 +35,7 @@ from healthmon.simulation.trust import Shape, trust
 from healthmon.store.embedded import EmbeddedStore
 
 TARGETS, INCIDENTS, EVERY_S, START = 6_000, 400, 15, 1_793_491_200.0
-DAYS = float(os.environ.get("HEALTHMON_REPORT_DAYS", "1"))
+DAYS = float(os.environ.get("HEALTHMON_REPORT_DAYS", "0.1"))
 STATES = tuple(ServiceState)
 _OK = tuple(sorted((state.value, float(state is ServiceState.OK)) for state in STATES))
 _LOST = tuple(sorted((state.value, float(state is ServiceState.LOST)) for state in STATES))

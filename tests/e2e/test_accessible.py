@@ -17,6 +17,7 @@ SEVERE = "i-20261122-0003"
 #: One address for each page that the table of permissions names.
 PAGES = {
     "GET /": "/",
+    "GET /access": "/access",
     "GET /agents": "/agents",
     "GET /area/{id}": "/area/ward-7",
     "GET /area/{id}/shift": "/area/ward-7/shift",

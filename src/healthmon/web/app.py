@@ -14,6 +14,7 @@ from healthmon.runtime.auditlog import AuditLog
 from healthmon.runtime.clock import SystemClock
 from healthmon.web import (
     accessapi,
+    accessboard,
     accounts,
     actions,
     alertmanager,
@@ -149,6 +150,7 @@ def add_routes(app: web.Application, site: Web) -> None:
     app.add_routes(wardroutes.routes())
     app.add_routes(board.routes())
     app.add_routes(fleetboard.routes())
+    app.add_routes(accessboard.routes())
     app.add_routes(careboard.routes())
     app.add_routes(caseboard.routes())
     app.add_routes(mapboard.routes())

@@ -48,6 +48,7 @@ TABLE: dict[str, Role] = {
     "POST /api/v1/replies/{channel}": Role.CARRIED,
     # pages
     "GET /": Role.VIEW,
+    "GET /access": Role.CONFIGURE,
     "GET /agents": Role.VIEW,
     "GET /coverage": Role.VIEW,
     "GET /incident/{id}": Role.VIEW,
