@@ -18,6 +18,7 @@ from healthmon.alerting.oncall.workload import (
     morning_lists,
     too_much,
 )
+from healthmon.app.wardtexts import ward_texts
 from healthmon.model.incident import LedgerFilter, LedgerRow, Notice, NoticeFilter
 from healthmon.model.journal import Audit, Changes
 from healthmon.model.oncall import Override
@@ -95,7 +96,7 @@ class DutyBook:
             rows = await asyncio.to_thread(self._held, since, due)
             incidents = {incident.id: incident for incident in self._server.view().incidents} if rows else {}
             notices += morning_lists(rows, incidents, channels, due=due, timezone=timezone)
-        await self._send([*notices, *await self._server.papers.due()])
+        await self._send([*notices, *await self._server.papers.due(), *await ward_texts(self._server)])
         await self._server.papers.print_pack(paper_html)
 
     def _listed_until(self, usual: float, due: float) -> float:

@@ -34,7 +34,10 @@ BESIDE = "-beside"
 
 def paces(site: SiteConfig) -> dict[str, Pace]:
     """How much each channel may send, by its id."""
-    return {one.id: pace_of(one.kind, one.most_per_minute) for one in site.channels.values()}
+    usual = {one.id: pace_of(one.kind, one.most_per_minute) for one in site.channels.values()}
+    wards = {one.id for one in site.channels.values() if one.audience == "ward"}
+    # A ward gets its own words, one by one: a digest is for IT.
+    return {id_: Pace(pace.per_minute, folds=False) if id_ in wards else pace for id_, pace in usual.items()}
 
 
 def ack_secret(journal: Journal, file: Path, now: float, *, pair: bool) -> bytes:
@@ -119,7 +122,7 @@ def line_of(config: WorkersConfig, organisation: str, name: str) -> WorkLine:
 
 def ack_link(notice: Notice, *, secret: bytes, public_url: str) -> str | None:
     """Where the reader of a page says "I have it" without a login; None for messages that need no answer."""
-    unanswered = notice.why in (Why.MITIGATED, Why.RESOLVED, Why.MUTE, Why.DUTY)
+    unanswered = notice.why in (Why.MITIGATED, Why.RESOLVED, Why.MUTE, Why.DUTY, Why.WARD)
     if unanswered or notice.incident.startswith(lastresort.PREFIX):
         return None
     expires_at = notice.due + DEFAULT_LIFE_S

@@ -128,7 +128,8 @@ def _channels(written: Written, site: SiteConfig) -> Iterator[Warning]:
     teams: Sequence[Team] = list(site.estate.teams.values())
     used |= {name.partition(":")[0] for team in teams for name in team.channels}
     used |= {*site.oncall.morning, *site.oncall.reports, *site.site_manager, *site.oncall.fallbacks.values()}
-    used |= set(site.reminders)
+    used |= {*site.reminders, *site.wards.situation, *site.wards.handover}
+    used |= {site.wards.texts.channel} if site.wards.texts is not None else set()
     used |= set(site.watch.channels) if site.watch is not None else set()
     for name in written.channels:
         if name not in used:

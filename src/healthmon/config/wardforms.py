@@ -46,6 +46,16 @@ class SituationForm(Form):
     channels: Names = Field(default=[], description="Who gets it; without channels it is made on demand only")
 
 
+class TextsForm(Form):
+    """Texts to wards: once what an area has lost, once that it is back. Only areas that stand here get any."""
+
+    channel: Id = Field(description="A channel of kind `gateway` with `audience: ward`")
+    phones: dict[Id, list[str]] = Field(description="By area: the telephones that are texted")
+    severity: int = Field(default=2, ge=1, le=3, description="Incidents of this severity or worse")
+    services: Names = Field(default=[], description="Only when one of these is lost; left out: any")
+    after: Duration = Field(default=60.0, description="How long it has been lost before the ward is told")
+
+
 class WardsForm(Form):
     """What people outside IT see and say."""
 
@@ -55,4 +65,5 @@ class WardsForm(Form):
     languages: LanguagesForm = LanguagesForm()
     tickets: dict[Id, TicketSourceForm] = Field(default={})
     situation_report: SituationForm = SituationForm()
+    texts: TextsForm | None = None
     handover: Names = Field(default=[], description="Channels that get the hand-over list when a shift changes")

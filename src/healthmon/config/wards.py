@@ -13,11 +13,11 @@ from healthmon.config.packs import Packs
 from healthmon.config.problems import Problems, allowed, did_you_mean
 from healthmon.config.scalars import Duration
 from healthmon.config.validation import Validator
-from healthmon.config.wardforms import DeskForm
+from healthmon.config.wardforms import DeskForm, TextsForm
 from healthmon.config.written import Written
 from healthmon.config.yamlnodes import DataPath
 from healthmon.model.topology import Estate
-from healthmon.model.wards import DEFAULT_STAGES, Desk, Stage, TicketSource, WardPlan
+from healthmon.model.wards import DEFAULT_STAGES, Desk, Stage, TicketSource, WardPlan, WardTexts
 
 _STAGES = "alerting/downtime/default.yaml"
 _TOKEN_LEAST = 16
@@ -61,7 +61,24 @@ def wards_of(
         situation=tuple(form.situation_report.channels),
         situation_every_s=form.situation_report.every,
         handover=tuple(form.handover),
+        texts=_texts(written, form.texts, estate) if form.texts else None,
     )
+
+
+def _texts(written: Written, form: TextsForm, estate: Estate) -> WardTexts:
+    path: DataPath = ("wards", "texts")
+    channels_known(written, [form.channel], (*path, "channel"))
+    placed = written.channels.get(form.channel)
+    if placed is not None and (placed.form.kind, placed.form.audience) != ("gateway", "ward"):
+        said = f"'{form.channel}' must be a channel of kind `gateway` with `audience: ward`"
+        written.validator.problem((*path, "channel"), said)
+    _known(written, form.phones, estate.areas, (*path, "phones"), "area")
+    for number, name in enumerate(form.services):
+        if name not in estate.services:
+            said = f"unknown service '{name}'{did_you_mean(name, estate.services)}{allowed(estate.services)}"
+            written.validator.problem((*path, "services", number), said)
+    phones = {area: tuple(numbers) for area, numbers in form.phones.items() if area in estate.areas}
+    return WardTexts(form.channel, phones, form.severity, tuple(form.services), form.after)
 
 
 def ward_advice(written: Written, plan: WardPlan) -> Iterator[tuple[DataPath, str]]:

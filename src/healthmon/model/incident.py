@@ -162,6 +162,7 @@ class Why(StrEnum):
     RESOLVED = "resolved"
     MUTE = "mute"  # about a silence or a change itself, never about an incident
     CHANGED = "changed"  # only in a record of a ticket system: what eased, ended somewhere, or was taken
+    WARD = "ward"  # to a ward, in its own words: what it lost, that it is back
     DUTY = "duty"  # to on-call staff about their work: the morning list, too many pages in a shift
     DRILL = "drill"  # a fire drill: nothing has failed
 

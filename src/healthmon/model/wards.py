@@ -49,6 +49,20 @@ class TicketSource:
 
 
 @dataclass(frozen=True, slots=True)
+class WardTexts:
+    """Texts to the telephones of areas. channel: read on wards; phones: by area; severity: so bad or worse.
+
+    services: only these (empty: any); after_s: how long it has been lost before a ward is told.
+    """
+
+    channel: str
+    phones: Mapping[str, tuple[str, ...]]
+    severity: int = 2
+    services: tuple[str, ...] = ()
+    after_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class WardPlan:
     """The `wards` block, resolved.
 
@@ -67,6 +81,7 @@ class WardPlan:
     situation: tuple[str, ...] = ()
     situation_every_s: float = 7_200.0
     handover: tuple[str, ...] = ()
+    texts: WardTexts | None = None
 
     def desk_of(self, site: str | None) -> Desk:
         """Whom a ward of this site rings."""

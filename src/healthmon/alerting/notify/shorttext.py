@@ -13,14 +13,14 @@ _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-_ENDED = (Why.MITIGATED, Why.RESOLVED, Why.MUTE, Why.DUTY)
+_ENDED = (Why.MITIGATED, Why.RESOLVED, Why.MUTE, Why.DUTY, Why.WARD)
 
 
 def short_text(notice: Notice, most: int = SMS_CHARACTERS) -> str:
     """The subject, and for what must be answered how: `1` accepts, `2` is not mine; the code tells incidents apart."""
     asked = str(notice.body.get("reply") or f" Reply 1 {notice.incident[-4:]}=I have it 2=not mine")
     tail = "" if notice.why in _ENDED or FOLDED in notice.body else gsm(asked)
-    head = gsm(("REPEAT " if notice.repeat else "") + " ".join(notice.subject.split()))
+    head = gsm(("REPEAT " if notice.repeat and notice.why is not Why.WARD else "") + " ".join(notice.subject.split()))
     room = most - len(tail)
     return (head if len(head) <= room else head[: max(0, room - 3)].rstrip() + "...") + tail
 

@@ -24,6 +24,7 @@ _LEAD = {
     Why.RESOLVED: "CLOSED: ",
     Why.MUTE: "",
     Why.CHANGED: "CHANGED: ",
+    Why.WARD: "",
     Why.DUTY: "",
     Why.DRILL: "",
 }
