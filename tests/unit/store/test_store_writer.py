@@ -201,6 +201,23 @@ async def test_an_outage_during_the_hold_writes_again() -> None:
     assert len(shelf.rows) == 2
 
 
+async def test_what_is_written_after_an_outage_is_held_once() -> None:
+    """The store that came back is another one: its rows are not written again for the restart before them."""
+    shelf, clock, done = Shelf(hold_ack_s=5.0), ManualClock(), []
+    writer = StoreWriter(shelf, clock=clock)
+    writer.put(rows(1), lambda: done.append(1))
+    async with running(writer):
+        await clock.advance(6.0)
+        shelf.down = StoreDown("down")
+        writer.put(rows(1, start=1), lambda: done.append(2))
+        await settle()
+        shelf.down, shelf.started = None, 2
+        await clock.advance(1.0)  # the first wait is half a second at most
+        assert (done, len(shelf.rows)) == ([1], 2)
+        await clock.advance(5.5)
+    assert (done, len(shelf.rows)) == ([1, 2], 2)
+
+
 async def test_held_batches_count_as_queued() -> None:
     shelf, clock = Shelf(hold_ack_s=5.0), ManualClock()
     writer = StoreWriter(shelf, clock=clock, limit=2)
