@@ -46,7 +46,7 @@ def nats(folder: Path) -> Iterator[tuple[int, Daemon]]:
 class Two:
     """Servers `a` and `b` of one site: one broker, one pager, one poller."""
 
-    def __init__(self, folder: Path, broker: str, pager: str, lease: int) -> None:
+    def __init__(self, folder: Path, broker: str, pager: str, lease: int, *, life: str | None) -> None:
         self.servers: dict[str, OneSite] = {}
         self.services = {"ed": Service(), "icu": Service()}
         for name in ("a", "b"):
@@ -55,7 +55,7 @@ class Two:
             targets = site._site()["targets"]
             site.site |= {
                 "targets": targets,
-                "ha": {"lease": f"nats://127.0.0.1:{lease}", "name": name, "life": "3s"},
+                "ha": {"lease": f"nats://127.0.0.1:{lease}", "name": name} | ({"life": life} if life else {}),
                 "notify": {"channels": {"pager": {"kind": "webhook", "url": pager}}},
                 "oncall": {"policies": [{"id": "all", "severities": [1, 2, 3, 4, 5],
                                          "steps": [{"after": "0s", "channels": ["pager"]}]}]},
@@ -90,14 +90,14 @@ class Two:
 
 
 @contextlib.contextmanager
-def two(folder: Path) -> Iterator[tuple[Two, Receiver, Daemon]]:
-    """Both up: `a` leads, `b` has a copy of its journal. The daemon keeps the lease."""
+def two(folder: Path, *, life: str | None = "3s") -> Iterator[tuple[Two, Receiver, Daemon]]:
+    """Both up: `a` leads, `b` has a copy of its journal. The daemon keeps the lease; life None: as it is by default."""
     folder.mkdir(exist_ok=True)
     broker = Mosquitto(folder / "mosquitto", extra="persistence false")
     pager = Receiver(lambda number: Answer())
     with nats(folder / "nats") as (port, keeper):
         broker.start()
-        made = Two(folder, broker.broker.url, pager.url, port)
+        made = Two(folder, broker.broker.url, pager.url, port, life=life)
         try:
             for service in made.services.values():
                 service.up()
