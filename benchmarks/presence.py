@@ -126,7 +126,7 @@ class Run:
         self._chance = Random(5)
 
     def go(self, weeks: int) -> Run:
-        self.desk.watch_agents(MONDAY)
+        self.desk.agents.watch_all(MONDAY)
         for pc in self.fleet.pcs:
             self._itself(pc.id, self._machines[pc.id])
         for at, what, gap in _happenings(self.fleet, weeks):

@@ -327,7 +327,7 @@ class Engine:
             if self._index.for_agent(agent) and agent.id not in self._evidence.presence:
                 never = ("never", now)
                 self._evidence.presence[agent.id] = self._changed_presence[agent.id] = never
-        self._desk.watch_agents(now)
+        self._desk.agents.watch_all(now)
 
     def _restore(self, restored: Restored) -> None:
         scope = Scope(self._index, self._estate, self._settings.server, BLIND_RULE)

@@ -190,7 +190,7 @@ def test_a_rule_may_ask_for_absence_of_a_check() -> None:
 def test_an_agent_that_never_reported_is_missed() -> None:
     desk = Desk(SILENT)
     desk.presence.update({"pc": ("never", T0), "srv": ("never", T0)})
-    desk.desk.watch_agents(T0)
+    desk.desk.agents.watch_all(T0)
     desk.wait(29)
     assert desk.phases() == {}
     desk.wait(31)

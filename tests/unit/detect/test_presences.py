@@ -60,7 +60,7 @@ class Ward:
         self.start()
         self.desk.remember({name: body for name, body in self.memory.items() if body})
         self.desk.restore(alerts, self.now)
-        self.desk.watch_agents(self.now)
+        self.desk.agents.watch_all(self.now)
 
     def to(self, at: float) -> Ward:
         """Time passes, in steps that are small enough for every deadline."""

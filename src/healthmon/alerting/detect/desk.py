@@ -10,25 +10,20 @@ from dataclasses import dataclass, field, replace
 from healthmon.alerting.detect.conditions import Facts, Labels, absent_after, cleared, verdict_of
 from healthmon.alerting.detect.groups import Groups
 from healthmon.alerting.detect.index import Bound, RuleIndex
-from healthmon.alerting.detect.presences import NEVER_OFF, Presences
+from healthmon.alerting.detect.presences import Presences
 from healthmon.alerting.detect.recall import Recall
 from healthmon.alerting.detect.sight import Sight, learn_late, look_back
+from healthmon.alerting.detect.silence import AgentSilence, agent_key
 from healthmon.alerting.detect.state import advance, damped, due_at, expire, quicker
 from healthmon.impact.hours import Calendar
 from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Verdict
-from healthmon.model.condition import Absent, Group
 from healthmon.model.incident import LedgerRow
 from healthmon.model.sample import Reading, Reason
-from healthmon.model.topology import Agent, Estate
+from healthmon.model.topology import Estate
 
 Series = tuple[str, str, str]
-AGENT_CHECK = "agent"
 #: An engine that did nothing for so long was asleep: silence is counted from when it woke.
 ASLEEP_S = 30.0
-#: Heard within: nobody asks why it is silent.
-_HEARD_S = 60.0
-#: While the port of a silent machine is waited for, look again so often.
-_PORT_AGAIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +58,19 @@ class AlertDesk:
     recall: Recall = field(init=False)
     groups: Groups = field(init=False)
     present: Presences = field(init=False)
+    agents: AgentSilence = field(init=False)
     counters: Counter[str] = field(default_factory=Counter)
     _due: list[tuple[float, int, str, AlertKey | Series | str]] = field(default_factory=list)
     _order: int = 0
     _by_series: dict[Series, set[AlertKey]] = field(default_factory=dict)
     _watched: set[Series] = field(default_factory=set)
-    _agent_at: dict[str, float] = field(default_factory=dict)  # when each agent is looked at next
-    _agent_groups: list[tuple[Rule, list[Agent]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         targets = self.estate.targets
         self.recall = Recall(lambda id_: targets[id_].site if id_ in targets else "", Calendar(self.estate).local)
-        self.groups = Groups(self.estate, self._push)
+        self.groups = Groups(self.estate, self.push)
         self.present = Presences(self.estate, self.recall, self.staffed, self.presence)
+        self.agents = AgentSilence(self)
 
     def restore(self, alerts: Mapping[AlertKey, Alert], now: float) -> None:
         """Take up the alerts of the last run; those of rules or targets that are gone are forgotten."""
@@ -83,15 +78,6 @@ class AlertDesk:
             self.alerts[key] = alerts[key]
             self._by_series.setdefault((key.target, key.check, key.vantage), set()).add(key)
             self._schedule(alerts[key], now)
-
-    def watch_agents(self, now: float) -> None:
-        """Expect every declared agent that a rule asks about, heard of or not."""
-        for agent in self.estate.agents.values():
-            if self.index.for_agent(agent):
-                self._watch_agent(agent, now)
-        self._agent_groups = self.index.groups_of_agents()
-        for rule, _ in self._agent_groups:
-            self._push(_next_count(rule, now), "lost", rule.id)
 
     def read(self, reading: Reading, now: float) -> None:
         """Ask every rule about this series."""
@@ -140,21 +126,20 @@ class AlertDesk:
         if series not in self._watched:
             self._watched.add(series)
             ended = max(self.index.expected_by(reading), self.awake_at)
-            self._push(ended + self._stale_s(series), "series", series)
+            self.push(ended + self._stale_s(series), "series", series)
 
     def heard(self, agent_id: str, state: str, now: float) -> None:
         """An agent has spoken: up, or a clean stop."""
         agent = self.estate.agents.get(agent_id)
         if agent is None:
             return
-        if self.present.cause(agent_id):
-            self._agent_at.pop(agent_id, None)  # it was thought about at leisure; from now on its silence counts again
+        self.agents.spoke(agent_id)
         self.present.spoke(agent_id, state, now)
         for rule in self.index.for_agent(agent):
-            key = _agent_key(rule, agent)
+            key = agent_key(rule, agent)
             if state == "up" and key in self.alerts:
                 self._move(key, advance(self.alerts[key], Verdict(key, False, True, now), rule, now), now)
-        self._watch_agent(agent, now)
+        self.agents.watch(agent, now)
 
     def pass_time(self, now: float, before: float) -> None:
         """Everything that falls due by itself: holds, keeps, silence. `before`: the last time this was called."""
@@ -164,12 +149,12 @@ class AlertDesk:
                 self._expire(what, now)
             elif kind == "series" and isinstance(what, tuple):
                 self._series_due(what, now)
-            elif kind == "agent" and isinstance(what, str) and self._agent_at.get(what) == at:
-                self._agent_due(what, now, before)
+            elif kind == "agent" and isinstance(what, str):
+                self.agents.due(what, at, now, before)
             elif kind == "group" and isinstance(what, AlertKey):
                 self._group_due(what, now)
             elif kind == "lost" and isinstance(what, str):
-                self._lost_due(what, now)
+                self.agents.lost_due(what, now)
         self.recall.sweep(now)
         if not self.blind:
             self.present.pass_time(now)
@@ -240,32 +225,15 @@ class AlertDesk:
         """Judge a group whose members moved, or are not heard any more."""
         judged = self.groups.judge(key, now)
         if judged is not None:
-            self._move_group(judged[1], judged[0], now)
+            self.move_group(judged[1], judged[0], now)
 
-    def _move_group(self, verdict: Verdict, rule: Rule, now: float) -> None:
+    def move_group(self, verdict: Verdict, rule: Rule, now: float) -> None:
         """A group is judged whenever a count moves: a longer streak means nothing."""
         known = self.alerts.get(verdict.key)
         if known is not None and known.phase in (Phase.PENDING, Phase.FIRING) and verdict.bad:
             self._move(verdict.key, replace(known, value=verdict.value, detail=verdict.detail), now)
         elif known is not None or verdict.bad:
             self._move(verdict.key, advance(known, verdict, rule, now), now)
-
-    def _lost_due(self, rule_id: str, now: float) -> None:
-        """Judge a rule about the silence of many agents."""
-        for rule, agents in self._agent_groups:
-            if rule.id == rule_id:
-                heard = [self._counted_since(agent, now) for agent in agents]
-                for verdict in self.groups.silence(rule, agents, heard, self.alerts, now):
-                    self._move_group(verdict, rule, now)
-                self._push(_next_count(rule, now), "lost", rule_id)
-
-    def _counted_since(self, agent: Agent, now: float) -> float | None:
-        """When an agent was heard last; None when its silence means nothing (stopped, out of hours, we are blind)."""
-        state, at = self.presence.get(agent.id, ("never", now))
-        heard_at = max(at, self.awake_at)
-        if self.blind or (not (state == "up" and now - heard_at <= _HEARD_S) and self._meant(agent, state, now)):
-            return None
-        return heard_at
 
     def _move(self, key: AlertKey, after: Alert | None, now: float) -> None:
         before = self.alerts.get(key)
@@ -288,9 +256,9 @@ class AlertDesk:
         rule = self.index.rule_of(alert.key)
         at = due_at(alert, rule) if rule is not None else None
         if at is not None:
-            self._push(max(at, now), "alert", alert.key)
+            self.push(max(at, now), "alert", alert.key)
 
-    def _push(self, at: float, kind: str, what: AlertKey | Series | str) -> None:
+    def push(self, at: float, kind: str, what: AlertKey | Series | str) -> None:
         self._order += 1
         heapq.heappush(self._due, (at, self._order, kind, what))
 
@@ -299,7 +267,7 @@ class AlertDesk:
         if alert is not None and rule is not None:
             at = due_at(alert, rule)
             if at is not None and at > now:
-                self._push(at, "alert", key)
+                self.push(at, "alert", key)
             else:
                 self._move(key, expire(alert, rule, now), now)
 
@@ -325,7 +293,7 @@ class AlertDesk:
             self.moved = True
         ahead = [ended + limit for limit in limits if ended + limit > now]
         if ahead:
-            self._push(min(ahead), "series", series)
+            self.push(min(ahead), "series", series)
         else:
             self._watched.discard(series)
 
@@ -335,7 +303,7 @@ class AlertDesk:
         if for_s is not None:
             if now - ended >= for_s and not self.blind:
                 key = AlertKey(bound.rule.id, *series)
-                self._silent(key, bound.rule, ended + for_s, now)
+                self.silent(key, bound.rule, ended + for_s, now)
             return [for_s]
         if now - ended < bound.stale_s or self.blind:
             return [bound.stale_s]
@@ -345,10 +313,10 @@ class AlertDesk:
                 self._move(key, None, now)
         elif bound.rule.no_data is NoData.ALERT:
             for key in keys or [AlertKey(bound.rule.id, *series)]:
-                self._silent(key, bound.rule, ended + bound.stale_s, now)
+                self.silent(key, bound.rule, ended + bound.stale_s, now)
         return [bound.stale_s]
 
-    def _silent(self, key: AlertKey, rule: Rule, since: float, now: float, detail: str = "") -> None:
+    def silent(self, key: AlertKey, rule: Rule, since: float, now: float, detail: str = "") -> None:
         """Silence is one long observation: it fires at once, holds apart."""
         known = self.alerts.get(key)
         if known is not None and known.active:
@@ -365,78 +333,6 @@ class AlertDesk:
         )
         self._move(key, expire(alert, rule, now), now)
 
-    def _watch_agent(self, agent: Agent, now: float) -> None:
-        if agent.id not in self._agent_at:
-            rules = self.index.for_agent(agent)
-            spans = [for_s for rule in rules if (for_s := absent_after(rule)) is not None]
-            if spans:
-                self._look_at_agent(agent.id, max(self._heard_at(agent.id, now), self.awake_at) + min(spans))
-
-    def _look_at_agent(self, agent_id: str, at: float) -> None:
-        self._agent_at[agent_id] = at
-        self._push(at, "agent", agent_id)
-
-    def _heard_at(self, agent_id: str, now: float) -> float:
-        return self.presence.get(agent_id, ("never", now))[1]
-
-    def _agent_due(self, agent_id: str, now: float, before: float) -> None:
-        """The agent has been silent for a while, or has spoken since."""
-        self._agent_at.pop(agent_id, None)
-        agent = self.estate.agents[agent_id]
-        state, _ = self.presence.get(agent_id, ("never", now))
-        heard_at = max(self._heard_at(agent_id, now), self.awake_at)
-        ahead: list[float] = []
-        for rule in self.index.for_agent(agent):
-            for_s = absent_after(rule)
-            if for_s is None:
-                continue
-            due = heard_at + for_s
-            if due > now:
-                ahead.append(due)
-            elif _agent_key(rule, agent) not in self.alerts:
-                ahead += self._absent(rule, agent, state, due, now, before)
-        if ahead:
-            self._look_at_agent(agent_id, min(ahead))
-
-    def _absent(self, rule: Rule, agent: Agent, state: str, due: float, now: float, before: float) -> Iterable[float]:
-        """Fire, unless the machine was shut down cleanly or need not be on at this hour; when to think anew."""
-        key = _agent_key(rule, agent)
-        if self.present.knows(agent.id):
-            return self._absent_pc(key, rule, agent, due, now)
-        cause, because = self._meant(agent, state, due) or ("", "")
-        if not cause:
-            self._silent(key, rule, due, now)
-        elif due > before:
-            self._unsaid(f"{key}#{due:.3f}", agent, cause, because, now)
-        return ()
-
-    def _absent_pc(self, key: AlertKey, rule: Rule, agent: Agent, due: float, now: float) -> Iterable[float]:
-        """A machine that people switch off: its port is waited for, and its hours may begin later."""
-        until = self.present.waits_for_port(agent, now)
-        if until is not None:
-            return (min(until, now + _PORT_AGAIN_S),)
-        before = self.present.cause(agent.id)
-        judged = self.present.judge(agent, now)
-        if judged.tells:
-            self._silent(key, rule, due, now, "; ".join(judged.because))
-            return ()
-        if judged.cause != before:
-            stamp = f"{due:.3f}" if not before else f"{due:.3f} {judged.cause}"
-            self._unsaid(f"{key}#{stamp}", agent, judged.cause, "; ".join(judged.because), now)
-        return (self.present.again_at(agent.id, now),)
-
-    def _unsaid(self, row_key: str, agent: Agent, cause: str, because: str, now: float) -> None:
-        self.ledger.append(LedgerRow(now, "", row_key, "nobody", cause, f"{agent.id} is silent: {because}"))
-
-    def _meant(self, agent: Agent, state: str, now: float) -> tuple[str, str] | None:
-        """Why this silence is as it should be, if it is: (cause, words)."""
-        if any(role in NEVER_OFF for role in agent.roles):
-            return None
-        if self.present.knows(agent.id):
-            judged = self.present.why(agent, now)
-            return None if judged.tells else (judged.cause, "; ".join(judged.because))
-        return ("clean_stop", "it was shut down cleanly") if state == "stopped" else None
-
 
 def speaks(bound: Bound, facts: Facts) -> bool:
     """Whether a plain rule has anything to say of this reading; what fails here is judged again and set aside there."""
@@ -448,17 +344,3 @@ def speaks(bound: Bound, facts: Facts) -> bool:
         return seen is not None and not low <= seen <= high
     except Exception:  # boundary: one rule on one reading
         return True
-
-
-def _next_count(rule: Rule, now: float) -> float:
-    """When many agents are counted next: ten times within the silence that is asked about, every 1 to 30 s.
-
-    On round moments, so that a restart does not move them.
-    """
-    where = rule.condition.where if isinstance(rule.condition, Group) else rule.condition
-    every_s = min(30.0, max(1.0, where.for_s / 10)) if isinstance(where, Absent) else 30.0
-    return (now // every_s + 1) * every_s
-
-
-def _agent_key(rule: Rule, agent: Agent) -> AlertKey:
-    return AlertKey(rule.id, agent.target or agent.id, AGENT_CHECK, agent.id)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from healthmon.alerting.detect.plugs import SLOWER, Plug, Plugs
 from healthmon.alerting.detect.presencebook import Book, Past, Watch
 from healthmon.alerting.detect.recall import CellKey, Recall
 from healthmon.impact.presence import (
     GRACE_S,
     Absence,
     Judged,
-    Port,
     Return,
     Signs,
     Week,
@@ -23,15 +23,13 @@ from healthmon.impact.presence import (
     usually_on,
 )
 from healthmon.model.sample import Outcome, Reading
-from healthmon.model.topology import Acuity, Agent, Estate, Target, need_ids
+from healthmon.model.topology import Acuity, Agent, Estate
 from healthmon.model.view import LastAbsence, Presence
 
 #: Roles of machines that people switch off when they go home.
 SWITCHED_OFF = ("ward-workstation",)
 #: Roles of machines that must never be off: what a ward falls back on.
 NEVER_OFF = ("downtime-pc",)
-#: Labels that say where a machine is plugged in.
-SWITCH, PORT = "switch", "port"
 AGENT_CHECK = "agent"
 #: A silent PC is thought about anew so often: its hours begin, its area comes to work.
 AGAIN_S = GRACE_S
@@ -40,19 +38,6 @@ _HEARD_S, _TOGETHER_S = 60.0, 120.0
 #: The port is waited for so long, counted from the last word; a look of so much before it still counts for the switch.
 PORT_WAIT_S = 150.0
 _BEFORE_S = 5.0
-#: A link that is so much slower than while the PC is on.
-_SLOWER = 0.5
-_OF_PORT = frozenset({"oper_up", "speed_bits_per_second"})
-_SWITCHES = frozenset({"switch", "router"})
-
-
-@dataclass(frozen=True, slots=True)
-class Plug:
-    """The port that a machine hangs on; `by`: declared, or who says so."""
-
-    switch: str
-    port: str = ""
-    by: str = "declared"
 
 
 class Presences:
@@ -67,9 +52,8 @@ class Presences:
     ) -> None:
         self._estate, self._recall, self._staffed, self._heard = estate, recall, staffed, heard
         self._shown: dict[str, tuple[int, int, str, Presence]] = {}
-        self._plugs: dict[str, Plug | None] = {}
+        self._plugs = Plugs(estate, lambda target: self.seen(target))
         self.seen: Callable[[str], Iterable[Reading]] = lambda _target: ()
-        self.learned: Mapping[str, Plug] = {}
         self._home = {agent.id: agent for agent in estate.agents.values() if _switched_off(agent)}
         self._peers = _by(self._home.values(), self._place)
         self._of_area = _by(self._home.values(), self._area)
@@ -79,9 +63,7 @@ class Presences:
 
     def plug_in(self, learned: Mapping[str, Plug]) -> None:
         """Ports that links tell of, by target."""
-        if learned != self.learned:
-            self.learned = learned
-            self._plugs.clear()
+        if self._plugs.take(learned):
             self._shown.clear()
             self._peers = _by(self._home.values(), self._place)
 
@@ -184,10 +166,10 @@ class Presences:
 
     def waits_for_port(self, agent: Agent, now: float) -> float | None:
         """Until when a look at its port is worth waiting for; None: there is none to come."""
-        plug, at = self.plug(agent), self._heard.get(agent.id, ("never", now))[1]
-        if plug is None or not plug.port or self._state_of_port(plug, at) is not None:
+        plug, at = self._plugs.of(agent), self._heard.get(agent.id, ("never", now))[1]
+        if plug is None or not plug.port or self._plugs.state(plug, at) is not None:
             return None
-        looked = self._ports(plug)
+        looked = self._plugs.looks(plug)
         until = at + PORT_WAIT_S
         return until if looked and now < until else None
 
@@ -195,20 +177,6 @@ class Presences:
         """Every such machine, for people: by the id of its target."""
         return {agent.target: self._status(agent, book) for agent in self._home.values()
                 if agent.target is not None and (book := self._book(agent.id)) is not None}  # fmt: skip
-
-    def plug(self, agent: Agent) -> Plug | None:
-        """Where it is plugged in: declared by labels or needs, else learned."""
-        if agent.id not in self._plugs:
-            self._plugs[agent.id] = self._find_plug(agent)
-        return self._plugs[agent.id]
-
-    def _find_plug(self, agent: Agent) -> Plug | None:
-        target = self._estate.targets.get(agent.target or "")
-        if target is None:
-            return None
-        declared = _declared(target, self._estate)
-        learned = self.learned.get(target.id)
-        return learned if learned is not None and (declared is None or not declared.port) else declared
 
     def _status(self, agent: Agent, book: Book) -> Presence:
         """Made anew only when something has changed."""
@@ -219,7 +187,7 @@ class Presences:
         return known[3]
 
     def _shown_as(self, agent: Agent, book: Book, word: str) -> Presence:
-        story, plug = book.story, self.plug(agent)
+        story, plug = book.story, self._plugs.of(agent)
         share = self._share(agent, book)
         return Presence(
             agent=agent.id,
@@ -251,7 +219,7 @@ class Presences:
         state, at = self._heard.get(agent.id, ("never", now))
         target = self._estate.targets.get(agent.target or "")
         area = self._estate.areas.get(target.area) if target and target.area else None
-        plug = self.plug(agent)
+        plug = self._plugs.of(agent)
         lost, were_on = self._company(agent, at, now)
         usual = self._usual(agent, now)
         turned_out = book.story.turned_out if book is not None else {}
@@ -261,7 +229,9 @@ class Presences:
             usual=usual,
             left_usual=self._usual(agent, at) if state != "never" else None,
             critical=area is not None and area.acuity is Acuity.CRITICAL,
-            port=self._link(plug, book, at) if plug and plug.port else None,
+            port=self._plugs.link(plug, book.story.speed if book is not None else 0.0, at)
+            if plug and plug.port
+            else None,
             port_name=plug.port if plug else "",
             switch=plug.switch if plug else "",
             switch_ok=self._answers(plug.switch, at - _BEFORE_S) if plug else None,
@@ -321,37 +291,12 @@ class Presences:
             book.usual_at = (hour, usual)
         return usual
 
-    def _link(self, plug: Plug, book: Book | None, since: float) -> Port | None:
-        seen = self._state_of_port(plug, since)
-        if seen is None:
-            return None
-        up, speed = seen
-        usual = book.story.speed if book is not None else 0.0
-        return Port.DOWN if not up else Port.SLOW if 0 < speed < _SLOWER * usual else Port.UP
-
-    def _state_of_port(self, plug: Plug, since: float) -> tuple[bool, float] | None:
-        """(link, bit/s) by the newest look since then."""
-        looks = [(at, up, speed) for at, up, speed in self._ports(plug) if at > since]
-        return max(looks)[1:] if looks else None
-
-    def _ports(self, plug: Plug) -> list[tuple[float, bool, float]]:
-        """(Unix s, link, bit/s) of the port, from every look at its switch that tells."""
-        found = []
-        for reading in self.seen(plug.switch):
-            up, speed = None, 0.0
-            for sample in reading.samples:
-                if sample.field in _OF_PORT and sample.labels.get("interface", "").casefold() == plug.port:
-                    up, speed = (float(sample.value), speed) if sample.field == "oper_up" else (up, float(sample.value))
-            if up is not None:
-                found.append((reading.started, up > 0.5, speed))
-        return found
-
     def _note_speed(self, agent: Agent, book: Book) -> None:
         """How fast its link is while it is on."""
-        plug = self.plug(agent)
-        looks = self._ports(plug) if plug and plug.port else []
+        plug = self._plugs.of(agent)
+        looks = self._plugs.looks(plug) if plug and plug.port else []
         speed = max(looks)[2] if looks and max(looks)[1] else 0.0
-        if speed > book.story.speed or (speed and speed < _SLOWER * book.story.speed):
+        if speed > book.story.speed or (speed and speed < SLOWER * book.story.speed):
             book.told(speed=speed)
 
     def _answers(self, target: str, since: float, *, but: str = "") -> bool | None:
@@ -390,7 +335,7 @@ class Presences:
 
     def _place(self, agent: Agent) -> str:
         """With whom it shares a way: those on its switch, else those of its area."""
-        plug = self.plug(agent)
+        plug = self._plugs.of(agent)
         return f"switch {plug.switch}" if plug is not None else f"area {self._area(agent)}"
 
 
@@ -408,15 +353,6 @@ def _last(past: Past) -> LastAbsence:
 
 def _switched_off(agent: Agent) -> bool:
     return any(role in SWITCHED_OFF for role in agent.roles) and not any(role in NEVER_OFF for role in agent.roles)
-
-
-def _declared(target: Target, estate: Estate) -> Plug | None:
-    switch = target.labels.get(SWITCH, "")
-    if not switch:
-        near = [id_ for id_ in need_ids(target.needs) if id_ in estate.targets]
-        switches = [id_ for id_ in near if estate.targets[id_].kind in _SWITCHES]
-        switch = switches[0] if len(switches) == 1 else ""
-    return Plug(switch, target.labels.get(PORT, "").casefold()) if switch else None
 
 
 def _by(agents: Iterable[Agent], key: Callable[[Agent], str]) -> dict[str, tuple[str, ...]]:

@@ -42,7 +42,7 @@ class Trial:
     def start(self, at: float) -> None:
         """From now on the declared agents are expected."""
         self._presence.update(dict.fromkeys(self._estate.agents, ("never", at)))
-        self.desk.watch_agents(at)
+        self.desk.agents.watch_all(at)
         self._at = at
 
     def read(self, reading: Reading) -> None:
