@@ -118,7 +118,7 @@ def answers(site: OneSite) -> bool:
         return False
 
 
-def test_a_killed_worker_loses_and_doubles_nothing_and_nobody_is_told_twice(tmp_path: Path) -> None:
+def test_a_killed_worker_and_node_lose_and_double_nothing_and_nobody_is_told_twice(tmp_path: Path) -> None:
     with estate(tmp_path) as found:
         made = asyncio.run(story(found))
         until(lambda: found.site.incidents("open", "mitigated") and found.pages("opened"), timeout_s=30, what="a page")
@@ -139,14 +139,18 @@ def test_a_killed_worker_loses_and_doubles_nothing_and_nobody_is_told_twice(tmp_
 
 
 async def story(found: Estate) -> set[tuple[str, float]]:
-    """Load; a service fails; a worker is killed; load goes on and everything is acknowledged."""
+    """Load; a service fails; a worker is killed, then a node of the cluster; everything is acknowledged."""
     running = [asyncio.ensure_future(agent.publisher.run()) for agent in found.agents]
     feeds = [asyncio.ensure_future(agent.feed()) for agent in found.agents]
     await asyncio.sleep(3.0)
     found.site.services["ed"].down()
     await asyncio.sleep(1.0)
     found.workers["worker-1"].kill9()
-    await asyncio.sleep(8.0)
+    await asyncio.sleep(6.0)
+    await asyncio.to_thread(found.made.kill, 0)
+    await asyncio.sleep(3.0)
+    await asyncio.to_thread(found.made.nodes[0].start)
+    await asyncio.to_thread(found.made.settle, 0)
     for feed in feeds:
         await ended(feed)
     async with asyncio.timeout(90):
