@@ -19,10 +19,13 @@ from daemons.healthmon import role, until
 from daemons.mosquitto import Mosquitto
 from daemons.onesite import OneSite
 from daemons.oneway import Wire
+from daemons.paging import Receiver
 from daemons.process import Daemon
+from healthmon.alerting.notify.webhook import signature
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
 HOP_S = 10.0
+SECRET = "a secret of the gateway"
 
 
 class Site:
@@ -32,8 +35,11 @@ class Site:
         self.broker = Mosquitto(folder / "mosquitto")
         self.wire = Wire(self.broker.port)
         ward = {"kind": "inbox", "path": str(folder / "ward.jsonl"), "audience": "ward"}
-        channels = {"inbox": {"kind": "inbox", "path": str(folder / "inbox.jsonl")}, "ward": ward}
-        policies = [{"id": "all", "severities": [1, 2, 3, 4, 5], "steps": [{"channels": ["inbox", "ward"]}]}]
+        self.gateway = Receiver()
+        sms = {"kind": "gateway", "url": self.gateway.url, "reply_secret": SECRET}
+        channels = {"inbox": {"kind": "inbox", "path": str(folder / "inbox.jsonl")}, "ward": ward, "sms": sms}
+        steps = [{"channels": ["inbox", "sms:+441632960001", "ward"]}]
+        policies = [{"id": "all", "severities": [1, 2, 3, 4, 5], "steps": steps}]
         self.one = OneSite(
             folder,
             role_name="server",
@@ -75,6 +81,7 @@ class Site:
             if daemon is not None:
                 daemon.stop()
         self.wire.stop()
+        self.gateway.stop()
 
     def state(self, agent: str) -> str:
         return str(next(one["state"] for one in self.one.get("agents")["items"] if one["agent"] == agent))
@@ -131,13 +138,40 @@ def test_from_an_agent_to_the_person_who_answers_and_nobody_else(site: Site) -> 
     person.join(30)
     assert (drill["state"], drill["answered_by"], drill["missing"]) == ("passed", "Duty engineer", None)
     assert all(hop["at"] for hop in drill["hops"]), "every hop is timed"
-    assert drill["paged"] == ["inbox"], "never a channel that is read on wards"
+    assert drill["paged"] == ["inbox", "sms"], "never a channel that is read on wards"
     page = site.pages()[-1]
     assert page["subject"].startswith("[FIRE DRILL]")
     assert page["incident"]["drill"] is True
     assert not (site.folder / "ward.jsonl").exists()
     assert site.one.incidents() == [], "no incident"
     assert not [row for row in site.one.get("alerts")["items"] if row.get("check") == "drill"]
+
+
+def answer_by_sms(site: Site, texts_before: int) -> None:
+    """As the gateway: the reader sends back what the SMS asks for, and the webhook comes twice."""
+
+    def of_the_drill() -> list[str]:
+        texts = [one.json["text"] for one in site.gateway.posted[texts_before:]]
+        return [text for text in texts if "FIRE DRILL" in text]
+
+    until(lambda: bool(of_the_drill()), timeout_s=30, what="the SMS of the drill")
+    code = re.search(r"Reply (1 \w{4})=", of_the_drill()[-1])
+    assert code, of_the_drill()
+    raw = json.dumps({"from": "+44 1632 960001", "text": code[1], "id": f"m-{texts_before}"}).encode()
+    headers = {"Content-Type": "application/json", "X-Healthmon-Signature": signature(SECRET, raw)}
+    for said in ("thank you, that was a fire drill", "known already"):
+        asked = urllib.request.Request(f"{site.one.base}/api/v1/replies/sms", raw, headers)
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            assert json.loads(answer.read())["said"] == said
+
+
+def test_a_drill_is_answered_by_sms(site: Site) -> None:
+    person = threading.Thread(target=answer_by_sms, args=(site, len(site.gateway.posted)))
+    person.start()
+    drill = site.drill("--from", "pc-1", code=0)
+    person.join(30)
+    assert (drill["state"], drill["answered_by"], drill["missing"]) == ("passed", "+44 1632 960001", None)
+    assert all(one["owner"] is None for one in site.one.incidents()), "no incident is taken by it"
     assert site.one.metric("healthmon_drills_total", result="passed") == 1.0
     assert "healthmon_drill_age_seconds" in site.one.page("/metrics")
     assert site.one.get("coverage")["drill"]["state"] == "passed"

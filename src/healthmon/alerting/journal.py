@@ -74,6 +74,10 @@ class Journal:
         with self._transaction() as db:
             return self._writer.event(db, at=at, kind=kind, incident=incident, body=body, key=key)
 
+    def knows(self, kind: str, key: str) -> bool:
+        """Whether a line of this kind has this key."""
+        return bool(self._rows("SELECT 1 FROM event WHERE kind = ? AND key = ?", kind, key))
+
     def restore(self) -> Restored:
         """The state at the last commit: open incidents and those resolved in the 30 days before it."""
         at = self._one("SELECT value FROM meta WHERE key = 'at'")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -91,11 +91,11 @@ class DrillBook:
         """What the page behind a link shows of it."""
         return shown(self.drill(id_), self._server.site.text)
 
-    def open_for(self, reader: Reader) -> Drill | None:
-        """The drill that this reader was paged about and that nobody has answered."""
+    def open_for(self, is_mine: Callable[[Reader], bool]) -> Drill | None:
+        """The drill that such a reader was paged about and that nobody has answered."""
         for drill in self.drills():
             mine = [one for one in self._pages.values() if one.incident == drill.id]
-            if drill.running and not drill.answered_by and any((one.channel, one.to) == reader for one in mine):
+            if drill.running and not drill.answered_by and any(is_mine((one.channel, one.to)) for one in mine):
                 return drill
         return None
 

@@ -13,7 +13,7 @@ import msgspec
 from healthmon.alerting.notify.webhook import signature as signature_of
 from healthmon.config.site import ChannelConfig
 from healthmon.model.errors import Conflict, NotAllowed, NotFound
-from healthmon.model.incident import Command, Incident, IncidentState
+from healthmon.model.incident import Command, Incident, IncidentState, Notice
 from healthmon.model.journal import Audit
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ _FRESH_S = 12 * 3600.0
 
 
 class Replies:
-    """Reads a signed webhook: `1` accepts, `2` is "seen, not mine"; with a code where several incidents are open."""
+    """Reads a signed webhook: `1` accepts, `2` is "seen, not mine".
+
+    With several incidents open the code of the SMS tells them apart, or the key of the message, where the gateway gives
+    it back: a telephone has no letters, and a call is about one message.
+    """
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -55,7 +59,8 @@ class Replies:
         return "delivered" if known else "no such message"
 
     async def _answer(self, channel: str, said: dict[str, str]) -> str:
-        server, sender = self._server, said.get("from", "")
+        page = await self._page(channel, said)
+        server, sender = self._server, said.get("from") or (page.to if page else "")
         to = _plain(sender)
         user = next((u for u in server.roster.plan.users.values() for c, address in u.readers
                      if c == channel and _plain(address) == to), None)  # fmt: skip
@@ -63,57 +68,81 @@ class Replies:
         match = _ANSWER.match(said.get("text", ""))
         if match is None:
             raise Conflict("not understood: answer 1 to take it, 2 if it is not yours")
-        drill = self._drill(reader, match[2])
+        key = f"{channel}|{said['id']}" if said.get("id") else None
+        if key and await asyncio.to_thread(server.journal.knows, KIND, key):
+            return "known already"  # a gateway may send its webhook twice
+        code, who = page.incident if page else match[2], user.name if user else sender
+        drill = self._drill(reader, code)
         if drill is not None:
-            await server.drills.acknowledge(drill, user.name if user else sender)
-            return "thank you, that was a fire drill"
-        incident = await self._meant(reader, match[2])
-        who = user.name if user else sender
-        if not await self._first_time(channel, said, incident, who):
-            return "known already"
-        if match[1] == "1":
-            done = await server.act(Command("ack", incident.id, who, text=f"by {channel}", reader=reader))
+            await server.drills.acknowledge(drill, who)
+            about, answer = drill, "thank you, that was a fire drill"
+        else:
+            about = (self._live(page.incident) if page else await self._meant(reader, code)).id
+            answer = await self._acted(about, accepts=match[1] == "1", who=who, known=user is not None, reader=reader)
+        # After the act: what could not be done is done when the gateway says it again.
+        body = {"channel": channel, "who": who, "text": said.get("text", "")}
+        await server.record(Audit(KIND, server.clock.now(), body, about, key))
+        return answer
+
+    async def _acted(self, about: str, *, accepts: bool, who: str, known: bool, reader: tuple[str, str]) -> str:
+        server, how = self._server, f"by {reader[0]}"
+        if accepts:
+            done = await server.act(Command("ack", about, who, text=how, reader=reader))
             return f"{done.owner} has it" if done.owner == who else f"noted; {done.owner} has it"
-        to_whom = "next" if user else "duty-manager"
-        await server.act(Command("pass", incident.id, who, text=f"by {channel}", to=to_whom, reader=reader))
+        to_whom = "next" if known and self._somebody_is_next(about) else "duty-manager"
+        await server.act(Command("pass", about, who, text=how, to=to_whom, reader=reader))
         return "passed on"
+
+    def _somebody_is_next(self, about: str) -> bool:
+        server = self._server
+        found = server.incident(about)
+        return server.roster.meant("next", found.team if found else None, server.clock.now()) is not None
+
+    async def _page(self, channel: str, said: dict[str, str]) -> Notice | None:
+        """The message that is answered, by its key; only by whom it was sent to."""
+        found = await asyncio.to_thread(self._server.journal.notice, said["key"]) if said.get("key") else None
+        mine = found is not None and found.channel == channel
+        return found if found and mine and _plain(said.get("from") or found.to) == _plain(found.to) else None
 
     def _drill(self, reader: tuple[str, str], code: str | None) -> str | None:
         """The drill that this answers: the one of the code, or the only thing that this reader was asked about.
 
         A real incident always comes first: no drill swallows its answer.
         """
-        found = self._server.drills.open_for(reader)
+        found = self._server.drills.open_for(
+            lambda one: (one[0], _plain(one[1])) == (reader[0], _plain(reader[1]))  # however the number is written
+        )
         if found is None or (code and not found.id.endswith(code.casefold())):
             return None
-        if code is None and any(one.state in _OPEN for one in self._server.view().incidents):
+        if not code and any(one.state in _OPEN for one in self._server.view().incidents):
             return None
         return found.id
 
     async def _meant(self, reader: tuple[str, str], code: str | None) -> Incident:
         """The open incident that this reader was paged about; with several, the one of the code."""
         server = self._server
-        found = []
+        found: dict[str, Incident] = {}
         for incident in server.view().incidents:
-            if incident.state not in _OPEN or (code and not incident.id.endswith(code.casefold())):
+            live = server.incident(incident.id) or incident  # what went into another is answered there
+            if live.state not in _OPEN or (code and not incident.id.endswith(code.casefold())):
                 continue
             notices = await asyncio.to_thread(server.journal.notices, incident.id)
             fresh = server.clock.now() - _FRESH_S
             if any((n.channel, _plain(n.to)) == (reader[0], _plain(reader[1])) and n.due >= fresh for n in notices):
-                found.append(incident)
+                found[live.id] = live
         if not found:
             raise NotFound("nothing open was sent to this number")
         if len(found) > 1:
-            answers = ", ".join(f"1 {incident.id[-4:]}" for incident in found[:4])
+            answers = ", ".join(f"1 {id_[-4:]}" for id_ in list(found)[:4])
             raise Conflict(f"{len(found)} incidents are open: answer {answers}")
-        return found[0]
+        return next(iter(found.values()))
 
-    async def _first_time(self, channel: str, said: dict[str, str], incident: Incident, who: str) -> bool:
-        """A gateway may send its webhook twice."""
-        key = f"{channel}|{said['id']}" if said.get("id") else None
-        body = {"channel": channel, "who": who, "text": said.get("text", "")}
-        now = self._server.clock.now()
-        return await self._server.record(Audit(KIND, now, body, incident.id, key))
+    def _live(self, id_: str) -> Incident:
+        """The incident of a message, wherever it went. Raises NotFound."""
+        found = self._server.incident(id_)
+        if found is None or found.state not in _OPEN:
+            raise NotFound("what this message was about is over")
+        return found
 
 
 def _read(raw: bytes, config: ChannelConfig) -> dict[str, str]:
