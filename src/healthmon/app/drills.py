@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -34,7 +33,7 @@ from healthmon.model.ask import Ask
 from healthmon.model.drill import CHECK, PREFIX, Drill, DrillPlan, DrillState, Hop
 from healthmon.model.errors import Conflict, NotFound
 from healthmon.model.incident import Incident, Notice, NoticeResult
-from healthmon.model.journal import Changes
+from healthmon.model.journal import Audit, Changes
 from healthmon.model.oncall import Reader
 from healthmon.model.sample import Batch, Row
 
@@ -381,8 +380,7 @@ class DrillBook:
         self._drills[drill.id] = drill
         body = msgspec.to_builtins(drill)
         key = f"{drill.id}|{drill.state.value}|{len(drill.late)}"
-        append = partial(self._server.journal.append, KIND, at=self._server.clock.now(), body=body, key=key)
-        await asyncio.to_thread(append)
+        await self._server.record(Audit(KIND, self._server.clock.now(), body, key=key))
         self._server.changed_something()
 
     def _restore(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from healthmon.alerting.incidents.text import DEFAULT_TEXT
@@ -26,7 +25,7 @@ from healthmon.model.incident import (
     ServiceState,
     Why,
 )
-from healthmon.model.journal import Changes
+from healthmon.model.journal import Audit, Changes
 from healthmon.model.ports import Previewed
 from healthmon.model.render import incident_json
 from healthmon.model.topology import Estate
@@ -60,11 +59,8 @@ class Letters:
         if dead.channel not in server.site.channels:
             raise Conflict(f"there is no channel '{dead.channel}' any more")
         again = self._late(dead, by, now)
-        audit = partial(
-            server.journal.append, KIND, at=now, body={"by": by, "key": key, "new": again.key},
-            incident=dead.incident, key=key,
-        )  # fmt: skip
-        if not await asyncio.to_thread(audit):
+        line = Audit(KIND, now, {"by": by, "key": key, "new": again.key}, dead.incident, key)
+        if not await server.record(line):
             raise Conflict("it was sent again already; what came of that has a key of its own")
         await server.commit(Changes(at=now, notices=(again,)))
         server.dispatcher.put([again])

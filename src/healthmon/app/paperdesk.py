@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import msgspec
 
 from healthmon.model.catalogue import Catalogue
 from healthmon.model.incident import IncidentKind, Notice, Why
+from healthmon.model.journal import Audit
 from healthmon.model.oncall import Standby
 from healthmon.model.paper import Paper, text
 from healthmon.reports.papers import Desktop, Rung
@@ -61,8 +61,7 @@ class PaperDesk:
     async def rang(self, who: str, by: str) -> Rung:
         """Somebody was rung. Raises OSError, sqlite3.Error."""
         made = Rung(self._server.clock.now(), who, by)
-        write = partial(self._server.journal.append, KIND, at=made.at, body=msgspec.to_builtins(made))
-        await asyncio.to_thread(write)
+        await self._server.record(Audit(KIND, made.at, msgspec.to_builtins(made)))
         self._rung = [one for one in self._rung if one.at > made.at - _KEPT_S] + [made]
         self._server.changed_beside()
         return made

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from healthmon.alerting.journal import Journal
 from healthmon.app.ticketshapes import ticket_of
+from healthmon.model.journal import Audit
 from healthmon.model.report import Ticket
 from healthmon.model.wards import TicketSource
 
@@ -47,8 +46,7 @@ class TicketBook:
         ticket = ticket_of(body, source, self._server.site.estate, self._server.clock.now())
         ticket = await self._placed(ticket)
         key = "|".join((ticket.system, ticket.number, ticket.state, f"{ticket.opened_at:.0f}"))
-        write = partial(self._server.journal.append, KIND, at=ticket.at, body=msgspec.to_builtins(ticket), key=key)
-        await asyncio.to_thread(write)
+        await self._server.record(Audit(KIND, ticket.at, msgspec.to_builtins(ticket), key=key))
         if not ticket.incidents and ticket.state in ("open", "reopened"):
             self._loose.append(ticket)
         return ticket

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import sqlite3
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +15,7 @@ from healthmon.alerting.journal import Journal
 from healthmon.model.catalogue import Catalogue
 from healthmon.model.errors import HealthmonError
 from healthmon.model.incident import Incident
+from healthmon.model.journal import Audit
 from healthmon.model.render import report_json
 from healthmon.model.report import Filed, Mark, Said
 from healthmon.model.wards import Desk
@@ -95,7 +95,7 @@ class WardBook:
     async def mark(self, mark: Mark) -> None:
         """A ward began or ended paper, or writing back. Raises OSError, sqlite3.Error."""
         body = msgspec.to_builtins(mark)
-        await asyncio.to_thread(partial(self._server.journal.append, MARK, at=mark.at, body=body))
+        await self._server.record(Audit(MARK, mark.at, body))
         self.marks = [one for one in self.marks if one.at > mark.at - MARKS_KEPT_S] + [mark]
         self._server.changed_beside()
 
@@ -135,10 +135,10 @@ class WardBook:
         log.error("a ward's report waits for the engine", extra={"error": type(error).__name__})
         self._owed[filed.id] = filed  # the engine may be built anew without it; the same filing counts once
         body = msgspec.to_builtins(filed)
-        write = partial(self._server.journal.append, WAITING, at=filed.at, body=body, key=filed.id)
+        line = Audit(WAITING, filed.at, body, key=filed.id)
         try:
             async with asyncio.timeout(DISK_WAIT_S):
-                await asyncio.to_thread(write)
+                await self._server.record(line)
         except (TimeoutError, OSError, sqlite3.Error):
             return Taken(filed, placed, safe=False, incident=placed.incident if placed else None)
         return Taken(filed, placed, safe=True, incident=placed.incident if placed else None)
@@ -152,9 +152,8 @@ class WardBook:
         """The engine has these on disk itself: a restart must not count them twice."""
         now = self._server.clock.now()
         for id_ in sorted(self._unmarked):
-            mark = partial(self._server.journal.append, TAKEN, at=now, body={"id": id_}, key=id_)
             try:
-                await asyncio.to_thread(mark)
+                await self._server.record(Audit(TAKEN, now, {"id": id_}, key=id_))
             except (OSError, sqlite3.Error):
                 return
             self._unmarked.discard(id_)
