@@ -55,5 +55,5 @@ class Commits:
         async with self.lock:
             added = await asyncio.to_thread(add)
             if added and self._leading is not None:
-                await self._leading.replicate(Changes(at=self._clock.now(), audit=(line,)))
+                await self._leading.replicate(Changes(at=line.at, audit=(line,)))
         return added
