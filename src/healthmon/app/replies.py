@@ -69,7 +69,8 @@ class Replies:
         if match is None:
             raise Conflict("not understood: answer 1 to take it, 2 if it is not yours")
         key = f"{channel}|{said['id']}" if said.get("id") else None
-        if key and await asyncio.to_thread(server.journal.knows, KIND, key):
+        known = await asyncio.to_thread(server.journal.knows, KIND, key) if key is not None else False
+        if known:
             return "known already"  # a gateway may send its webhook twice
         code, who = page.incident if page else match[2], user.name if user else sender
         drill = self._drill(reader, code)
