@@ -192,7 +192,7 @@ async def test_a_page_that_is_no_database_is_no_success(status: int) -> None:
         (
             1,
             {"error": 'database not found: "healthmon"'},
-            'CREATE DATABASE "healthmon" WITH DURATION 2592000s REPLICATION 1 NAME raw',
+            'CREATE DATABASE "healthmon" WITH DURATION 3024000s REPLICATION 1 NAME raw',
         ),
         (2, {"code": "not found", "message": 'bucket "healthmon" not found'}, "healthmon"),
     ],

@@ -88,6 +88,31 @@ async def test_the_downtime_clock_runs_from_the_last_proof_and_a_person_marks_pa
         assert "On paper since" in await page(site)
 
 
+#: Ward 8 has a downtime PC with a printer and a UPS; ward 7 has none.
+WITH_DOWNTIME_PC = {
+    "kind: ward, acuity: inpatient, beds: 24,": "kind: ward, acuity: inpatient, beds: 24, downtime_pc: pc-w8,",
+    "agents: [": """  - {id: pc-w8, kind: ward-workstation, address: 127.0.0.8, area: ward-8,
+     labels: {ups: ups-w8, printer: lp-w8}}
+  - {id: ups-w8, kind: ups, address: 127.0.0.9, area: ward-8}
+  - {id: lp-w8, kind: printer, address: 127.0.0.10, area: ward-8}
+agents: [""",
+}
+
+
+async def test_while_the_clock_runs_the_nearest_downtime_pc_is_named_if_it_was_seen_ready(tmp_path: Path) -> None:
+    async with ward_site(tmp_path, **WITH_DOWNTIME_PC) as site:
+        for area in ("ward-7", "ward-8"):
+            await form(site, f"{area}/report", service="ehr", effect="nobody_can_work")
+        for target in ("pc-w8", "ups-w8"):
+            await site.see(target)
+        assert "owntime PC:" not in await page(site)  # nobody has seen its printer
+        await site.see("lp-w8")
+        assert re.search(r"Nearest downtime PC: Ward 8 Stroke. Seen ready at \d\d:\d\d", await page(site))
+        assert re.search(r"Your downtime PC was seen ready at \d\d:\d\d", await page(site, "ward-8"))
+        await site.see("lp-w8", Outcome.FAILED)
+        assert "Nearest downtime PC" not in await page(site)
+
+
 async def test_an_unknown_area_and_a_stuck_engine_name_the_number(tmp_path: Path) -> None:
     async with ward_site(tmp_path) as site:
         async with site.session.get(f"{site.base}/area/ward-99") as answer:

@@ -22,6 +22,12 @@ from healthmon.model.sample import Reading
 from healthmon.web.explanation import explanation
 from healthmon.web.incidentreport import Record, markdown, page
 
+#: Said on the page of blind spots while the audit cannot be written.
+AUDIT_SPOT = {
+    "kind": "audit_unwritten",
+    "id": "audit",
+    "text": "What people do cannot be written down: the audit has a gap until its disk takes lines again",
+}
 LEDGER_MOST = 500
 SURVEY_S = 60.0
 
@@ -100,7 +106,8 @@ class Toolbox:
         if known is None or known[0] is not server.site or server.clock.mono() - known[1] > SURVEY_S:
             found = await asyncio.to_thread(coverage, server.site, server.view())
             known = self._surveyed = (server.site, server.clock.mono(), found)
-        spots = [*gap_spots(server.roster, server.clock.now()), *known[2]["blind_spots"]]
+        unwritten = [] if server.audit.ok else [AUDIT_SPOT]
+        spots = [*unwritten, *gap_spots(server.roster, server.clock.now()), *known[2]["blind_spots"]]
         return {**known[2], "blind_spots": spots, **server.drills.coverage(spots)}
 
     async def links(self) -> Mapping[str, Any]:

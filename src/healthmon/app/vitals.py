@@ -21,7 +21,7 @@ def health_of(server: Server) -> Health:
     handover = server.handover
     broker_ok = server.inbox.connected.is_set() and (handover is None or handover.ok)
     store_ok = writer.ok and (handover is None or handover.store_ok)
-    well = store_ok and broker_ok
+    well = store_ok and broker_ok and server.audit.ok
     status = "failing" if server.step_age_s > STUCK_S else "ok" if well else "degraded"
     return Health(
         status=status,
@@ -35,6 +35,7 @@ def health_of(server: Server) -> Health:
         config_ok=reloader is None or reloader.ok,
         config_refused=reloader is not None and reloader.refused,
         config_loaded_at=server.started_at if reloader is None else reloader.loaded_at,
+        audit_ok=server.audit.ok,
         counters=counters_of(server),
         baselines=server.room.engine.learning(),
         drill_age_s=server.drills.age_s(),
@@ -53,6 +54,7 @@ def counters_of(server: Server) -> dict[str, float]:
         "store_rows_accepted_total": float(writer.accepted),
         "store_rows_rejected_total": float(writer.rejected),
         "store_retries_total": float(writer.retried),
+        "audit_failures_total": float(server.audit.failures),
     }
     ours = (
         server.counters

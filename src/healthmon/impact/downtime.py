@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from healthmon.impact.functions import functions_of
+from healthmon.impact.refuge import Nearest, nearest, pc_ready, printers_of
 from healthmon.impact.wards import proven_from
 from healthmon.model.incident import Incident, ServiceState
 from healthmon.model.report import Said
-from healthmon.model.sample import Outcome
+from healthmon.model.sample import Outcome, Reading
 from healthmon.model.topology import Service
 from healthmon.model.view import ServiceStatus, View
 from healthmon.model.wards import Stage
@@ -17,6 +18,8 @@ from healthmon.model.wards import Stage
 #: The word of a service in which notes are read and written.
 RECORD = "chart"
 _SLACK_S = 2.0
+#: What an agent says of its own machine counts for so long.
+_OWN_WORD_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,26 @@ def record_access(view: View, area: str, now: float) -> Access:
 def fallback_ready(service: Service, area: str, view: View, now: float) -> float | None:
     """When the fallback was last seen ready from this area, or in it, within the interval of that look."""
     return max((at for at, fresh_s in _copy(service, area, view) if now - at <= fresh_s), default=None)
+
+
+def ready_pc(view: View, area: str, now: float) -> tuple[Nearest, float] | None:
+    """The nearest downtime PC that was seen ready, and when it was last seen; None when none is known to be ready."""
+    estate = view.estate
+    pcs = {one.downtime_pc for one in estate.areas.values() if one.downtime_pc and one.site == estate.areas[area].site}
+    ups = {estate.targets[pc].labels.get("ups", "") for pc in pcs if pc in estate.targets}
+    wanted = pcs | ups | {printer for pc in pcs for printer in printers_of(estate, pc)}
+    seen: dict[str, list[Reading]] = {}
+    for reading in view.latest.values() if pcs else ():
+        if reading.target in wanted and now - reading.started <= _counts_for_s(view, reading):
+            seen.setdefault(reading.target, []).append(reading)
+    found = nearest(estate, area, lambda pc: pc_ready(estate, pc, lambda target: seen.get(target, ())))
+    return None if found is None else (found, max(one.started for one in seen[found.pc]))
+
+
+def _counts_for_s(view: View, reading: Reading) -> float:
+    target = view.estate.targets.get(reading.target)
+    check = next((one for one in target.checks if one.id == reading.check), None) if target else None
+    return _OWN_WORD_S if check is None else check.every_s + check.timeout_s + _SLACK_S
 
 
 def stage_of(stages: Sequence[Stage], down_s: float) -> tuple[Stage | None, Stage | None]:

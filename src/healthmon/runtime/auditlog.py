@@ -55,6 +55,7 @@ class AuditLog:
 
     def __init__(self, path: Path | None, *, now: Callable[[], float]) -> None:
         self.path = path
+        self.ok = True  # whether the last line that was due is written
         self.failures = 0
         self._now = now
 
@@ -79,7 +80,9 @@ class AuditLog:
         """Append; a full disk must not keep anybody from taking an incident, so it is counted and logged instead."""
         try:
             self.append(deed)
+            self.ok = True
         except OSError as error:
+            self.ok = False
             self.failures += 1
             log.error("audit line not written", extra={"what": deed.what, "who": deed.who, "error": str(error)})
 

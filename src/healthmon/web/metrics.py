@@ -87,6 +87,7 @@ SELF = (
     Metric("healthmon_config_ok", "gauge", "1 if the configuration on disk is the one that runs."),
     Metric("healthmon_config_last_reload_success", "gauge", "0 if the last reload was refused and the old one runs."),
     Metric("healthmon_config_last_reload_timestamp_seconds", "gauge", "When the running one was read, Unix seconds."),
+    Metric("healthmon_audit_ok", "gauge", "0 while what people do cannot be written down: the audit has a gap."),
     Metric("healthmon_live_mode", "gauge", "1 if the site pages people, 0 in shadow mode."),
     Metric(
         "healthmon_baselines",
@@ -138,6 +139,7 @@ COUNTERS = (
     Metric("healthmon_pages_suppressed_total", "counter", "Pages not sent since the start, by cause.", ("cause",)),
     Metric("healthmon_web_errors_total", "counter", "Requests that crashed."),
     Metric("healthmon_workers_lost_total", "counter", "Workers that fell silent without a goodbye."),
+    Metric("healthmon_audit_failures_total", "counter", "Deeds of people that could not be written to the audit."),
     Metric("healthmon_workers_stalls_total", "counter", "Times that nothing came of a partition for a while."),
     Metric("healthmon_workers_hands_missed_total", "counter", "Hands that the line threw away before they were read."),
 )

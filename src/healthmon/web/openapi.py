@@ -54,6 +54,7 @@ SCHEMAS: dict[str, Json] = {
         store_queue=INT,
         broker_ok=BOOL,
         config_ok=BOOL,
+        audit_ok={"type": "boolean", "description": "false while what people do cannot be written down"},
         config_loaded_at=TIME,
         mode=enum("shadow", "live"),
         probing=BOOL,

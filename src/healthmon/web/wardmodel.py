@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from healthmon.impact.downtime import Access, fallback_ready, record_access, stage_of
+from healthmon.impact.downtime import Access, fallback_ready, ready_pc, record_access, stage_of
 from healthmon.impact.wards import proven_from
 from healthmon.model.catalogue import Catalogue
 from healthmon.model.incident import ImpactLine, Incident, IncidentKind, IncidentState, ServiceState
@@ -60,6 +60,7 @@ class WardPage:
     works: tuple[tuple[str, str], ...]
     not_known: tuple[str, ...]
     clock: Clock
+    refuge: str
     marks: tuple[str, ...]
     services: tuple[Service, ...]
 
@@ -88,6 +89,7 @@ class Ward:
             works=tuple((s.name, self._works(s, proven[s.id])) for s in quiet if s.id in proven),
             not_known=tuple(service.name for service in quiet if service.id not in proven),
             clock=self._downtime(access, stages),
+            refuge=self._refuge() if access.down_s(self.clock.now) is not None else "",
             marks=tuple(self._mark(one) for one in marks if one.area == self.area.id),
             services=self.services(),
         )
@@ -203,6 +205,16 @@ class Ward:
             at = self._at((access.last or self.clock.now) + left.after_s)
             following = self.words.say("clock_next", at=at, do=self._do(left))
         return Clock(int(down_s // 60), text, self._do(come) if come else "", following)
+
+    def _refuge(self) -> str:
+        """Where the nearest downtime PC stands that was seen ready; nothing when none is known to be."""
+        found = ready_pc(self.view, self.area.id, self.clock.now)
+        if found is None:
+            return ""
+        near, at = found
+        place = self.view.estate.areas[near.at].name
+        key = "ward_pc_own" if near.distance == "own" else "ward_pc_near"
+        return self.words.say(key, place=place, at=self._at(at))
 
     def _do(self, stage: Stage) -> str:
         return stage.text or self.words.say(stage.message)

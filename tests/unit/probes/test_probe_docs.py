@@ -58,9 +58,12 @@ def test_every_link_has_its_heading() -> None:
 
 
 def test_the_example_of_collectors_loads(tmp_path: Path) -> None:
-    (example,) = re.findall(r"^```yaml\n(.*?)^```", SECTIONS["Collectors"], flags=re.M | re.S)
+    examples = re.findall(r"^```yaml\n(.*?)^```", SECTIONS["Collectors"], flags=re.M | re.S)
     file = tmp_path / "healthmon.yaml"
-    file.write_text(SITE.splitlines()[0].format() + "\n" + example)
+    for example in examples:
+        file.write_text(SITE.splitlines()[0].format() + "\n" + example)
+        load(file, env={})
+    file.write_text(SITE.splitlines()[0].format() + "\n" + next(one for one in examples if "srv-backup" in one))
     checks = {check.id: check for check in load(file, env={}).estate.targets["srv-backup"].checks}
     assert len(checks["backups"].params["backups"]) == 2
     assert checks["os"].params["pack"]["systems"]
