@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 import sys
@@ -218,6 +219,17 @@ async def _goodbye(client: aiomqtt.Client) -> None:
         pass
 
 
+_LIBRARY = logging.getLogger(f"{__name__}.library")
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Answers that the closing of a connection overtook come with a traceback, and are no error of ours."""
+    return not record.exc_info or _LIBRARY.isEnabledFor(logging.DEBUG)
+
+
+_LIBRARY.addFilter(_is_news)
+
+
 def _client(
     broker: Broker, where: Endpoint, *, client_id: str, clean: bool, will: Will | None, hurry: bool
 ) -> aiomqtt.Client:
@@ -235,6 +247,7 @@ def _client(
         max_inflight_messages=IN_FLIGHT,
         socket_options=_socket_options(),
         tls_context=_trust(broker.ca_file) if where.tls else None,
+        logger=_LIBRARY,
     )
     client.pending_calls_threshold = 4 * IN_FLIGHT  # it warns above; our own limit is below
     return client
