@@ -182,7 +182,7 @@ async def close_and_report(it: Night, board: Page, incident: str) -> None:
     for words in f"{expected}|{fixed}|Explained by it, no extra page".split("|"):
         assert words in report, words
     assert await shut_out(board) == []
-    await picture(board, "report")
+    await picture(board, "incident-report")
 
 
 async def picture(page: Page, name: str) -> None:
