@@ -87,6 +87,16 @@ class WardSite:
     def token(self) -> str:
         return (self.folder / "data" / "token").read_text().strip()
 
+    @asynccontextmanager
+    async def sending(self) -> AsyncIterator[None]:
+        """What is due goes to the channels while the block lasts."""
+        dispatcher = asyncio.create_task(self.server.dispatcher.run())
+        try:
+            yield
+        finally:
+            dispatcher.cancel()
+            await asyncio.gather(dispatcher, return_exceptions=True)
+
     async def see(
         self, target: str, outcome: Outcome = Outcome.OK, *, check: str = "up", vantage: str = "poller", times: int = 1
     ) -> None:

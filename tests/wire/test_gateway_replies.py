@@ -103,13 +103,8 @@ async def lined(folder: Path) -> AsyncIterator[Line]:
         "{policies: [{id: all, severities: [1, 2, 3], steps: [{after: 0s, channels: [inbox]}]}]}": PEOPLE,
     }
     try:
-        async with ward_site(folder, **changes) as site:
-            sending = asyncio.create_task(site.server.dispatcher.run())
-            try:
-                yield Line(site, gateway)
-            finally:
-                sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
+        async with ward_site(folder, **changes) as site, site.sending():
+            yield Line(site, gateway)
     finally:
         await asyncio.to_thread(gateway.stop)
 

@@ -59,13 +59,8 @@ async def texted(folder: Path, more: str = "", **changes: Any) -> AsyncIterator[
     changes[inbox] = f"{inbox}, wards: {{kind: gateway, url: '{gateway.url}', audience: ward}}"
     try:
         wards = TEXTS.format(nurse=NURSE, sister=SISTER, more=more)
-        async with ward_site(folder, wards=wards, **changes) as site:
-            sending = asyncio.create_task(site.server.dispatcher.run())
-            try:
-                yield Texted(site, gateway)
-            finally:
-                sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
+        async with ward_site(folder, wards=wards, **changes) as site, site.sending():
+            yield Texted(site, gateway)
     finally:
         await asyncio.to_thread(gateway.stop)
 

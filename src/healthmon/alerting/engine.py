@@ -197,7 +197,7 @@ class Engine:
     def counts(self) -> dict[str, float]:
         """What was set aside and why; every figure only ever grows."""
         rules = {f"rule_errors.{rule}": float(count) for rule, count in self._desk.errors.items()}
-        counters = self.counters + self._desk.counters + self._desk.recall.counters
+        counters = self.counters + self._desk.counters + self._desk.recall.counters + self._late.counters
         return {name: float(count) for name, count in counters.items()} | rules
 
     def learning(self) -> dict[str, tuple[int, int]]:

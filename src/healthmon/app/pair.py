@@ -78,6 +78,10 @@ class Leading:
         """Another server may lead as well."""
         return self.open or self.clock.mono() - self._confirmed_at > self.lease_s
 
+    def term(self) -> dict[str, str | int | bool]:
+        """Who leads since when, for the journal. asked: nobody else could be leading."""
+        return {"server": self.link.holder, "term": self.lease.term, "asked": not self.open}
+
     async def keep(self) -> None:
         """Renew until somebody else has the lease; then return."""
         while True:

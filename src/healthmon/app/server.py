@@ -44,16 +44,16 @@ from healthmon.app.wardbook import WardBook
 from healthmon.app.wiring import (
     ack_link,
     ack_secret,
-    client_id,
     declared_families,
     engine_of,
     engine_settings,
+    inbox_of,
     line_of,
     paces,
+    pipeline_of,
     public_url,
 )
 from healthmon.config import SiteConfig
-from healthmon.ingest.pipeline import Pipeline
 from healthmon.model.errors import JournalDown
 from healthmon.model.incident import Command, Incident, Notice
 from healthmon.model.journal import Audit, Changes, Restored
@@ -69,7 +69,6 @@ from healthmon.runtime.auditlog import AuditLog
 from healthmon.runtime.supervise import Unit, spawn
 from healthmon.store.writer import StoreWriter
 from healthmon.transport import codec, mqtt
-from healthmon.transport.inbox import Inbox
 
 log = logging.getLogger(__name__)
 
@@ -104,21 +103,12 @@ class Server:
         self.drills = DrillBook(self)
         self.room = EngineRoom(self._build_engine, restored, restore=self.journal.restore, set_aside=self._set_aside)
         self.quarantine = Quarantine(self.data_dir / "quarantine", clock=clock)
-        self.pipeline = Pipeline(
-            estate=site.estate, families=declared_families(site), epochs=restored.epochs, declared=heard_by(site)
-        )
+        self.pipeline = pipeline_of(site, restored.epochs)
         self.store = open_store(site.store, self.data_dir)
         self.writer = StoreWriter(self.store, clock=clock)
         self.fleet = Fleet(restored.presence)
         self.reception = Reception(self, self.fleet)
-        self.inbox = Inbox(
-            connect=mqtt.connector(broker, client_id=client_id(site, leading), clean=False),
-            site=site.estate.organisation.id,
-            handle=self.reception.handle,
-            clock=clock,
-            kinds=("batch", "state", "lp") if site.workers is None else ("state", "lp"),
-            on_refused=self.quarantine.refuse,
-        )
+        self.inbox = inbox_of(self, broker)
         self.handover = _handover(self, restored)
         self._channels = {c.id: make_channel(c.kind, c.params) for c in site.channels.values()}
         self.dispatcher = Dispatcher(
@@ -153,8 +143,7 @@ class Server:
         self._crashes = CrashWord(self)
         self._unfinished = list(restored.notices.values())
         if leading is not None:
-            term = {"server": leading.link.holder, "term": leading.lease.term, "asked": not leading.open}
-            self.journal.append("term", at=self.started_at, body=term)
+            self.journal.append("term", at=self.started_at, body=leading.term())
 
     async def run(self) -> None:
         """Serve until cancelled; the store is closed last."""

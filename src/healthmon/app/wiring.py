@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from healthmon import collectors, probes
 from healthmon.alerting.engine import Engine, EngineSettings
@@ -17,16 +19,24 @@ from healthmon.app.pair import Leading
 from healthmon.app.phrasing import phraser
 from healthmon.app.private import secret_of
 from healthmon.app.sharedsecret import shared_secret
+from healthmon.app.traps import heard_by
 from healthmon.config import SiteConfig, WebConfig, WorkersConfig
 from healthmon.impact.hours import Calendar
 from healthmon.ingest.partitions import PARTITIONS
+from healthmon.ingest.pipeline import Pipeline
 from healthmon.model.incident import Notice, Why
-from healthmon.model.journal import Restored
+from healthmon.model.journal import Epoch, Restored
 from healthmon.model.mute import MuteSettings
+from healthmon.model.plan import Broker
 from healthmon.model.sample import Family
 from healthmon.probes.openmetrics_pack import with_scraped
 from healthmon.probes.snmp_pack import pack_families
+from healthmon.transport import mqtt
+from healthmon.transport.inbox import Inbox
 from healthmon.transport.workline import WorkLine
+
+if TYPE_CHECKING:
+    from healthmon.app.server import Server
 
 #: A server with workers hears no batches itself: a session of its own, for one that was there before would bring them.
 BESIDE = "-beside"
@@ -54,6 +64,24 @@ def client_id(site: SiteConfig, leading: Leading | None) -> str:
     if site.workers is not None:
         name += BESIDE
     return f"{name}-{leading.link.holder}" if leading is not None and leading.open else name
+
+
+def pipeline_of(site: SiteConfig, epochs: Mapping[tuple[str, str], Epoch]) -> Pipeline:
+    """What admits readings: those that this configuration declares, from where a run before stopped."""
+    return Pipeline(estate=site.estate, families=declared_families(site), epochs=epochs, declared=heard_by(site))
+
+
+def inbox_of(server: Server, broker: Broker) -> Inbox:
+    """What hears the agents; where workers take the batches, only the rest."""
+    site = server.site
+    return Inbox(
+        connect=mqtt.connector(broker, client_id=client_id(site, server.leading), clean=False),
+        site=site.estate.organisation.id,
+        handle=server.reception.handle,
+        clock=server.clock,
+        kinds=("batch", "state", "lp") if site.workers is None else ("state", "lp"),
+        on_refused=server.quarantine.refuse,
+    )
 
 
 def engine_settings(site: SiteConfig, roster: Roster) -> EngineSettings:

@@ -15,11 +15,11 @@ import msgspec
 
 from healthmon.app.quarantine import Quarantine
 from healthmon.app.traps import heard_by
-from healthmon.app.wiring import declared_families
+from healthmon.app.wiring import declared_families, pipeline_of
 from healthmon.config import SiteConfig
 from healthmon.ingest.allowance import Allowances
 from healthmon.ingest.epochs import SKEW_TOLERANCE_S
-from healthmon.ingest.pipeline import POLLER, Admitted, Pipeline
+from healthmon.ingest.pipeline import POLLER, Admitted
 from healthmon.model.drill import CHECK
 from healthmon.model.errors import MalformedBatch, TransportDown
 from healthmon.model.journal import Epoch
@@ -75,9 +75,7 @@ class WorkBench:
     def __init__(self, site: SiteConfig, *, name: str, line: WorkLine, writer: StoreWriter, quarantine: Quarantine,
                  clock: Clock) -> None:  # fmt: skip
         self.counters: Counter[str] = Counter()
-        self.pipeline = Pipeline(
-            estate=site.estate, families=declared_families(site), epochs={}, declared=heard_by(site)
-        )
+        self.pipeline = pipeline_of(site, {})
         self._site = site
         self._name = name
         self._line = line

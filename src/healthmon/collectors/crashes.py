@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from healthmon.collectors.commands import run
-from healthmon.collectors.events import MOST_EVENTS, readable_journal
+from healthmon.collectors.journal import MOST_EVENTS, numbered, read_journal, readable_journal
 from healthmon.collectors.look import Unseen, look, params_of
 from healthmon.collectors.windows import events_xml
 from healthmon.model.plan import Job
@@ -74,14 +73,12 @@ class CrashesCollector:
         return await look(job, sight, see)
 
     def _linux(self, since: float, until: float) -> Iterator[tuple[str, str]]:
-        place = [f"--directory={self._directory}"] if self._directory else []
-        if not place:
+        if self._directory is None:
             readable_journal()
             if "systemd-coredump" not in _PATTERN.read_text():
                 raise Unseen(Reason.NO_LIBRARY, "crashes are not recorded here: install systemd-coredump")
-        what = ["--quiet", "--no-pager", "--output=json", "--output-fields=COREDUMP_EXE", f"--lines={MOST_EVENTS}"]
-        times = [f"--since=@{since:.6f}", f"--until=@{until:.6f}"]
-        yield from parse_coredumps(run(["journalctl", *place, *what, *times, f"MESSAGE_ID={_COREDUMP}"]))
+        what = ["--output=json", "--output-fields=COREDUMP_EXE", f"MESSAGE_ID={_COREDUMP}"]
+        yield from parse_coredumps(read_journal(self._directory, *what, since=since, until=until))
 
 
 def samples(found: Iterable[tuple[str, str]], programs: tuple[str, ...], *, windows: bool) -> Iterator[Sample]:
@@ -107,17 +104,14 @@ def parse_coredumps(text: str) -> Iterator[tuple[str, str]]:
 
 def windows_crashes(window_s: float) -> Iterator[tuple[str, str]]:
     """Blocking. Raises Unseen."""
-    recent = f"TimeCreated[timediff(@SystemTime) <= {int(window_s * 1000)}]"
-    yield from parse_events(events_xml("Application", f"*[System[({_APPLICATION}) and {recent}]]", most=MOST_EVENTS))
-    yield from parse_events(events_xml("System", f"*[System[{_SYSTEM} and {recent}]]", most=MOST_EVENTS))
+    for log, which in (("Application", _APPLICATION), ("System", _SYSTEM)):
+        yield from parse_events(events_xml(log, which, window_s=window_s, most=MOST_EVENTS))
 
 
 def parse_events(xml: str) -> Iterator[tuple[str, str]]:
     """Events as wevtutil prints them: their number, and of a program's event its first datum, the file's name."""
     fields = {"1000": "crashes", "1002": "hangs", "41": "unplanned_stops"}
-    for event in re.findall(r"<Event[ >].*?</Event>", xml, re.DOTALL):
-        number = re.search(r"<EventID[^>]*>(\d+)<", event)
-        if number is None or number[1] not in fields:
-            continue
-        named = re.search(r"<EventData>\s*<Data[^>]*>([^<]*)<", event)
-        yield fields[number[1]], named[1].strip() if named and number[1] != "41" else ""
+    for number, event in numbered(xml):
+        if number in fields:
+            named = re.search(r"<EventData>\s*<Data[^>]*>([^<]*)<", event)
+            yield fields[number], named[1].strip() if named and number != "41" else ""

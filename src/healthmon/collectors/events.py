@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from glob import glob
 from typing import ClassVar
 
-from healthmon.collectors.commands import run
-from healthmon.collectors.look import Unseen, look, params_of
+from healthmon.collectors.journal import MOST_EVENTS, read_journal
+from healthmon.collectors.look import look, params_of
 from healthmon.collectors.windows import events_xml
 from healthmon.model.plan import Job
 from healthmon.model.ports import Sight
-from healthmon.model.sample import Family, Reading, Reason, Sample
+from healthmon.model.sample import Family, Reading, Sample
 
 FAMILIES = (Family("host_events", frozenset({"errors", "critical_errors", "window_seconds"})),)
-#: More than these are not told apart.
-MOST_EVENTS = 5000
-_JOURNALS = ("/var/log/journal/*/system*.journal", "/run/log/journal/*/system*.journal")
 _WINDOWS_LOGS = ("System", "Application")
 
 
@@ -52,23 +47,8 @@ class EventsCollector:
         return await look(job, sight, see)
 
     def _ask(self, params: Params, now: float) -> dict[str, float]:
-        place = [f"--directory={self._directory}"] if self._directory else []
-        if not place:
-            readable_journal()
-        since = f"--since=@{int(now - params.window_s)}"
-        what = ["--quiet", "--no-pager", "--priority=err", "--output=cat", "--output-fields=PRIORITY"]
-        return parse_priorities(run(["journalctl", *place, *what, since, f"--lines={MOST_EVENTS}"]))
-
-
-def readable_journal() -> None:
-    """Without the right to read it, journalctl shows a small part and says nothing. Raises Unseen."""
-    found = [path for pattern in _JOURNALS for path in glob(pattern)]
-    if not found and not any(os.path.isdir(folder) for folder in ("/var/log/journal", "/run/log/journal")):
-        raise Unseen(Reason.NO_ANSWER, "this host keeps no journal")
-    if sys.platform != "win32" and os.geteuid() != 0 and not any(os.access(path, os.R_OK) for path in found):
-        raise Unseen(
-            Reason.NO_PERMISSION, "the journal cannot be read: put the agent's user into group systemd-journal"
-        )
+        what = ["--priority=err", "--output=cat", "--output-fields=PRIORITY"]
+        return parse_priorities(read_journal(self._directory, *what, since=now - params.window_s, until=now))
 
 
 def parse_priorities(text: str) -> dict[str, float]:
@@ -82,9 +62,8 @@ def parse_priorities(text: str) -> dict[str, float]:
 
 def ask_windows(window_s: float) -> dict[str, float]:
     """Blocking. Raises Unseen."""
-    recent = f"TimeCreated[timediff(@SystemTime) <= {int(window_s * 1000)}]"
-    query = f"*[System[(Level=1 or Level=2) and {recent}]]"
-    return parse_levels("".join(events_xml(log, query, most=MOST_EVENTS) for log in _WINDOWS_LOGS))
+    found = (events_xml(log, "Level=1 or Level=2", window_s=window_s, most=MOST_EVENTS) for log in _WINDOWS_LOGS)
+    return parse_levels("".join(found))
 
 
 def parse_levels(xml: str) -> dict[str, float]:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
-from healthmon.collectors.commands import run
-from healthmon.collectors.events import MOST_EVENTS, readable_journal
+from healthmon.collectors.journal import MOST_EVENTS, numbered, read_journal
 from healthmon.collectors.look import look, params_of
 from healthmon.collectors.windows import events_xml
 from healthmon.model.plan import Job
@@ -82,12 +81,8 @@ class RoamsCollector:
         return await look(job, sight, see)
 
     def _linux(self, since: float, until: float) -> list[Event]:
-        place = [f"--directory={self._directory}"] if self._directory else []
-        if not place:
-            readable_journal()
-        what = ["--quiet", "--no-pager", "--output=short-unix", f"--lines={MOST_EVENTS}", "_TRANSPORT=kernel"]
-        times = [f"--since=@{since:.6f}", f"--until=@{until:.6f}"]
-        return list(parse_kernel(run(["journalctl", *place, *what, *times])))
+        what = ["--output=short-unix", "_TRANSPORT=kernel"]
+        return list(parse_kernel(read_journal(self._directory, *what, since=since, until=until)))
 
 
 def parse_kernel(text: str) -> Iterator[Event]:
@@ -104,20 +99,18 @@ def parse_kernel(text: str) -> Iterator[Event]:
 def windows_events(window_s: float) -> list[Event]:
     """Blocking. Raises Unseen."""
     numbers = " or ".join(f"EventID={number}" for number in _AUTOCONFIG)
-    recent = f"TimeCreated[timediff(@SystemTime) <= {int(window_s * 1000)}]"
-    return sorted(parse_autoconfig(events_xml(_LOG, f"*[System[({numbers}) and {recent}]]", most=MOST_EVENTS)))
+    return sorted(parse_autoconfig(events_xml(_LOG, numbers, window_s=window_s, most=MOST_EVENTS)))
 
 
 def parse_autoconfig(xml: str) -> Iterator[Event]:
     """Events as wevtutil prints them: number, time, and the adapter's GUID to tell adapters apart."""
-    for event in re.findall(r"<Event[ >].*?</Event>", xml, re.DOTALL):
-        number = re.search(r"<EventID[^>]*>(\d+)<", event)
+    for number, event in numbered(xml):
         time = re.search(r"""SystemTime=["'](\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,6})?""", event)
-        if number is None or time is None or number[1] not in _AUTOCONFIG:
+        if time is None or number not in _AUTOCONFIG:
             continue
         adapter = re.search(r"""Name=["']InterfaceGuid["']>([^<]*)<""", event)
         at = datetime.fromisoformat(f"{time[1]}+00:00").timestamp() + float(time[2] or 0.0)
-        yield at, _AUTOCONFIG[number[1]], adapter[1] if adapter else ""
+        yield at, _AUTOCONFIG[number], adapter[1] if adapter else ""
 
 
 def roaming(events: list[Event]) -> Roaming:

@@ -29,9 +29,13 @@ def json_rows(text: str) -> list[dict[str, Any]]:
     return [row for row in rows if isinstance(row, dict)]
 
 
-def events_xml(log: str, query: str, *, most: int) -> str:
-    """Events as XML, newest first, without their rendered messages. Raises Unseen."""
-    return run(["wevtutil.exe", "qe", log, f"/q:{query}", "/f:xml", f"/c:{most}", "/rd:true"])
+def events_xml(log: str, which: str, *, most: int, window_s: float | None = None) -> str:
+    """Events as XML, newest first, without their rendered messages. Raises Unseen.
+
+    which: a condition on their System part, as XPath; window_s: none that is older.
+    """
+    recent = f" and TimeCreated[timediff(@SystemTime) <= {int(window_s * 1000)}]" if window_s is not None else ""
+    return run(["wevtutil.exe", "qe", log, f"/q:*[System[({which}){recent}]]", "/f:xml", f"/c:{most}", "/rd:true"])
 
 
 def registry_value(key: str, name: str) -> Any:

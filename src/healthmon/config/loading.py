@@ -36,7 +36,7 @@ from healthmon.config.metricadvice import metric_advice
 from healthmon.config.oncall import oncall_advice, oncall_of, overrides_of
 from healthmon.config.packs import SITE_PACKS, Packs, stock_root
 from healthmon.config.probemodules import blackbox_file, probe_modules_of
-from healthmon.config.problems import Problems
+from healthmon.config.problems import Problems, Spot
 from healthmon.config.routeadvice import route_advice
 from healthmon.config.ruleadvice import rule_advice
 from healthmon.config.rules import own_rules, policies_of, rules_of
@@ -149,12 +149,17 @@ def _site(
     warn.extend(ward_advice(written, site.wards))
     warn.extend(oncall_advice(written, site, today))
     warn.extend(route_advice(written, site))
-    own_ids = own_rules(packs)
-    about_rules = [*rule_advice(site.rules, estate, own=own_ids)]
+    return replace(site, warnings=(*_lines(document, warn), *elsewhere, *_about_rules(site, own_rules(packs))))
+
+
+def _about_rules(site: SiteConfig, own: Mapping[str, Spot]) -> list[str]:
+    """What is odd about the hospital's own rules, each line where the rule stands."""
     pushed = frozenset(site.line_protocol.families) if site.line_protocol else frozenset[str]()
-    about_rules += metric_advice(site.rules, estate, own=own_ids, pushed=pushed)
-    elsewhere += [f"{own_ids[_quoted(said)]}: {said}" for said in about_rules]
-    return replace(site, warnings=(*_lines(document, warn), *elsewhere))
+    said = [
+        *rule_advice(site.rules, site.estate, own=own),
+        *metric_advice(site.rules, site.estate, own=own, pushed=pushed),
+    ]
+    return [f"{own[_quoted(one)]}: {one}" for one in said]
 
 
 def _quoted(said: str) -> str:

@@ -11,7 +11,7 @@ from healthmon.impact.wards import proven_from
 from healthmon.model.incident import Incident, ServiceState
 from healthmon.model.report import Said
 from healthmon.model.sample import Outcome, Reading
-from healthmon.model.topology import Service
+from healthmon.model.topology import Check, Service
 from healthmon.model.view import ServiceStatus, View
 from healthmon.model.wards import Stage
 
@@ -65,16 +65,21 @@ def ready_pc(view: View, area: str, now: float) -> tuple[Nearest, float] | None:
     wanted = pcs | ups | {printer for pc in pcs for printer in printers_of(estate, pc)}
     seen: dict[str, list[Reading]] = {}
     for reading in view.latest.values() if pcs else ():
-        if reading.target in wanted and now - reading.started <= _counts_for_s(view, reading):
+        if reading.target in wanted and now - reading.started <= _counts_for_s(view, reading.target, reading.check):
             seen.setdefault(reading.target, []).append(reading)
     found = nearest(estate, area, lambda pc: pc_ready(estate, pc, lambda target: seen.get(target, ())))
     return None if found is None else (found, max(one.started for one in seen[found.pc]))
 
 
-def _counts_for_s(view: View, reading: Reading) -> float:
-    target = view.estate.targets.get(reading.target)
-    check = next((one for one in target.checks if one.id == reading.check), None) if target else None
-    return _OWN_WORD_S if check is None else check.every_s + check.timeout_s + _SLACK_S
+def _counts_for_s(view: View, target: str, check: str) -> float:
+    known = view.estate.targets.get(target)
+    found = next((one for one in known.checks if one.id == check), None) if known else None
+    return _OWN_WORD_S if found is None else _lasts_s(found)
+
+
+def _lasts_s(check: Check) -> float:
+    """How long one of its looks proves something: until the next must have come."""
+    return check.every_s + check.timeout_s + _SLACK_S
 
 
 def stage_of(stages: Sequence[Stage], down_s: float) -> tuple[Stage | None, Stage | None]:
@@ -110,7 +115,7 @@ def _copy(service: Service, area: str, view: View) -> Iterator[tuple[float, floa
             continue
         check = next((one for one in target.checks if one.id == check_id), None)
         if check is not None:
-            yield reading.started, check.every_s + check.timeout_s + _SLACK_S
+            yield reading.started, _lasts_s(check)
 
 
 def _lost_since(service: Service, area: str, view: View) -> float | None:

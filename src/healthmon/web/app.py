@@ -90,13 +90,7 @@ def make_app(
         commands=commands,
         settings=settings,
         clock=clock,
-        sessions=Sessions(
-            token=settings.token,
-            hours=sign_in.hours,
-            idle_s=sign_in.idle_s,
-            clock=clock,
-            path=folder and folder / session.FILE,
-        ),
+        sessions=sessions_of(settings, clock),
         accounts=Accounts(folder and folder / accounts.FILE),
         tokens=Tokens(folder and folder / tokens.FILE, clock=clock),
         throttle=Throttle(clock),
@@ -123,6 +117,13 @@ def make_app(
     app.on_shutdown.append(close_streams)
     add_routes(app, site)
     return app
+
+
+def sessions_of(settings: WebSettings, clock: Clock) -> Sessions:
+    """Who is signed in; kept where there is a folder for it."""
+    folder, sign_in = settings.data_dir, settings.sign_in
+    path = folder and folder / session.FILE
+    return Sessions(token=settings.token, hours=sign_in.hours, idle_s=sign_in.idle_s, clock=clock, path=path)
 
 
 def provider_of(sign_in: SignIn, clock: Clock) -> Provider | None:

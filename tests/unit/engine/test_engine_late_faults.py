@@ -129,5 +129,5 @@ def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     book, first = LateBook(), looks(1_000_000.0, 10.0, lambda at: Reason.REFUSED)[0]
     for n in range(50):
         book.note(replace(first, started=first.started + 1000.0 * n), 1.0, every_s=10.0)
-    assert book.overflowed == 40
+    assert book.counters["late_faults_left_out"] == 40
     assert len(book.settled(100.0)) == 10

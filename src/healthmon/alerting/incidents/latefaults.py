@@ -6,6 +6,7 @@ come from it for a while, its failed looks are told as spans of time. Pure; kept
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -65,7 +66,7 @@ class LateBook:
     def __init__(self) -> None:
         self._late: dict[str, _Late] = {}
         self._changed: set[str] = set()
-        self.overflowed = 0
+        self.counters: Counter[str] = Counter()
 
     def note(self, reading: Reading, now: float, *, every_s: float) -> None:
         """A reading that no rule judges. every_s: how often its check runs."""
@@ -120,7 +121,7 @@ class LateBook:
         new = Span(*series, at, at, 1, reason, blindly=cut_off(reading))
         near = [s for s in late.spans if s.series == series and s.since - gap_s <= at <= s.until + gap_s]
         if not near and len(late.spans) >= _SPANS_MOST:
-            self.overflowed += 1
+            self.counters["late_faults_left_out"] += 1
             return
         late.spans = [span for span in late.spans if span not in near]
         late.spans.append(_one([new, *near]))
@@ -161,7 +162,7 @@ def told(
     for span in spans:
         every = [changed.get(one.id, one) for one in incidents.values() if one.merged_into is None]
         own = next((one for one in every if _of_target(one, span)), None)
-        if own is not None and (_known(own, span)):
+        if own is not None and _known(own, span):
             if span.since >= own.first_evidence_at - SLACK_S or not own.open:
                 continue
             text = texts.say("entry_late_before", **_words(span, texts))
