@@ -187,7 +187,7 @@ def sign_in_and_make(made: Canaries) -> None:
         made.made["session"] = signed.headers["Set-Cookie"].partition("=")[2].partition(";")[0]
     text = json.loads(made.command("tokens", "add", "tool", "--json"))["token"]
     del made.outputs["healthmon tokens add tool --json"]  # the one place that shows it
-    made.made["api-token"] = text.rpartition("_")[2]
+    made.made["api-token"] = text.removeprefix("hm_").partition("_")[2]  # the secret itself may hold a "_"
     page = json.loads(made.hook.posted[0].raw)
     link = next(value for value in strings(page) if "/ack/" in value)
     made.made["ack-link"] = link.rpartition("/")[2]
