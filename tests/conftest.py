@@ -113,7 +113,10 @@ def whole_run(config: pytest.Config) -> bool:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what was not run, and what needed two tries."""
     for report in terminalreporter.stats.get("rerun", []):
-        terminalreporter.write_line(f"RUN TWICE {report.nodeid}: {str(report.longrepr).splitlines()[-1]}")
+        lines = str(report.longrepr).splitlines()
+        terminalreporter.write_line(f"RUN TWICE {report.nodeid}: {lines[-1]}")
+        for line in [one for one in lines if one.startswith("E  ")][:6]:
+            terminalreporter.write_line(f"    {line}")
     for test in config.stash.get(UNPROVEN, []):
         terminalreporter.write_line(f"UNPROVEN a control in docs/safety/hazards.yaml rests on {test}")
     for line in config.stash.get(NOT_RUN, []):

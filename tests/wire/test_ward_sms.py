@@ -35,6 +35,13 @@ class Texted:
             await self.site.server.dispatcher.idle()
         return [(one.json["to"], one.json["text"]) for one in self.gateway.posted]
 
+    async def told(self, count: int) -> list[tuple[str, str]]:
+        """What was sent, once there are so many: a text follows the page, and that may take a moment."""
+        async with asyncio.timeout(30):
+            while len(said := await self.look()) < count:
+                await asyncio.sleep(0.1)
+        return said
+
     async def fault(self) -> Incident:
         await self.site.fault("ehr-web")
         return self.site.server.view().incidents[0]
@@ -69,7 +76,7 @@ async def test_once_at_loss_and_once_when_the_ward_itself_was_seen_working(tmp_p
     async with texted(tmp_path) as wards:
         assert await wards.look() == []
         found = await wards.fault()
-        said = await wards.look()
+        said = await wards.told(3)
         assert [number for number, _ in said] == [NURSE, SISTER, "+49 30 12345678"]
         english, german = said[0][1], said[2][1]
         assert english.startswith("Ward 7 Respiratory: Patient record: not available since ")
