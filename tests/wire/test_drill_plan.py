@@ -17,11 +17,14 @@ from daemons.paging import incident
 from healthmon.alerting.notify.inbox import read_inbox
 from healthmon.app.server import Server
 from healthmon.config import load
+from healthmon.model.alert import Alert, Phase
 from healthmon.model.drill import Drill, DrillState, Hop
 from healthmon.model.errors import Conflict
 from healthmon.model.journal import Changes
 from healthmon.model.plan import Broker
 from healthmon.runtime.clock import ManualClock, settle
+from healthmon.web.boardmodel import strip
+from healthmon.web.words import LocalTime
 
 pytestmark = pytest.mark.wire
 SITE = """
@@ -35,6 +38,10 @@ alerting: {{mode: {mode}}}
 notify: {{channels: {{desk: {{kind: inbox, path: {folder}/inbox.jsonl}}}}}}
 drills: {{at: "tue 10:30", channels: [desk], reports: [desk]}}
 """
+
+
+def alerts(server: Server) -> list[Alert]:
+    return [one for one in server.view().alerts if one.key.rule == "drill-overdue"]
 
 
 def london(text: str) -> float:
@@ -124,12 +131,18 @@ async def test_an_overdue_drill_is_told_once_a_day_and_shown(tmp_path: Path) -> 
     async with served(tmp_path, start) as (server, clock):
         await at(server, clock, start + 7 * 86_400.0)
         assert not server.health().drill_overdue
+        assert alerts(server) == []
         await at(server, clock, start + 8 * 86_400.0 + 3600.0)
         assert server.health().drill_overdue
         assert server.health().drill_age_s is None
+        (alert,) = alerts(server)
+        assert (alert.phase, alert.since) == (Phase.FIRING, start + 8 * 86_400.0)
+        assert alert.detail.startswith("No fire drill has passed for 8 days")
+        items = strip(server.view(), server.health(), LocalTime("UTC", clock.now())).items
+        assert ("Fire drill", False) in [item[:2] for item in items]
         await at(server, clock, start + 8 * 86_400.0 + 7200.0)
         assert told(tmp_path).count("Fire drill overdue") == 1
         await at(server, clock, start + 9 * 86_400.0 + 3600.0)
         assert told(tmp_path).count("Fire drill overdue") == 2
-        spots = server.drills.coverage([])["blind_spots"]
+        spots = server.drills.watch.coverage([])["blind_spots"]
         assert [spot["kind"] for spot in spots] == ["never_drilled"]

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from healthmon.alerting.drills import (
-    Called,
     DrillDesk,
     Seen,
     acknowledged,
@@ -23,17 +20,14 @@ from healthmon.alerting.drills import (
     reached,
     shown,
 )
-from healthmon.alerting.incidents.text import DEFAULT_TEXT
-from healthmon.alerting.oncall.case import notice_key
-from healthmon.alerting.oncall.localtime import local_day, moment
-from healthmon.alerting.oncall.roster import TEAM
-from healthmon.alerting.oncall.workload import about_duty, reader_of
+from healthmon.app.drillcalls import MISSED_S, DrillCalls
+from healthmon.app.drilllog import known_since, line_of, restored
+from healthmon.app.drillwatch import DrillWatch
 from healthmon.ingest.pipeline import Admitted
 from healthmon.model.ask import Ask
-from healthmon.model.drill import CHECK, PREFIX, Drill, DrillPlan, DrillState, Hop
+from healthmon.model.drill import CHECK, PREFIX, Drill, DrillState, Hop
 from healthmon.model.errors import Conflict, NotFound
 from healthmon.model.incident import Incident, Notice, NoticeResult
-from healthmon.model.journal import Audit, Changes
 from healthmon.model.oncall import Reader
 from healthmon.model.sample import Batch, Row
 
@@ -42,20 +36,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: The kind of line in the log: one when a drill begins, one when it ends, one for each later word.
-KIND = "drill"
 #: While a drill runs it is looked at so often, else so rarely.
 BUSY_S, IDLE_S = 0.25, 15.0
-#: A planned drill whose moment was missed for so long is left out: no drill at night because of a restart.
-MISSED_S = 3600.0
 #: A planned drill waits so long for the end of a real incident of severity 1 or 2.
 WAIT_FOR_PEACE_S = 4 * 3600.0
-_DAY_S = 86_400.0
-_KEPT = 200
-#: What the told-log calls messages about drills to on-call staff.
-ABOUT = "duty-drill"
-_VITAL = 2
-_CUT = "the server was started again meanwhile"
 
 
 class DrillBook:
@@ -64,14 +48,16 @@ class DrillBook:
     def __init__(self, server: Server) -> None:
         self._server = server
         self.desk = DrillDesk()
-        self._drills: dict[str, Drill] = {}
+        now = server.clock.now()
+        self._drills = restored(server.journal, now)
+        self.calls = DrillCalls(server)
+        self.watch = DrillWatch(server, self.drills, known_since(server.journal, now))
         self._pages: dict[str, Notice] = {}
         self._keys: dict[tuple[str, str, int], str] = {}  # batches with an answer -> drill
         self._refused_before = 0.0
         self._said: tuple[float, str] = (0.0, "")
         self._wake = asyncio.Event()
         self._acting = asyncio.Lock()
-        self._restore()
 
     # --- for people -------------------------------------------------------------------------------------------
 
@@ -102,10 +88,10 @@ class DrillBook:
         """Ask an agent (the next in turn) to speak. Raises NotFound, Conflict."""
         async with self._acting:
             server, now = self._server, self._server.clock.now()
-            self._refuse_now()
-            agent = self._agent(agent)
+            self.calls.refuse(self._drills.values())
+            agent = self.calls.agent(agent, self.drills())
             target = server.site.estate.agents[agent].target
-            called = self._called(target, now)
+            called = self.calls.called(target, now)
             if not called:
                 raise Conflict("nobody would be paged: give `drills.to` or `drills.channels`, or a policy")
             drill = Drill(
@@ -116,7 +102,7 @@ class DrillBook:
             await self._keep(drill)
             self.desk.texts = server.site.text
             self.desk.begin(drill, called)
-            ask = Ask(target or agent, drill.id, agent, now + self._plan.hop_within_s)
+            ask = Ask(target or agent, drill.id, agent, now + server.site.drills.hop_within_s)
             if await server.inbox.ask_surely(agent, ask):
                 self._note(drill.id, Hop.ASKED)
             self._wake.set()
@@ -134,35 +120,6 @@ class DrillBook:
                                          self._server.clock.now())  # fmt: skip
         await self.look()
         return self._drills[id_]
-
-    def age_s(self) -> float | None:
-        """Since the last drill that passed; None: there was none."""
-        passed = [one.ended for one in self._drills.values() if one.state is DrillState.PASSED and one.ended]
-        return self._server.clock.now() - max(passed) if passed else None
-
-    def overdue(self) -> bool:
-        """Whether the plan wants a drill to have passed by now. Without a plan none is."""
-        limit = self._plan.overdue_after_s
-        if limit is None:
-            return False
-        age = self.age_s()
-        since_s = self._server.clock.now() - self._first_known if age is None else age
-        return since_s > limit
-
-    def coverage(self, spots: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-        """For the page of blind spots: the last drill, and a spot where none has proven that pages arrive."""
-        last, age = next(iter(self.drills()), None), self.age_s()
-        said = {"last_id": last.id if last else None, "state": last.state.value if last else None, "age_s": age,
-                "overdue": self.overdue()}  # fmt: skip
-        words = {**DEFAULT_TEXT, **self._server.site.text}
-        if age is None and self._server.pages_somebody():
-            spot = {"kind": "never_drilled", "id": "pages", "text": words["drill_never"]}
-        elif self.overdue():
-            text = words["drill_overdue"].format(days=int((age or 0.0) // _DAY_S), last=last.because if last else "")
-            spot = {"kind": "drill_overdue", "id": "pages", "text": text.strip()}
-        else:
-            return {"drill": said}
-        return {"drill": said, "blind_spots": [spot, *spots]}
 
     # --- from the way of the page -----------------------------------------------------------------------------
 
@@ -229,7 +186,7 @@ class DrillBook:
                 because = late_words(drill, self._server.site.text)
                 await self._keep(replace(drill, missing=Hop.SERVER_HEARD, because=because))
         await self._begin_planned()
-        await self._tell_overdue()
+        await self.watch.look()
 
     async def _judge(self, drill: Drill) -> None:
         server = self._server
@@ -237,7 +194,7 @@ class DrillBook:
         refused = "" if self._refusals() == self._refused_before else "see ingest_rejected in health"
         heard = server.view().agents.get(drill.agent)
         seen = Seen(server.inbox.connected.is_set(), self._clock_text(heard.last_at if heard else None), refused, pages)
-        after = judged(drill, self._plan, seen, server.clock.now(), server.site.text)
+        after = judged(drill, server.site.drills, seen, server.clock.now(), server.site.text)
         if after.running:
             return
         self.desk.end(drill.id)
@@ -249,14 +206,14 @@ class DrillBook:
             "fire drill ended", extra={"drill": after.id, "state": after.state.value, "missing": after.missing},
         )  # fmt: skip
         if after.state is DrillState.FAILED:
-            await self._tell(after.id, "drill_failed_title", {"because": after.because}, after.because)
+            await self.watch.failed(after)
 
     async def _begin_planned(self) -> None:
         now = self._server.clock.now()
-        due = self.due_at(now)
+        due = self.calls.due_at(now)
         if due is None or any(one.scheduled is not None and one.scheduled >= due for one in self._drills.values()):
             return
-        peace = not self._serious()
+        peace = not self.calls.serious()
         if now - due > (MISSED_S if peace else WAIT_FOR_PEACE_S) or not peace:
             return
         try:
@@ -265,107 +222,6 @@ class DrillBook:
             if self._said != (due, str(error)):
                 log.warning("a planned fire drill cannot begin", extra={"why": str(error)})
             self._said = (due, str(error))
-
-    def due_at(self, now: float) -> float | None:
-        """The newest moment of the plan that has come, within the last week."""
-        zone = ZoneInfo(self._server.site.estate.organisation.timezone)
-        today = local_day(zone, now)
-        days = [today - timedelta(days=number) for number in range(8)]
-        found = [
-            moment(zone, day, minute)
-            for day in days for weekday, minute in self._plan.at
-            if day.weekday() == weekday and moment(zone, day, minute) <= now
-        ]  # fmt: skip
-        newest = max(found, default=None)
-        return newest if newest is not None and newest >= self._server.started_at - MISSED_S else None
-
-    async def _tell_overdue(self) -> None:
-        if not self.overdue():
-            return
-        age = self.age_s()
-        since_s = self._server.clock.now() - self._first_known if age is None else age
-        last = next((one for one in self.drills() if one.because), None)
-        day = int(self._server.clock.now() // _DAY_S)
-        words = {**DEFAULT_TEXT, **self._server.site.text}
-        text = words["drill_overdue"].format(days=int(since_s // _DAY_S), last=last.because if last else "")
-        await self._tell(f"overdue|{day}", "drill_overdue_title", {}, text)
-
-    async def _tell(self, about: str, title: str, facts: Mapping[str, str], text: str) -> None:
-        """To on-call staff, once."""
-        server, now = self._server, self._server.clock.now()
-        words = {**DEFAULT_TEXT, **server.site.text}
-        readers = self._plan.reports or server.roster.plan.reports or server.roster.plan.morning
-        notices = [
-            about_duty(
-                notice_key("drill", about, *reader), "duty-drill", reader, words[title].format(**facts), text, now
-            )
-            for reader in map(reader_of, readers)
-        ]
-        fresh = [one for one in notices if await asyncio.to_thread(server.journal.notice, one.key) is None]
-        if fresh and server.pages_somebody():
-            await server.commit(Changes(at=now, notices=tuple(fresh)))
-            server.dispatcher.put(fresh)
-
-    # --- what it needs to know --------------------------------------------------------------------------------
-
-    @property
-    def _plan(self) -> DrillPlan:
-        return self._server.site.drills
-
-    def _refuse_now(self) -> None:
-        if not self._server.pages_somebody():
-            raise Conflict("nothing is live here (alerting.mode: shadow): a drill would page nobody")
-        running = next((one for one in self._drills.values() if one.running), None)
-        if running is not None:
-            raise Conflict(f"{running.id} is running")
-        serious = self._serious()
-        if serious:
-            raise Conflict(f"not while an incident of severity 1 or 2 is open ({serious})")
-
-    def _serious(self) -> str:
-        """A real incident that nobody may be kept from."""
-        open_ = [one.id for one in self._server.view().incidents if one.open and one.severity <= _VITAL
-                 and one.merged_into is None and one.mitigated_at is None]  # fmt: skip
-        return ", ".join(open_[:3])
-
-    def _agent(self, wanted: str | None) -> str:
-        known = self._server.site.estate.agents
-        if wanted is not None:
-            if wanted not in known:
-                raise NotFound(f"no agent {wanted[:80]!r}")
-            return wanted
-        turns = [agent for agent in (self._plan.agents or sorted(known)) if agent in known]
-        if not turns:
-            raise Conflict("no agent is declared: nobody can speak")
-        last = next((one.agent for one in self.drills() if one.agent in turns), None)
-        return turns[(turns.index(last) + 1) % len(turns)] if last else turns[0]
-
-    def _called(self, target: str | None, now: float) -> tuple[Called, ...]:
-        """Whom the plan names; else whoever a severity 2 fault of that target would page first. Never a ward."""
-        server, plan = self._server, self._plan
-        known = server.site.estate.targets.get(target or "")
-        team = known.team if known else None
-        words, channels = plan.to, plan.channels
-        if not words and not channels:
-            step = next((p.steps[0] for p in server.site.policies if _VITAL in p.severities and
-                         (not p.teams or team in p.teams)), None)  # fmt: skip
-            words, channels = (step.to or (TEAM,), step.channels) if step else ((TEAM,), ())
-        found: dict[Reader, Called] = {}
-        for word in words:
-            user = server.roster.meant(word, team, now)
-            if user is not None and user.readers:
-                reader = next((one for one in user.readers if self._may_hear(one[0])), None)
-                if reader is not None:
-                    found[reader] = Called(reader, user.id, f"{user.name} by {reader[0]}")
-        for name in channels:
-            channel, _, to = name.partition(":")
-            if self._may_hear(channel):
-                found.setdefault((channel, to or channel), Called((channel, to or channel), None, channel))
-        return tuple(found.values())
-
-    def _may_hear(self, channel: str) -> bool:
-        config = self._server.site.channels.get(channel)
-        return config is not None and config.audience == "it"
 
     def _refusals(self) -> float:
         return float(sum(self._server.pipeline.rejected().values()))
@@ -378,37 +234,8 @@ class DrillBook:
 
     async def _keep(self, drill: Drill) -> None:
         self._drills[drill.id] = drill
-        body = msgspec.to_builtins(drill)
-        key = f"{drill.id}|{drill.state.value}|{len(drill.late)}"
-        await self._server.record(Audit(KIND, self._server.clock.now(), body, key=key))
+        await self._server.record(line_of(drill, self._server.clock.now()))
         self._server.changed_something()
-
-    def _restore(self) -> None:
-        """What ran when the last server ended did not get to its end."""
-        now = self._server.clock.now()
-        events = self._server.journal.events(KIND, now - 400 * _DAY_S, 100_000)
-        for event in events:
-            drill = msgspec.convert(event.body, Drill)
-            self._drills[drill.id] = drill
-        for drill in list(self._drills.values()):
-            if drill.running:
-                cut = replace(
-                    drill, state=DrillState.FAILED, ended=now, because="the server was started again meanwhile"
-                )
-                self._drills[drill.id] = cut
-                self._server.journal.append(
-                    KIND, at=now, body=msgspec.to_builtins(cut), key=f"{cut.id}|{cut.state.value}|0"
-                )
-        first = self._server.journal.events(FIRST, 0.0, 1)
-        if not first:
-            self._server.journal.append(FIRST, at=now, body={}, key=FIRST)
-        self._first_known = first[0].at if first else now
-        for old in sorted(self._drills.values(), key=lambda one: one.started)[:-_KEPT]:
-            del self._drills[old.id]
-
-
-#: When this journal first knew of drills: before that none can be overdue.
-FIRST = "drills_since"
 
 
 def rows_of(drill: Drill) -> list[Row]:

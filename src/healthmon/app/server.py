@@ -336,7 +336,8 @@ class Server:
             now = self.clock.now()
             view = self.room.engine.view(now, self.health())
             agents = self.fleet.with_facts(view, self.pipeline, now)
-            self._view = replace(view, version=self._version, agents=agents)
+            alerts = (*view.alerts, *self.drills.watch.alerts())
+            self._view = replace(view, version=self._version, agents=agents, alerts=alerts)
             return self._view
         return replace(self._view, health=self.health())
 

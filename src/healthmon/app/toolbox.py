@@ -108,7 +108,7 @@ class Toolbox:
             known = self._surveyed = (server.site, server.clock.mono(), found)
         unwritten = [] if server.audit.ok else [AUDIT_SPOT]
         spots = [*unwritten, *gap_spots(server.roster, server.clock.now()), *known[2]["blind_spots"]]
-        return {**known[2], "blind_spots": spots, **server.drills.coverage(spots)}
+        return {**known[2], "blind_spots": spots, **server.drills.watch.coverage(spots)}
 
     async def links(self) -> Mapping[str, Any]:
         """What devices say of their neighbours, beside the needs of the running configuration."""

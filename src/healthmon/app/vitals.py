@@ -38,8 +38,8 @@ def health_of(server: Server) -> Health:
         audit_ok=server.audit.ok,
         counters=counters_of(server),
         baselines=server.room.engine.learning(),
-        drill_age_s=server.drills.age_s(),
-        drill_overdue=server.drills.overdue(),
+        drill_age_s=server.drills.watch.age_s(),
+        drill_overdue=server.drills.watch.overdue(),
         workers=None if handover is None else len(handover.crew.alive),
     )
 

@@ -139,6 +139,7 @@ def strip(view: View, health: Health, clock: LocalTime) -> Strip:
         ("Store", health.store_ok, queue if health.store_ok else "not reachable; readings are kept"),
         ("Agents", not silent, heard),
         ("Config", health.config_ok, "in force" if health.config_ok else "the new one has errors; the old one runs"),
+        *((("Fire drill", False, "overdue: nobody knows whether pages still arrive"),) if health.drill_overdue else ()),
         *(() if health.audit_ok else (("Audit", False, "cannot be written: deeds leave no trace"),)),
     )
     return Strip(items, clock.short(clock.now - health.engine_tick_age_s) if stale else None)
