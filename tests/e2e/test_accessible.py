@@ -70,7 +70,7 @@ async def test_axe_finds_nothing(page: Page, scheme: str, rules: str) -> None:
             await page.open(url + path)
             assert await shut_out(page, rules) == [], path
         await sign_in(page, url)
-        for path in ("/", f"/incident/{SEVERE}", "/mutes?target=sw-*"):
+        for path in ("/", f"/incident/{SEVERE}", "/mutes?target=sw-*", "/access"):
             await page.open(url + path)
             assert await shut_out(page, rules) == [], f"{path}, signed in"
 

@@ -20,7 +20,7 @@ from healthmon.web.people import person
 from healthmon.web.permissions import Role
 from healthmon.web.problem import Problem, bad_request
 from healthmon.web.session import Session
-from healthmon.web.settings import WEB
+from healthmon.web.settings import WEB, Web
 
 DAY_S = 86400.0
 
@@ -107,13 +107,18 @@ async def end_session(request: web.Request) -> web.Response:
     async def act() -> web.Response:
         body = await read_body(request, By)
         check_person(site.scrub, acting_name(request, body.by, "site token"))
-        for one in site.sessions.all():
-            if one.id == request.match_info["id"]:
-                site.sessions.revoke(one)
-                return web.json_response(session_json(one))
-        raise NotFound("no such session")
+        return web.json_response(session_json(sign_out(site, request.match_info["id"])))
 
     return await site.answers.once(request, act)
+
+
+def sign_out(site: Web, id_: str) -> Session:
+    """End the session of this id. Raises NotFound."""
+    for one in site.sessions.all():
+        if one.id == id_:
+            site.sessions.revoke(one)
+            return one
+    raise NotFound("no such session")
 
 
 async def audit(request: web.Request) -> web.Response:

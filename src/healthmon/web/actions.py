@@ -17,7 +17,8 @@ from healthmon.web.people import person
 from healthmon.web.problem import Problem, bad_request
 from healthmon.web.settings import WEB, Scrub
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+NAME_MOST = 80
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MOST)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Body = TypeVar("Body", bound=msgspec.Struct)

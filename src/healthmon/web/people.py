@@ -57,6 +57,11 @@ class Person:
         """Whether pages show this person the forms of silences."""
         return self.by_browser and self.may(Role.SILENCE)
 
+    @property
+    def configures(self) -> bool:
+        """Whether pages show this person the forms of access."""
+        return self.by_browser and self.may(Role.CONFIGURE)
+
     def may(self, asked: Role) -> bool:
         """Whether this person may do what asks for `asked`."""
         return self.role.holds(asked)

@@ -83,6 +83,10 @@ TABLE: dict[str, Role] = {
     "POST /mutes/changes": Role.SILENCE,
     "POST /mutes/{id}/end": Role.ACT,
     "POST /mutes/{id}/review": Role.SILENCE,
+    # forms of access
+    "POST /access/tokens": Role.CONFIGURE,
+    "POST /access/tokens/{id}/revoke": Role.CONFIGURE,
+    "POST /access/sessions/{id}/end": Role.CONFIGURE,
     # API: reading
     "GET /api/v1/agents": Role.VIEW,
     "GET /api/v1/alerts": Role.VIEW,
