@@ -27,7 +27,7 @@ NAMES = (
     "report",
 )
 #: Only by name: they take minutes or need daemons.
-APART = ("restore", "takeover")
+APART = ("restore", "takeover", "onboard")
 
 
 def main() -> None:

@@ -177,14 +177,17 @@ async def small_night(folder: Path) -> AsyncIterator[Night]:
 
 
 @contextlib.asynccontextmanager
-async def hospital_night(folder: Path) -> AsyncIterator[Night]:
-    """The simulated hospital with its ward agents: what the pictures show. It needs a machine with time to spare."""
+async def hospital_night(folder: Path, *, patience: bool = True) -> AsyncIterator[Night]:
+    """The simulated hospital with its ward agents: what the pictures show. It needs a machine with time to spare.
+
+    patience: looks are rarer and wait longer than the demo's own.
+    """
     hospital, gateway = await open_hospital(), Receiver()
     config = write_site(hospital, folder, DemoOptions(listen=f"127.0.0.1:{free_port()}"))
     site = yaml.safe_load(config.read_text())
     people = _people(gateway, next_s=60.0, manager_s=90.0)  # taking pictures takes its time
     site |= people | {"teams": site["teams"] | people["teams"]}
-    for target in site["targets"]:
+    for target in site["targets"] if patience else ():
         target["checks"] = patient(target.get("checks", []))
     config.write_text(yaml.safe_dump(site, sort_keys=False, allow_unicode=True))
     icu, lab = hospital.links["sw-icu"], hospital.links["lims"]
