@@ -13,10 +13,11 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent.parent / "tests"), str(Path(__file__).parent.parent / "tests" / "faults")]
 
-from test_pair_takeover import Two, _up, pages, two  # noqa: E402
+from test_pair_takeover import pages  # noqa: E402
 
 from daemons.healthmon import until  # noqa: E402
 from daemons.paging import Receiver  # noqa: E402
+from daemons.twoservers import Two, is_up, two  # noqa: E402
 
 ROUNDS = 6
 
@@ -40,7 +41,7 @@ def _round(made: Two, pager: Receiver, number: int) -> tuple[float, float]:
     killed_at = time.monotonic()
     made.servers[leads].daemon.kill9()
     service.down()
-    until(lambda: _up(made, other), timeout_s=90, what=f"{other} leads")
+    until(lambda: is_up(made, other), timeout_s=90, what=f"{other} leads")
     answers_s = time.monotonic() - killed_at
     until(lambda: len(pages(pager, "opened")) > before, timeout_s=90, what="a page")
     paged_s = time.monotonic() - killed_at

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import signal
@@ -12,7 +11,6 @@ import sys
 import time
 import urllib.error
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,99 +18,10 @@ from typing import Any
 import pytest
 
 from daemons.healthmon import until
-from daemons.mosquitto import Mosquitto
-from daemons.onesite import OneSite, Service
-from daemons.paging import Answer, Receiver
-from daemons.process import Daemon, free_port, listens
-from healthmon.transport.embedded import find_server
+from daemons.paging import Receiver
+from daemons.twoservers import Two, is_up, two
 
 pytestmark = pytest.mark.wire
-
-
-@contextlib.contextmanager
-def nats(folder: Path) -> Iterator[tuple[int, Daemon]]:
-    """A nats-server with JetStream, for the lease."""
-    folder.mkdir()
-    port = free_port()
-    argv = [find_server(), "-js", "-sd", str(folder), "-a", "127.0.0.1", "-p", str(port)]
-    daemon = Daemon(argv, ready=listens(port), log=folder / "nats.log")
-    daemon.start()
-    try:
-        yield port, daemon
-    finally:
-        daemon.stop()
-
-
-class Two:
-    """Servers `a` and `b` of one site: one broker, one pager, one poller."""
-
-    def __init__(self, folder: Path, broker: str, pager: str, lease: int, *, life: str | None) -> None:
-        self.servers: dict[str, OneSite] = {}
-        self.services = {"ed": Service(), "icu": Service()}
-        for name in ("a", "b"):
-            site = OneSite(folder / name, role_name="server", broker={"url": broker})
-            site.services = self.services
-            targets = site._site()["targets"]
-            site.site |= {
-                "targets": targets,
-                "ha": {"lease": f"nats://127.0.0.1:{lease}", "name": name} | ({"life": life} if life else {}),
-                "notify": {"channels": {"pager": {"kind": "webhook", "url": pager}}},
-                "oncall": {"policies": [{"id": "all", "severities": [1, 2, 3, 4, 5],
-                                         "steps": [{"after": "0s", "channels": ["pager"]}]}]},
-            }  # fmt: skip
-            site.write()
-            self.servers[name] = site
-        self.poller = Daemon(
-            [sys.executable, "-m", "healthmon", "poller", "-c", str(self.servers["a"].config.parent / "poller.yaml")],
-            ready=lambda: True, log=folder / "poller.log",
-        )  # fmt: skip
-        poller = self.servers["a"].site | {"data_dir": str(folder / "poller")}
-        (folder / "a" / "poller.yaml").write_text(json.dumps(poller))
-
-    def listed(self, name: str) -> dict[str, str]:
-        """What its API lists, whether it leads or stands by."""
-        return {one["id"]: one["state"] for one in self.servers[name].get("incidents")["items"]}
-
-    def incidents(self, name: str) -> dict[str, str]:
-        """What it lists as the server; nothing while it stands by or is down."""
-        if not _up(self, name):
-            return {}
-        try:
-            return {one["id"]: one["state"] for one in self.servers[name].incidents()}
-        except OSError:
-            return {}
-
-    def stop(self) -> None:
-        for daemon in (self.poller, *(site.daemon for site in self.servers.values())):
-            daemon.stop()
-        for service in self.services.values():
-            service.down()
-
-
-@contextlib.contextmanager
-def two(folder: Path, *, life: str | None = "3s") -> Iterator[tuple[Two, Receiver, Daemon]]:
-    """Both up: `a` leads, `b` has a copy of its journal. The daemon keeps the lease; life None: as it is by default."""
-    folder.mkdir(exist_ok=True)
-    broker = Mosquitto(folder / "mosquitto", extra="persistence false")
-    pager = Receiver(lambda number: Answer())
-    with nats(folder / "nats") as (port, keeper):
-        broker.start()
-        made = Two(folder, broker.broker.url, pager.url, port, life=life)
-        try:
-            for service in made.services.values():
-                service.up()
-            made.servers["a"].daemon.start()
-            made.poller.start()
-            standby = made.servers["b"].daemon
-            standby.argv.append("--standby")
-            standby.ready = lambda: "standing by with a copy" in made.servers["b"].log.read_text()
-            standby.start()
-            until(made.servers["a"].both_seen, timeout_s=60, what="both services are seen")
-            yield made, pager, keeper
-        finally:
-            made.stop()
-            broker.stop()
-            pager.stop()
 
 
 def pages(pager: Receiver, why: str) -> list[dict[str, Any]]:
@@ -130,7 +39,7 @@ def test_the_standby_goes_on_with_the_same_incident(tmp_path: Path) -> None:
         until(lambda: made.listed("b") == {incident: "acknowledged"}, timeout_s=60, what="the standby has heard of it")
         killed_at = time.monotonic()
         made.servers["a"].daemon.kill9()
-        until(lambda: _up(made, "b"), timeout_s=90, what="b leads")
+        until(lambda: is_up(made, "b"), timeout_s=90, what="b leads")
         print(f"b answers as the server {time.monotonic() - killed_at:.1f} s after the kill, with a lease of 3 s")
         until(lambda: made.incidents("b") == {incident: "acknowledged"}, timeout_s=60, what="b has the incident")
         with pytest.raises(urllib.error.HTTPError) as spent:
@@ -182,19 +91,13 @@ def test_while_nobody_can_be_asked_both_page_and_mark_it(tmp_path: Path) -> None
         assert keeper.process is not None
         keeper.process.send_signal(signal.SIGSTOP)
         try:
-            until(lambda: made.incidents("b") == {} and _up(made, "b"), timeout_s=90, what="b leads as well")
+            until(lambda: made.incidents("b") == {} and is_up(made, "b"), timeout_s=90, what="b leads as well")
             made.services["icu"].down()
             until(lambda: _senders(pager) == {"a", "b"}, timeout_s=90, what="a page of each")
             assert all(page["repeat"] for page in pages(pager, "opened"))
         finally:
             keeper.process.send_signal(signal.SIGCONT)
         until(lambda: any(_stands_by(made, name) for name in "ab"), timeout_s=90, what="one of them stands by")
-
-
-def _up(made: Two, name: str) -> bool:
-    with contextlib.suppress(OSError):
-        return bool(made.servers[name].health()["broker_ok"])
-    return False
 
 
 def _senders(pager: Receiver) -> set[str]:

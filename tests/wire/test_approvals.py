@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
 from daemons.signedin import SITE, House, get, house, own, post, sign_in
+from healthmon.model.approval import WAITS_S
 from healthmon.model.mute import Match, Silence, When
 from healthmon.runtime.clock import ManualClock
-from healthmon.web.approvals import WAITS_S, Approvals
+from healthmon.web.approvals import Approvals
 from healthmon.web.people import Person
 from healthmon.web.permissions import Role
 
@@ -47,6 +49,31 @@ async def test_two_people_who_are_signed_in_lift_the_floor_and_one_does_not(tmp_
         assert (status, made["approved_by"], made["created_by"]) == (201, "Kim Example", "Dana Example")
         assert floors(here) == [*before, ("two_people", "Dana Example", "Kim Example")]
         assert (await post(kim, f"approvals/{id_}/approve", {}))[0] == 404
+
+
+async def test_two_who_approve_at_once_make_one(tmp_path: Path) -> None:
+    async with house(tmp_path) as here, here.browser() as dana, here.browser() as kim, here.browser() as robin:
+        for session, user in ((dana, "dana"), (kim, "kim"), (robin, "robin")):
+            here.add(user, Role.SILENCE)
+            await sign_in(session, user)
+        before = floors(here)
+        id_ = (await post(dana, "silences", ASKED))[1]["approval"]["id"]
+        path = f"approvals/{id_}/approve"
+        both = await asyncio.gather(post(kim, path, {}), post(robin, path, {}))
+        assert sorted(status for status, _ in both) == [201, 404]
+        assert len(floors(here)) == len(before) + 1
+
+
+async def test_what_cannot_be_made_waits_on(tmp_path: Path) -> None:
+    async with house(tmp_path) as here, here.browser() as dana, here.browser() as kim:
+        for session, user in ((dana, "dana"), (kim, "kim")):
+            here.add(user, Role.SILENCE)
+            await sign_in(session, user)
+        too_long = ASKED | {"ends_at": "2026-11-22T23:00:00Z"}
+        id_ = (await post(dana, "silences", too_long))[1]["approval"]["id"]
+        for _ in range(2):
+            assert (await post(kim, f"approvals/{id_}/approve", {}))[0] == 403
+        assert [one["id"] for one in (await get(kim, "approvals"))[1]["items"]] == [id_]
 
 
 async def test_a_shared_token_is_not_two_people(tmp_path: Path) -> None:
@@ -108,7 +135,7 @@ async def test_what_nobody_approves_is_forgotten() -> None:
     clock = ManualClock()
     approvals = Approvals(clock)
     draft = Silence("", Match(area="ed"), "Net", "Core", When(clock.now(), clock.now() + 60.0))
-    approvals.ask(draft, Person("session", "Dana Example", Role.SILENCE, "dana"))
+    await approvals.ask(draft, Person("session", "Dana Example", Role.SILENCE, "dana"))
     await clock.advance(WAITS_S)
     assert len(approvals.all()) == 1
     await clock.advance(1)

@@ -38,7 +38,7 @@ class Texted:
     async def told(self, count: int) -> list[tuple[str, str]]:
         """What was sent, once there are so many: a text follows the page, and that may take a moment."""
         async with asyncio.timeout(30):
-            while len(said := await self.look()) < count:
+            while len(said := await self.look()) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         return said
 

@@ -13,6 +13,7 @@ from healthmon.app.reporting import VOTE, changes_of
 from healthmon.app.server import Server
 from healthmon.impact.losttime import SMALL
 from healthmon.model.errors import Conflict, NotFound
+from healthmon.model.journal import Audit
 from healthmon.model.render import rfc3339
 from healthmon.reports.facts import Facts
 from healthmon.reports.period import Period
@@ -55,7 +56,7 @@ class CareDesk:
         if answer not in ANSWERS:
             raise Conflict(f"answer {answer[:20]!r} (allowed: {', '.join(ANSWERS)})")
         at = self._shift(server.clock.now())
-        await asyncio.to_thread(server.journal.append, VOTE, at=at, body={"area": area, "answer": answer})
+        await server.record(Audit(VOTE, at, {"area": area, "answer": answer}))
 
     async def shifts(self) -> Mapping[str, Any]:
         """Answers of the last 30 days by area; fewer than five are not told."""

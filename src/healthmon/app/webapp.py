@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from healthmon.app.approvalbook import ApprovalBook
 from healthmon.app.caredesk import CareDesk
 from healthmon.app.dutydesk import DutyDesk
 from healthmon.app.letters import Letters
@@ -18,7 +19,7 @@ from healthmon.config import WebConfig
 from healthmon.ingest.guard import suspicious
 from healthmon.web import WebSettings, make_app
 from healthmon.web.permissions import Role
-from healthmon.web.settings import Demand, Found, Oidc, Proxy, SignIn
+from healthmon.web.settings import Demand, Found, Oidc, Proxy, SignIn, TookOver
 
 
 class _Prober:
@@ -56,6 +57,15 @@ def sign_in_of(config: WebConfig) -> SignIn:
     )
 
 
+def took_over(server: Server) -> TookOver | None:
+    """From whom this server of a pair has it, when another one led before."""
+    if server.leading is None:
+        return None
+    terms = server.journal.events("term")[-2:]
+    before = str(terms[0].body["server"]) if len(terms) == 2 else ""
+    return TookOver(server.started_at, before) if before not in ("", server.leading.link.holder) else None
+
+
 def application(server: Server, surface: Surface) -> Any:
     """The aiohttp application for this server."""
     config = server.site.web
@@ -86,4 +96,6 @@ def application(server: Server, surface: Surface) -> Any:
         letters=Letters(server),
         wards=WardDesk(server),
         drills=server.drills,
+        approvals=ApprovalBook(server),
+        took_over=took_over(server),
     )

@@ -41,7 +41,7 @@ from healthmon.web import (
 from healthmon.web import drills as drillapi
 from healthmon.web.access import add_headers, admit
 from healthmon.web.accounts import Accounts
-from healthmon.web.approvals import Approvals
+from healthmon.web.approvals import ApprovalLog, Approvals
 from healthmon.web.audit import audited
 from healthmon.web.blackbox import probe
 from healthmon.web.exporter import Exporter
@@ -49,7 +49,7 @@ from healthmon.web.idempotency import Answers
 from healthmon.web.pages import Pages, static_handler
 from healthmon.web.problem import problems
 from healthmon.web.session import Sessions
-from healthmon.web.settings import WEB, Prober, Scrub, SignIn, Web, WebSettings
+from healthmon.web.settings import WEB, Prober, Scrub, SignIn, TookOver, Web, WebSettings
 from healthmon.web.throttle import Throttle
 from healthmon.web.tokens import Tokens
 from healthmon.web.tooling import Tools
@@ -78,6 +78,8 @@ def make_app(
     audit: AuditLog | None = None,
     letters: Letters | None = None,
     drills: Drills | None = None,
+    approvals: ApprovalLog | None = None,
+    took_over: TookOver | None = None,
 ) -> web.Application:
     """The application. `health` gives live health if `queries.view().health` does not; `prober` opens /probe.
 
@@ -95,7 +97,7 @@ def make_app(
         tokens=Tokens(folder and folder / tokens.FILE, clock=clock),
         throttle=Throttle(clock),
         audit=audit or AuditLog(folder and folder / auditlog.FILE, now=clock.now),
-        approvals=Approvals(clock),
+        approvals=Approvals(clock, approvals),
         answers=Answers(clock),
         exporter=Exporter(clock=clock, series_cap=settings.series_cap),
         pages=Pages(),
@@ -110,7 +112,10 @@ def make_app(
         care=care,
         provider=provider_of(sign_in, clock),
         drills=drills,
+        took_over=took_over,
     )
+    if took_over:  # what was signed in here, in an earlier term, may have been ended at the other server
+        site.sessions.end_all()
     app = web.Application(middlewares=[problems, audited, admit], client_max_size=BODY_MOST_BYTES)
     app[WEB] = site
     app.on_response_prepare.append(add_headers)

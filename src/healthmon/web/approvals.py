@@ -3,72 +3,56 @@
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Protocol
 
 from aiohttp import web
 
+from healthmon.model.approval import Waiting, waiting_for
 from healthmon.model.errors import Conflict, NotFound
-from healthmon.model.mute import Floor, Mute, MuteCommand, Silence, Standing
+from healthmon.model.mute import Floor, Mute, MuteCommand, Standing
 from healthmon.model.ports import Clock
-from healthmon.model.render import rfc3339
 from healthmon.web.people import Person, person
 from healthmon.web.problem import Problem
 from healthmon.web.settings import WEB, Web
 
-#: What nobody approves in this time is forgotten; so is everything at a restart, and the asker asks again.
-WAITS_S = 1800.0
 WAITING_MOST = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """One silence or change below the clinical floor that a second person has to approve."""
+class ApprovalLog(Protocol):
+    """Where what waits outlives this process. Raises JournalDown."""
 
-    id: str
-    draft: Mute
-    by: str
-    user: str
-    at: float
+    def kept(self) -> Sequence[Waiting]: ...
 
-    @property
-    def what(self) -> str:
-        return self.draft.match.words() if isinstance(self.draft, Silence) else self.draft.title
+    async def asked(self, waiting: Waiting) -> None: ...
 
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "kind": "silence" if isinstance(self.draft, Silence) else "change",
-            "what": self.what,
-            "reason": self.draft.reason,
-            "asked_by": self.by,
-            "asked_at": rfc3339(self.at),
-            "until": rfc3339(self.at + WAITS_S),
-            "ends_at": rfc3339(self.draft.when.ends_at),
-        }
+    async def approved(self, waiting: Waiting, by: str) -> None: ...
 
 
 class Approvals:
-    """What waits, newest last."""
+    """What waits, newest last; without a log it is forgotten at a restart."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, kept: ApprovalLog | None = None) -> None:
         self._clock = clock
-        self._waiting: OrderedDict[str, Waiting] = OrderedDict()
+        self._log = kept
+        self._waiting = {one.id: one for one in (kept.kept() if kept else ())}
 
     def all(self) -> list[Waiting]:
         now = self._clock.now()
-        for one in [one for one in self._waiting.values() if not 0.0 <= now - one.at <= WAITS_S]:
-            del self._waiting[one.id]
+        self._waiting = {id_: one for id_, one in self._waiting.items() if one.waits(now)}
         return list(self._waiting.values())
 
-    def ask(self, draft: Mute, who: Person) -> Waiting:
+    async def ask(self, draft: Mute, who: Person) -> Waiting:
         """Let it wait. Raises Conflict when too much does."""
         if len(self.all()) >= WAITING_MOST:
             raise Conflict(f"{WAITING_MOST} approvals wait already")
-        found = Waiting(secrets.token_hex(6), draft, who.name, who.user, self._clock.now())
-        self._waiting[found.id] = found
+        id_, now = secrets.token_hex(6), self._clock.now()
+        found = waiting_for(draft, id_=id_, by=who.name, user=who.user, at=now)
+        if self._log:
+            await self._log.asked(found)
+        self._waiting[id_] = found
         return found
 
     def find(self, id_: str) -> Waiting:
@@ -78,8 +62,17 @@ class Approvals:
                 return one
         raise NotFound("nothing of this name waits for approval; it may have been too long")
 
-    def done(self, id_: str) -> None:
-        self._waiting.pop(id_, None)
+    @asynccontextmanager
+    async def taken(self, waiting: Waiting, by: str) -> AsyncIterator[None]:
+        """Out of the list while it is made, so that two approvals make one; back in when that fails."""
+        self._waiting.pop(waiting.id, None)
+        try:
+            yield
+        except BaseException:
+            self._waiting[waiting.id] = waiting
+            raise
+        if self._log:
+            await self._log.approved(waiting, by)
 
 
 def individuals(site: Web) -> bool:
@@ -97,14 +90,14 @@ def one_person(request: web.Request) -> Person:
     return who
 
 
-def waits_for_second(request: web.Request, draft: Mute) -> Waiting | None:
+async def waits_for_second(request: web.Request, draft: Mute) -> Waiting | None:
     """Put down what needs a second person, where people have logins; None when it can be made at once."""
     site = request.app[WEB]
     if draft.floor is not Floor.TWO_PEOPLE or not individuals(site):
         return None
     if draft.approved_by:
         raise Problem(403, "approve-signed-in", "the second person approves by signing in; leave approved_by out")
-    return site.approvals.ask(draft, one_person(request))
+    return await site.approvals.ask(draft, one_person(request))
 
 
 async def approve(request: web.Request, id_: str) -> Standing:
@@ -113,9 +106,9 @@ async def approve(request: web.Request, id_: str) -> Standing:
     found = site.approvals.find(id_)
     if who.user == found.user:
         raise Problem(403, "second-person", "another person than the one who asked has to approve it")
-    made = await site.commands.mute(MuteCommand("add", found.by, draft=replace(found.draft, approved_by=who.name)))
-    site.approvals.done(id_)
-    return made
+    draft = replace(found.draft, approved_by=who.name)
+    async with site.approvals.taken(found, who.name):
+        return await site.commands.mute(MuteCommand("add", found.by, draft=draft))
 
 
 def reviewer(request: web.Request) -> None:

@@ -106,7 +106,7 @@ async def form_silence(request: web.Request) -> web.Response:
     check_texts(site.scrub, reason)
     draft = draft_of(match_of(form), site.queries.view(), site.clock.now(), hours=hours, owner=owner, reason=reason)
     draft = replace(draft, floor=floor_of(form_text(form, "floor")))
-    if not waits_for_second(request, draft):
+    if not await waits_for_second(request, draft):
         await site.commands.mute(MuteCommand("add", person(request).name, draft=draft))
     raise web.HTTPSeeOther("/mutes")
 

@@ -216,7 +216,7 @@ def making(noun: str) -> Handler:
 
         async def act() -> web.Response:
             draft, by = await draft_of(request, noun)
-            waiting = waits_for_second(request, draft)
+            waiting = await waits_for_second(request, draft)
             if waiting:
                 return web.json_response({"approval": waiting.as_json()}, status=202)
             made = await site.commands.mute(MuteCommand("add", by, draft=draft))

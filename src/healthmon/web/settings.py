@@ -104,6 +104,14 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True)
+class TookOver:
+    """This server of a pair leads since then; `before` led until then, and its sign-ins are not known here."""
+
+    at: float
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
 class WebSettings:
     """Who may read and act. anonymous: `loopback` (reading from this machine only) or `never`."""
 
@@ -160,6 +168,7 @@ class Web:
     letters: Letters | None = None
     wards: Wards | None = None
     drills: Drills | None = None
+    took_over: TookOver | None = None
     streams: set[asyncio.Timeout] = field(default_factory=set)
     matrices: dict[bool, tuple[int, float, Matrix]] = field(default_factory=dict)
     #: The page of one incident, made once for all who look: (version, incident, when, case).

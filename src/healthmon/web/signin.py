@@ -48,8 +48,18 @@ def login_page(request: web.Request, *, following: str, wrong: str = "", status:
         "timezone": "UTC",
         "users": has_users(site),
         "oidc": oidc.label if oidc else "",
+        "took_over": took_over_words(site),
     }
     return web.Response(text=site.pages.render("login.html", facts), status=status, content_type="text/html")
+
+
+def took_over_words(site: Web) -> str:
+    """Why somebody who was signed in has to do it again, when another server of the pair led until lately."""
+    found = site.took_over
+    if found is None or site.clock.now() - found.at > site.settings.sign_in.hours * 3600.0:
+        return ""
+    since = LocalTime.of(site.queries.view().estate, site.clock.now()).short(found.at)
+    return f"This server took over from {found.before} at {since}. Please sign in again. Links in pages work without."
 
 
 def has_users(site: Web) -> bool:
