@@ -75,6 +75,10 @@ async def test_the_print_pack_has_a_poster_for_each_ward_and_is_made_once_a_week
         assert any("Nobody can work" in line for line in parts["Ward 7 Respiratory"]["lines"])
         assert any("Niemand kann arbeiten" in line for line in parts["Ward 8 Stroke"]["lines"])
         assert [parts["Downtime checklist"]["rows"][0][0], parts["Downtime checklist"]["rows"][0][2]] == ["5 min", "☐"]
+        assert any("Nach 7 Tagen wegwerfen" in line for line in parts["Ward 8 Stroke"]["lines"])
+        german = parts["Was bei einem Ausfall zu tun ist"]
+        assert (german["language"], german["rows"][0][0]) == ("de", "5 Min.")
+        assert "Papier" in german["rows"][1][1]
         await site.server.duty.look()
         await site.server.duty.look()
         (file,) = (tmp_path / "data" / "print-pack").iterdir()
@@ -82,6 +86,21 @@ async def test_the_print_pack_has_a_poster_for_each_ward_and_is_made_once_a_week
         assert "2-7117" in page
         assert "<script" not in page
         assert "href=" not in page
+
+
+async def test_who_rings_wards_reads_the_language_of_the_hospital(tmp_path: Path) -> None:
+    async with ward_site(tmp_path, wards="language: de") as site:
+        assert "Von keinem Bereich ist ein Ausfall bekannt." in await words(site, "call-list")
+        await site.fault()
+        (part,) = (await paper(site, "call-list")).values()
+        ed = part["rows"][0]
+        assert (part["title"], part["head"][2]) == ("Bereiche, die dringendsten zuerst", "Was dort fehlt")
+        assert ed[2:] == ["Patient record nicht verfügbar", "dort ist nichts als bereit gesehen: Papier",
+                          "noch nicht angerufen"]  # fmt: skip
+        page = await site.get("/api/v1/papers/print-pack?format=html")
+        assert '<html lang="de">' in page
+        assert "Stand " in page
+        assert [one for one in await paper(site, "print-pack") if "checklist" in one] == []
 
 
 async def test_a_situation_report_goes_out_by_itself_once_each_time(tmp_path: Path) -> None:

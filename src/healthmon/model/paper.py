@@ -19,16 +19,19 @@ class Part:
     ids: tuple[str, ...] = ()
     page: bool = False
     big: str = ""
+    language: str = ""  # of this part, where that is not the paper's
 
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """A printable paper, dated."""
+    """A printable paper. as_at: its moment; dated: the same in a sentence of its language."""
 
     kind: str
     title: str
     as_at: str
     parts: tuple[Part, ...]
+    dated: str = ""
+    language: str = "en"
 
 
 #: What there is.
@@ -37,7 +40,7 @@ KINDS = ("call-list", "situation", "recovery", "handover", "print-pack")
 
 def text(paper: Paper) -> str:
     """As plain text, for a mail or a terminal."""
-    lines = [paper.title, f"As at {paper.as_at}"]
+    lines = [paper.title, paper.dated]
     for part in paper.parts:
         lines += ["", part.title, *part.lines, *([part.big] if part.big else [])]
         for row in part.rows:

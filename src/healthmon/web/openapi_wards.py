@@ -34,7 +34,10 @@ WARD_SCHEMAS: dict[str, Json] = {
     "WardReport": WARD_REPORT | {"additionalProperties": True},
     "NewTicket": obj(extra=True),
     "Rang": obj("who", who=TEXT, by=TEXT),
-    "Paper": obj("kind", "title", "as_at", "parts", kind=TEXT, title=TEXT, as_at=TEXT, parts=arr({"type": "object"})),
+    "Paper": obj(
+        "kind", "title", "as_at", "parts", "dated", "language",
+        kind=TEXT, title=TEXT, as_at=TEXT, parts=arr({"type": "object"}), dated=TEXT, language=TEXT,
+    ),
     "Ticket": obj(
         "system", "number", "state", "at", "opened_at",
         taken=BOOL, system=TEXT, number=TEXT, state=enum("open", "resolved", "reopened", "closed"), at=TIME,
