@@ -5,23 +5,22 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from healthmon.app.lostwaits import LiveWaits
 from healthmon.config import SiteConfig
 from healthmon.impact.hours import Calendar
-from healthmon.impact.losttime import REPORTING_LEAST, SMALL, Wait, outage, wait_cost_s
+from healthmon.impact.losttime import REPORTING_LEAST, SMALL, outage, wait_cost_s
 from healthmon.model.errors import HealthmonError
 from healthmon.model.incident import ServiceState
 from healthmon.model.ports import Store
 from healthmon.model.sample import Query, Series
 from healthmon.model.view import View
 from healthmon.reports.facts import PC_KINDS
-from healthmon.reports.lostwork import WORKSTATION
+from healthmon.reports.lostwork import WORKSTATION, wait_of
 
 log = logging.getLogger(__name__)
 COUNTER = "clinician_lost_seconds_total"
 #: A longer pause between two looks (a stop, a clock set) counts as this much.
 _PAUSE_MOST_S = 60.0
-_LOGON_TARGET_S = 60.0
-_APART_S = 30.0
 
 
 class LostTicker:
@@ -30,7 +29,7 @@ class LostTicker:
     def __init__(self) -> None:
         self.counters: dict[str, float] = {}
         self._at: float | None = None
-        self._logons: dict[str, float] = {}
+        self._waits = LiveWaits()
 
     async def begin(self, store: Store) -> None:
         """Go on where the last server stopped; where the store cannot tell, from nothing (a counter may do that)."""
@@ -59,7 +58,7 @@ class LostTicker:
                 lost = elapsed if status.state is ServiceState.LOST else 0.0
                 found = outage(people, lost, elapsed - lost, site.care.costs)
                 self._add(area, service, "estimated", found.usual_s)
-        self._measure(view, site)
+        self._measure(view, site, calendar)
 
     def people(self, view: View, site: SiteConfig, area: str, calendar: Calendar) -> float | None:
         """As the hospital says, else sessions where enough PCs report."""
@@ -70,22 +69,17 @@ class LostTicker:
         found = [value for pc in pcs if (value := _newest(view, pc, "sessions")) is not None]
         return sum(found) / (len(found) / len(pcs)) if found and len(found) / len(pcs) >= REPORTING_LEAST else None
 
-    def _measure(self, view: View, site: SiteConfig) -> None:
-        """Logons that were not there at the last look; those of the first look are from before."""
-        target_s = next((s.aim for s in site.care.standards if s.metric == "logon_p95_seconds"), _LOGON_TARGET_S)
-        for reading in view.latest.values():
-            target = site.estate.targets.get(reading.target)
-            values = {one.field: one.value for one in reading.samples if one.family == "host_logons"}
-            age, took = values.get("last_logon_age_seconds"), values.get("logon_seconds")
-            if target is None or target.area is None or not isinstance(age, float) or not isinstance(took, float):
-                continue
-            moment = reading.started - age
-            known = self._logons.get(reading.target)
-            if known is None or moment > known + _APART_S:
-                self._logons[reading.target] = moment
-            said = site.care.people.get(target.area)
-            if known is not None and moment > known + _APART_S and said is not None and said.day >= SMALL:
-                self._add(target.area, WORKSTATION, "measured", wait_cost_s(Wait("logon", took, target_s)))
+    def _measure(self, view: View, site: SiteConfig, calendar: Calendar) -> None:
+        """Waits that came in since the last look."""
+        for area, event in self._waits.fresh(view, calendar):
+            if self._most(view, site, area, calendar) >= SMALL:
+                cost_s = wait_cost_s(wait_of(event, site.care), site.care.costs)
+                self._add(area, WORKSTATION, "measured", cost_s)
+
+    def _most(self, view: View, site: SiteConfig, area: str, calendar: Calendar) -> float:
+        """By which small areas are told."""
+        said = site.care.people.get(area)
+        return max(said.day, said.night or 0.0) if said else self.people(view, site, area, calendar) or 0.0
 
     def _add(self, area: str, service: str, basis: str, seconds: float) -> None:
         key = f"{COUNTER}.{area}.{service}.{basis}"

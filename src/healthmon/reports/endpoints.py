@@ -26,7 +26,7 @@ _WAITS = (
     ("record_open", "record_opens", "record_open_seconds"),
 )  # fmt: skip
 #: A logon later than the last one by so much is another one.
-_APART_S = 30.0
+APART_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +121,11 @@ def logons_of(ages: Points, took: Points, *, start: float) -> list[Event]:
     if not ages:
         return [Event("logon", at, seconds) for at, seconds in changed(took)]
     found: list[Event] = []
-    last = start - _APART_S
+    last = start - APART_S
     waits = _numbers(took)
     for at, age in _numbers(ages):
         moment = at - age
-        if moment <= last + _APART_S:
+        if moment <= last + APART_S:
             continue
         last = moment
         seconds = next((value for seen, value in waits if seen >= moment), None)

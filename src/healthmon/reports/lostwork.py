@@ -20,7 +20,8 @@ from healthmon.impact.losttime import (
 )
 from healthmon.model.incident import Incident
 from healthmon.reports.availability import Line
-from healthmon.reports.endpoints import Pc
+from healthmon.reports.care import Care
+from healthmon.reports.endpoints import Event, Pc
 from healthmon.reports.record import Chart, Column, Record, Section, prose
 
 #: The service under which waits at the PC itself stand.
@@ -75,9 +76,14 @@ def lost_work(record: Record) -> LostWork:
 
 def waits_of(record: Record, pc: Pc) -> list[Wait]:
     """Events of a PC as waits, each against its standard; a restart is lost from its beginning."""
-    aims = {one.metric: one.aim for one in record.care.standards}
-    targets = {kind: aims.get(metric, least) for kind, (metric, least) in _TARGETS.items()}
-    return [Wait(e.kind, e.took_s, targets.get(e.kind, 0.0), e.attended) for e in pc.events]
+    return [wait_of(event, record.care) for event in pc.events]
+
+
+def wait_of(event: Event, care: Care) -> Wait:
+    """One event, against its standard."""
+    metric, otherwise = _TARGETS.get(event.kind, ("", 0.0))
+    aim = next((one.aim for one in reversed(care.standards) if one.metric == metric), otherwise)
+    return Wait(event.kind, event.took_s, aim, event.attended)
 
 
 def reporting(pcs: Sequence[Pc], area: str) -> list[Pc]:
