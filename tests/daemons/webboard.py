@@ -368,7 +368,7 @@ class Hospital:
     def view(self) -> View:
         return self._view
 
-    async def changed(self, version: int, timeout_s: float) -> View:
+    async def changed(self, version: int, timeout_s: float, spacing_s: float = 0.0) -> View:
         if self._view.version <= version:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):

@@ -1,4 +1,4 @@
-"""Waits at PCs as they come in: logons, restarts, what scripts in sessions time; each once, as the month counts them."""
+"""Waits at PCs as they come in: logons, restarts, what scripts in sessions time. Each once, as the month counts it."""
 
 from __future__ import annotations
 

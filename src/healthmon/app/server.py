@@ -20,6 +20,7 @@ from healthmon.alerting.journal import Journal
 from healthmon.alerting.notify import make_channel
 from healthmon.alerting.notify.dispatch import Dispatcher
 from healthmon.alerting.oncall.roster import Roster
+from healthmon.app.bell import Bell
 from healthmon.app.commits import Commits
 from healthmon.app.crashes import CrashWord
 from healthmon.app.drills import DrillBook
@@ -129,9 +130,8 @@ class Server:
         self.public_url = public_url(site.web)
         self.lost = LostTicker()
         self.probers: dict[str, Callable[[], dict[str, float]]] = {}  # those in this process, and what they count
-        self._version = 0
+        self._bell = Bell()
         self._view: View | None = None
-        self._changed = asyncio.Event()
         self._work = asyncio.Event()
         self._step_lock = asyncio.Lock()
         self._acting = asyncio.Lock()
@@ -248,7 +248,7 @@ class Server:
                 self._ack_due.add((agent, epoch))
         self._last_step_mono = self.clock.mono()
         if decided.moved:
-            self._bump()
+            self._bump(news=bool(decided.changes.incidents))
         self.dispatcher.put(decided.notices)
         self.drills.decided(decided.notices)
         await self._send(decided)
@@ -313,11 +313,9 @@ class Server:
         self.drills.told(notice)
         self._bump()
 
-    def _bump(self) -> None:
-        self._version += 1
+    def _bump(self, *, news: bool = True) -> None:
         self._view = None
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._bell.ring(news=news)
 
     # --- for surfaces -----------------------------------------------------------------------------------------
 
@@ -337,18 +335,13 @@ class Server:
             view = self.room.engine.view(now, self.health())
             agents = self.fleet.with_facts(view, self.pipeline, now)
             alerts = (*view.alerts, *self.drills.watch.alerts())
-            self._view = replace(view, version=self._version, agents=agents, alerts=alerts)
+            self._view = replace(view, version=self._bell.version, agents=agents, alerts=alerts)
             return self._view
         return replace(self._view, health=self.health())
 
-    async def changed(self, version: int, timeout_s: float) -> View:
+    async def changed(self, version: int, timeout_s: float, spacing_s: float = 0.0) -> View:
         """The first view newer than `version`, or the present one after the timeout."""
-        if self._version <= version:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self._changed.wait()
-            except TimeoutError:
-                pass
+        await self._bell.newer(version, timeout_s, spacing_s=spacing_s)
         return self.view()
 
     async def act(self, command: Command) -> Incident:

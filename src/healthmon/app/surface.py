@@ -28,8 +28,8 @@ class Surface:
     def view(self) -> View:
         return self._server.view()
 
-    async def changed(self, version: int, timeout_s: float) -> View:
-        return await self._server.changed(version, timeout_s)
+    async def changed(self, version: int, timeout_s: float, spacing_s: float = 0.0) -> View:
+        return await self._server.changed(version, timeout_s, spacing_s)
 
     async def series(self, query: Query) -> list[Series]:
         return await self._server.store.query(query)

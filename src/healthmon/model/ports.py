@@ -147,8 +147,11 @@ class Queries(Protocol):
 
     def view(self) -> View: ...
 
-    async def changed(self, version: int, timeout_s: float) -> View:
-        """The first view newer than `version`, or the present one after `timeout_s`."""
+    async def changed(self, version: int, timeout_s: float, spacing_s: float = 0.0) -> View:
+        """The first view newer than `version`, or the present one after `timeout_s`.
+
+        For `spacing_s` only what is news to people counts: an incident that changed, an act.
+        """
         ...
 
     async def series(self, query: Query) -> list[Series]: ...

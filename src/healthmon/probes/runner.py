@@ -157,17 +157,21 @@ class Runner:
         try:
             reading = await self._look(job, scheduled=True)
             if reading is not None and reading.outcome is Outcome.FAILED and not was_failing:
-                await self._recheck(job, next_at=begun + job.every_s)
+                await self._recheck(job, begun=begun)
         finally:
             self._schedule.done(key)
 
-    async def _recheck(self, job: Job, *, next_at: float) -> None:
-        """Confirm a first failure quickly; ends at the first good answer or when the next run is due anyway."""
-        gap_s = max(1.0, job.every_s / 4.0) / max(1, job.recheck)
+    async def _recheck(self, job: Job, *, begun: float) -> None:
+        """Confirm a first failure quickly; ends at the first good answer or when the next run is due anyway.
+
+        From one beginning to the next it is at least the gap: a look that waited for its timeout has waited enough.
+        """
+        gap_s, next_at = max(1.0, job.every_s / 4.0) / max(1, job.recheck), begun + job.every_s
         for _ in range(job.recheck):
-            if self._clock.mono() + gap_s >= next_at:
+            begun = max(self._clock.mono(), begun + gap_s)
+            if begun >= next_at:
                 return
-            await self._clock.sleep(gap_s)
+            await self._clock.sleep(begun - self._clock.mono())
             if self._budget.wait_s(self._clock.mono()) > 0.0:
                 self._counts["rechecks_skipped"] += 1
                 return

@@ -16,7 +16,8 @@ from healthmon.web.problem import Problem, bad_request
 from healthmon.web.settings import WEB, Web
 
 BEAT_S = 3.0  # a client may call its page stale after 10 s, three beats
-SPACING_S = 0.5  # two changes within this are told as one
+SPACING_S = 0.5  # two changes within this are told as one,
+NEWS_SPACING_S = 0.1  # but an incident that changed after this
 WRITE_S = 10.0  # a client that takes nothing for so long is let go
 
 Versions = dict[str, Incident]
@@ -92,8 +93,13 @@ async def stream(site: Web, response: web.StreamResponse, known: int | None) -> 
             told, incidents = view.version, {i.id: i for i in view.incidents}
         beat = {"engine_tick_age_s": round(health.engine_tick_age_s, 1), "status": health.status}
         await send(response, b": beat\n" + frame("health", beat))
-        await site.clock.sleep(SPACING_S)
-        view = await site.queries.changed(told, BEAT_S - SPACING_S)
+        view = await following(site, told)
+
+
+async def following(site: Web, told: int) -> View:
+    """The next view to tell of, at the latest with the next beat."""
+    await site.clock.sleep(NEWS_SPACING_S)
+    return await site.queries.changed(told, BEAT_S - SPACING_S, SPACING_S - NEWS_SPACING_S)
 
 
 async def send(response: web.StreamResponse, data: bytes) -> None:

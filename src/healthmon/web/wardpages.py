@@ -11,7 +11,7 @@ from aiohttp import web
 
 from healthmon.model.topology import Area
 from healthmon.web.access import person
-from healthmon.web.events import BEAT_S, SPACING_S, frame, send
+from healthmon.web.events import following, frame, send
 from healthmon.web.problem import Problem
 from healthmon.web.settings import WEB, engine_stale
 from healthmon.web.wardmodel import MARKS, Ward
@@ -106,14 +106,13 @@ async def ward_events(request: web.Request) -> web.StreamResponse:
             site.streams.add(leash)
             try:
                 await send(response, b"retry: 5000\n\n")
-                version = -1
+                view, version = site.queries.view(), -1
                 while True:
-                    view = await site.queries.changed(version, BEAT_S)
                     if view.version != version:
                         await send(response, frame("view", {"version": view.version}, view.version))
                         version = view.version
                     await send(response, b": beat\n\n")
-                    await site.clock.sleep(SPACING_S)
+                    view = await following(site, version)
             finally:
                 site.streams.discard(leash)
     return response

@@ -273,6 +273,14 @@ async def test_a_first_failure_is_confirmed_quickly_and_only_once() -> None:
     assert bench.runner.stats()["rechecks"] == 2
 
 
+async def test_a_look_that_waited_for_its_timeout_has_waited_enough() -> None:
+    bench = Bench(hangs)
+    async with bench.running(job(every_s=60.0, timeout_s=8.75, recheck=2)):
+        await bench.clock.advance(90.0)
+    first, *others = bench.times("t")
+    assert [at - first for at in others[:2]] == pytest.approx([9.0, 18.0]), "nothing is waited for besides"
+
+
 async def test_rechecks_of_short_intervals_spread_over_a_second_at_least() -> None:
     bench = Bench(refused)
     async with bench.running(job(every_s=2.0, recheck=2)):

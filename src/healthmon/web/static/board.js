@@ -20,6 +20,9 @@
   let fetching = false;
   let tag = ""; // of the part that is shown
   let notBefore = 0; // a page that is slow to make is not asked for at every change
+  let soonest = 0; // nor at every incident that changed, which goes before
+  let hurry = false;
+  let timer = 0;
   let headline = "";
 
   const part = () => live.firstElementChild;
@@ -51,14 +54,22 @@
     tell(part()?.dataset.headline);
   }
 
-  async function refresh() {
+  function refresh(news) {
     wanted = true;
-    if (fetching || Date.now() < notBefore) return; // asked again when that is over, or at the next beat
+    hurry = hurry || news === true;
+    if (fetching) return; // asked again when that is over
+    clearTimeout(timer);
+    const waitMs = (hurry ? soonest : notBefore) - Date.now();
+    if (waitMs > 0) timer = setTimeout(fetchPart, waitMs);
+    else fetchPart();
+  }
+
+  async function fetchPart() {
     fetching = true;
+    wanted = hurry = false;
     const began = Date.now();
-    let spacing = 300;
+    let failed = false;
     try {
-      wanted = false;
       const answer = await fetch(live.dataset.part, {
         cache: "no-store", headers: tag ? {"If-None-Match": tag} : {}, signal: AbortSignal.timeout(8000),
       });
@@ -68,12 +79,13 @@
       tag = answer.headers.get("ETag") || "";
       heardAt = began;
     } catch {
-      wanted = true; // until it is there, the page ages
-      spacing = 2000;
+      failed = wanted = true; // until it is there, the page ages
     } finally {
       fetching = false;
-      notBefore = Date.now() + Math.max(spacing, 4 * (Date.now() - began));
-      if (wanted) setTimeout(refresh, notBefore - Date.now() + 10);
+      const tookMs = Date.now() - began;
+      soonest = Date.now() + (failed ? 2000 : Math.max(50, tookMs));
+      notBefore = Date.now() + Math.max(failed ? 2000 : 300, 4 * tookMs);
+      if (wanted) refresh();
       showAge();
     }
   }
@@ -89,8 +101,8 @@
 
   tell(part()?.dataset.headline);
   const source = new EventSource("/api/v1/events");
-  source.addEventListener("view", refresh);
+  source.addEventListener("view", (event) => refresh(JSON.parse(event.data).changed.length > 0));
   source.addEventListener("health", beat);
   setInterval(showAge, TICK_MS);
-  setInterval(refresh, 60000); // times of day and ages move without any event
+  setInterval(() => refresh(), 60000); // times of day and ages move without any event
 })();
