@@ -92,10 +92,10 @@ def put(site: OneSite) -> str:
 
 def held(site: OneSite) -> dict[str, Any]:
     """Everything of it, as this server tells it."""
-    drills, reports, tickets, rotas = (site.get(one)["items"] for one in ("drills", "reports", "tickets", "oncall"))
+    drills, reports, tickets = (site.get(path)["items"] for path in ("drills", "reports", "tickets"))
     return {
         "drills": [(one["id"], one["state"], one["because"]) for one in drills],
-        "overrides": [[(one["user"], one["replaces"]) for one in rota["overrides"]] for rota in rotas],
+        "overrides": [(one["user"], one["replaces"]) for one in site.get("oncall/net")["overrides"]],
         "silences": [(one["id"], one["match"]) for one in site.get("silences")["items"]],
         "tickets": [(one["number"], one["state"]) for one in tickets],
         "reports": [(one["area"], one["service"], one["effect"], one["count"]) for one in reports],
@@ -148,4 +148,4 @@ def signed_in_nowhere(made: Two) -> Browser:
 
 def copied(made: Two, before: dict[str, Any]) -> bool:
     """The other server has the newest commit, and nothing came after what was read."""
-    return made.servers["a"].metric("healthmon_ha_standby_copied") == 1.0 and held(made.servers["a"]) == before
+    return made.servers["a"].metric("healthmon_ha_standby_copied_total") == 1.0 and held(made.servers["a"]) == before

@@ -38,7 +38,7 @@ async def facts_of(request: web.Request) -> dict[str, Any]:
     ]
     facts["kept"] = site.audit.path is not None
     facts["deeds"] = await asyncio.to_thread(lambda: list(islice(newest(site.audit.rows(), None, {}), DEEDS_MOST)))
-    return facts | {"roles": LADDER, "days": DAYS, "here": "/access"}
+    return facts | {"roles": LADDER, "days": DAYS, "here": "/access", "made": None, "text": ""}
 
 
 async def form_make(request: web.Request) -> web.Response:
