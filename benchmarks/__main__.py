@@ -13,6 +13,7 @@ from benchmarks.pairs import print_json
 NAMES = (
     "footprint",
     "ingest",
+    "stages",
     "store",
     "costs",
     "delivery",

@@ -39,4 +39,5 @@ class Nats(Daemon):
         )
         super().__init__([nats_server(), "-c", str(config)], ready=listens(port), log=folder / "nats.log")
         self.port = port
+        self.url = f"nats://127.0.0.1:{inner}"
         self.broker = Broker(url=f"mqtt://127.0.0.1:{port}", username="tester", password="a-password")

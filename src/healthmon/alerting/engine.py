@@ -9,6 +9,7 @@ from dataclasses import replace
 from healthmon.alerting.detect.desk import ASLEEP_S, AlertDesk
 from healthmon.alerting.detect.index import RuleIndex
 from healthmon.alerting.detect.presences import Plug
+from healthmon.alerting.detect.told import Findings
 from healthmon.alerting.drills import DrillDesk
 from healthmon.alerting.engine_settings import EngineSettings, EngineStep
 from healthmon.alerting.engine_telling import Escalate, Telling
@@ -129,8 +130,10 @@ class Engine:
         if restored is not None:
             self._restore(restored)
 
-    def observe(self, readings: Sequence[Reading], *, now: float, live: bool = True) -> None:
-        """Take up readings; late ones only mend history elsewhere and never page."""
+    def observe(
+        self, readings: Sequence[Reading], *, now: float, live: bool = True, found: Findings | None = None
+    ) -> None:
+        """Take up readings; late ones only mend history elsewhere and never page. found: what a worker has judged."""
         now = self._moved_on(now)
         readings = self.drills.take(readings)
         speakers: set[str] = set()
@@ -139,7 +142,7 @@ class Engine:
         for reading in readings:
             if not live or now - reading.started - reading.took > self._settings.late_after_s:
                 self.counters["readings_late"] += 1
-                self._desk.learn_late(reading)
+                self._desk.learn_late(reading, remember=found is None)
                 self._late.note(reading, now, every_s=self._index.every_s(reading.target, reading.check))
             elif reading.started > now + _FUTURE_S:
                 self.counters["readings_from_the_future"] += 1
@@ -147,7 +150,7 @@ class Engine:
                 self.counters["readings_not_newest"] += 1
             else:
                 speakers.add(reading.vantage)
-                self._take_up(reading, now)
+                self._take_up(reading, now, found)
         self._spoke(speakers, now)
 
     def heard(self, agent: str, state: str, now: float) -> None:
@@ -354,11 +357,11 @@ class Engine:
         self._start(restored.at)
         self._now = self._ticked_at = restored.at
 
-    def _take_up(self, reading: Reading, now: float) -> None:
+    def _take_up(self, reading: Reading, now: float, found: Findings | None) -> None:
         series = (reading.target, reading.check, reading.vantage)
         self._changed_readings[series] = reading
         self._questions.answered(series)
-        self._desk.read(reading, now)
+        self._desk.read(reading, now, found.told(reading) if found is not None else None)
         self._showing.seen(reading)
         odd = reading.outcome is not Outcome.OK and not reached(reading)
         self._news = self._news or odd or bool(self._desk.alerts)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from healthmon.alerting.detect.told import Findings
 from healthmon.alerting.engine import Engine
 from healthmon.alerting.incidents.reports import Placed
 from healthmon.model.errors import HealthmonError
@@ -41,6 +42,7 @@ class Intake:
     readings: tuple[Reading, ...] = ()
     live: bool = True
     crashes: int = 0
+    found: Findings | None = None  # what a worker has judged of it
     mark: Epoch | None = None  # how far the workers' line was read with it
 
 
@@ -172,7 +174,7 @@ class EngineRoom:
     def _feed(self, intake: Intake) -> None:
         self.engine.heard(intake.agent, intake.state, intake.at)
         if intake.key:
-            self.engine.observe(intake.readings, now=intake.at, live=intake.live)
+            self.engine.observe(intake.readings, now=intake.at, live=intake.live, found=intake.found)
 
     def _crashed(self, intakes: Sequence[Intake]) -> None:
         self._broken = True

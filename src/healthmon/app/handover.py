@@ -13,10 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from healthmon.alerting.detect.judge import seal_of
+from healthmon.alerting.detect.told import Findings
 from healthmon.app.drills import DrillBook
 from healthmon.app.engineroom import EngineRoom, Intake
 from healthmon.app.fleet import Fleet
 from healthmon.app.workshift import LIFE_S
+from healthmon.config import SiteConfig
 from healthmon.ingest.pipeline import Admitted, Pipeline
 from healthmon.model.errors import MalformedBatch, TransportDown
 from healthmon.model.journal import Epoch
@@ -39,6 +42,7 @@ AGAIN_S = 1.0
 class Home(Protocol):
     """What it needs of the server."""
 
+    site: SiteConfig
     clock: Clock
     pipeline: Pipeline
     room: EngineRoom
@@ -122,6 +126,8 @@ class Handover:
         self.crew = Crew()
         self.counters: Counter[str] = Counter()
         self.connected = False
+        self._sealed: tuple[SiteConfig, str] | None = None
+        self._agree = True
 
     @property
     def ok(self) -> bool:
@@ -189,13 +195,26 @@ class Handover:
             log.error("a hand of a worker cannot be read", extra={"reason": error.reason})
             self.counters["workers_unreadable_total"] += 1
             return
+        alike = not hand.seal or self._alike(hand.seal)
         for handed in hand.batches:
-            self._take_batch(handed, mark)
+            self._take_batch(handed, mark, _found(handed, alike=alike))
         for key in hand.stored:
             self._home.drills.stored(key)
         self._home.arrived()
 
-    def _take_batch(self, handed: Handed, mark: Epoch) -> None:
+    def _alike(self, seal: str) -> bool:
+        """The worker judges by our rules; for a moment it does not, while one of us has a new configuration."""
+        site = self._home.site
+        if self._sealed is None or self._sealed[0] is not site:
+            self._sealed = (site, seal_of(site.estate, site.rules))
+        alike = seal == self._sealed[1]
+        if alike is not self._agree:
+            self._agree = alike
+            what = "judges by our rules again" if alike else "judges by other rules; what needs memory stays open"
+            log.warning("a worker %s", what)
+        return alike
+
+    def _take_batch(self, handed: Handed, mark: Epoch, found: Findings | None) -> None:
         home, epoch, now = self._home, handed.epoch, self._home.clock.now()
         self._note_arrival(handed.partition)
         new = home.pipeline.hear(epoch, handed.seq, live=handed.live)
@@ -206,11 +225,13 @@ class Handover:
             return
         readings = home.pipeline.known(handed.readings)
         self.counters["workers_readings_unknown_total"] += len(handed.readings) - len(readings)
+        if found is not None:
+            self.counters[f"workers_readings_{'judged' if found.ours else 'unjudged'}_total"] += len(readings)
         key = (epoch.agent, epoch.epoch, handed.seq)
         batch = Batch(epoch.agent, epoch.epoch, handed.seq, handed.sent, 0.0, handed.live, readings)
         home.drills.arrived(batch, Admitted(batch, readings, (), True, epoch))
         mine = home.pipeline.epoch(epoch.agent, epoch.epoch) or epoch
-        home.room.take(Intake(epoch.agent, "up", now, key, mine, readings, handed.live, mark=mark))
+        home.room.take(Intake(epoch.agent, "up", now, key, mine, readings, handed.live, found=found, mark=mark))
 
     def _note_arrival(self, partition: int) -> None:
         stall_s = self._stalls.setdefault(partition, Stalls()).arrived(self._home.clock.mono())
@@ -228,3 +249,10 @@ class Handover:
             "workers_stalls_total": float(sum(one.count for one in stalls)),
             "workers_stalled_seconds_total": sum(one.total_s for one in stalls),
         }
+
+
+def _found(handed: Handed, *, alike: bool) -> Findings | None:
+    """What the worker judged; None where we are to judge."""
+    if handed.judged is None:
+        return None
+    return Findings.of(handed.readings, handed.judged) if alike else Findings(None)

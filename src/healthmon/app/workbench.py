@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 
+from healthmon.app.handpieces import groups, pieces
 from healthmon.app.quarantine import Quarantine
+from healthmon.app.seats import Seats
 from healthmon.app.traps import heard_by
 from healthmon.app.wiring import declared_families, pipeline_of
 from healthmon.config import SiteConfig
@@ -37,9 +39,6 @@ Key = tuple[str, str, int]
 Result = TypeVar("Result")
 #: So many messages are handled, and handed on, together.
 TOGETHER = 128
-#: A message of NATS may have 1 MiB; readings take more room than in the batch.
-HAND_BYTES = 384 * 1024
-PIECE_BYTES = 900 * 1024
 #: Above this nothing more is pulled: what waits stays in the queue of the cluster.
 MOST_WAITING, MOST_UNSTORED = 1024, 700
 #: After a partition was taken its messages may have waited for somebody.
@@ -93,11 +92,28 @@ class WorkBench:
         self._taken_at: dict[int, float] = {}
         self._least_way_s = float("inf")
         self._waits = False
+        self.seats: Seats | None = None  # of a worker that judges
 
     def adopt(self, site: SiteConfig) -> None:
         """Take another configuration."""
         self._site = site
         self.pipeline.adopt(site.estate, families=declared_families(site), declared=heard_by(site))
+        if self.seats is not None:
+            self.seats.adopt(site)
+
+    async def sit(self, partition: int) -> None:
+        """Before anything of it is pulled: know what was judged of it so far."""
+        if self.seats is not None:
+            await self.seats.sit(partition)
+
+    def leaves(self, partition: int) -> None:
+        """Another worker takes it."""
+        if self.seats is not None:
+            self.seats.leave(partition)
+
+    def heard(self, handed: Handed) -> None:
+        """A batch that another worker has handed on already."""
+        self.pipeline.hear(handed.epoch, handed.seq, live=handed.live)
 
     def begins(self, partition: int) -> None:
         """This partition is ours from now on."""
@@ -147,8 +163,12 @@ class WorkBench:
         await self._recall({(one.batch.agent, one.batch.epoch) for one in taken})
         handed = [hand for one in taken if (hand := self._admit(one)) is not None]
         await self._keep_clocks({(one.epoch.agent, one.epoch.epoch): one.epoch for one in handed})
-        for group in _groups(handed):
-            await self._hand_on(group)
+        if self.seats is None:
+            for group in groups(handed):
+                await self._hand_on(group)
+        else:
+            await self._judge(handed, self.seats)
+        self._on_line(handed)
 
     async def _recall(self, epochs: Iterable[tuple[str, str]]) -> None:
         """How far off the clocks of these are, as the worker before us found."""
@@ -163,9 +183,9 @@ class WorkBench:
                 self._clocks[agent, epoch] = _corrections(known)
 
     async def _clock_of(self, key: tuple[str, str]) -> bytes | None:
-        return await self._until_done(lambda: self._line.clock(*key))
+        return await self.until_done(lambda: self._line.clock(*key))
 
-    async def _until_done(self, call: Callable[[], Awaitable[Result]]) -> Result:
+    async def until_done(self, call: Callable[[], Awaitable[Result]]) -> Result:
         """As often as it takes: while the cluster is away nothing is acknowledged, so nothing can be lost."""
         while True:
             try:
@@ -214,37 +234,32 @@ class WorkBench:
 
     async def _keep_clock(self, epoch: Epoch) -> None:
         body = _pack_epoch.encode(replace(epoch, received=(), durable=(), declared_dropped=()))
-        await self._until_done(lambda: self._line.keep_clock(epoch.agent, epoch.epoch, body))
+        await self.until_done(lambda: self._line.keep_clock(epoch.agent, epoch.epoch, body))
         self._clocks[epoch.agent, epoch.epoch] = _corrections(epoch)
 
     # --- on
 
     async def _hand_on(self, handed: Sequence[Handed]) -> None:
         """Until the line has it: nothing is acknowledged before, and nothing else is done meanwhile."""
-        for payload in self._payloads(handed):
-            await self._until_done(partial(self._line.hand, payload))
+        for payload in pieces(Hand(self._name, tuple(handed)), {}, self._quarantine.set_aside):
+            await self.until_done(partial(self._line.hand, payload))
+
+    async def _judge(self, handed: Sequence[Handed], seats: Seats) -> None:
+        """The same, each partition behind what was judged of it before."""
+        by_partition: dict[int, list[Handed]] = {}
+        for one in handed:
+            by_partition.setdefault(one.partition, []).append(one)
+        async with asyncio.TaskGroup() as group:
+            for partition, some in by_partition.items():
+                spawn(group, f"judge {partition}", seats.hand(partition, some))
+
+    def _on_line(self, handed: Sequence[Handed]) -> None:
         for one in handed:
             key = (one.epoch.agent, one.epoch.epoch, one.seq)
             self.pipeline.journal_has(*key)
             if (way := self._open.get(key)) is not None:
                 way.handed = True
                 self._look(key, way)
-
-    def _payloads(self, handed: Sequence[Handed]) -> Iterator[bytes]:
-        payload = encode_hand(Hand(self._name, tuple(handed)))
-        if len(payload) <= PIECE_BYTES:
-            yield payload
-        elif len(handed) > 1:
-            for one in handed:
-                yield from self._payloads([one])
-        elif len(handed[0].readings) > 1:
-            half = len(handed[0].readings) // 2
-            for part, readings in enumerate((handed[0].readings[:half], handed[0].readings[half:])):
-                yield from self._payloads([msgspec.structs.replace(
-                    handed[0], readings=readings, part=handed[0].part or part)])  # fmt: skip
-        else:
-            batch = {"key": (handed[0].epoch.agent, handed[0].seq), "readings": msgspec.to_builtins(handed[0].readings)}
-            self._quarantine.set_aside(handed[0].epoch.agent, "oversize", batch)
 
     def _stored(self, key: Key) -> None:
         self.pipeline.store_has(*key)
@@ -282,17 +297,3 @@ class WorkBench:
 
 def _corrections(epoch: Epoch) -> tuple[tuple[int, float], ...]:
     return tuple((start, skew_s) for start, skew_s, _ in epoch.clock)
-
-
-def _groups(handed: Sequence[Handed]) -> Iterator[list[Handed]]:
-    """So that few have to be encoded twice: about so many bytes each."""
-    group: list[Handed] = []
-    size = 0
-    for one in handed:
-        size += sum(80 + 60 * len(reading.samples) for reading in one.readings)
-        group.append(one)
-        if size > HAND_BYTES:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 
 from healthmon.app.private import usable
 from healthmon.app.quarantine import Quarantine
 from healthmon.app.reload import Reloader
 from healthmon.app.roles import Reread, reloading
+from healthmon.app.seats import Seats
 from healthmon.app.stores import open_store
 from healthmon.app.wiring import line_of
 from healthmon.app.workbench import WorkBench
@@ -19,6 +21,7 @@ from healthmon.model.errors import ConfigError, TransportDown
 from healthmon.model.ports import Clock
 from healthmon.runtime.supervise import Unit, spawn
 from healthmon.store.writer import StoreWriter
+from healthmon.transport.seatline import SeatLine
 from healthmon.transport.workline import WorkLine
 
 log = logging.getLogger(__name__)
@@ -42,6 +45,9 @@ async def run_worker(
     writer = StoreWriter(store, clock=clock)
     quarantine = Quarantine(site.data_dir / "quarantine" / f"worker-{name}", clock=clock)
     bench = WorkBench(site, name=name, line=line, writer=writer, quarantine=quarantine, clock=clock)
+    if site.workers.detection:
+        bench.seats = Seats(site, SeatLine(line), name=name, clock=clock, until_done=bench.until_done,
+                            heard=bench.heard, aside=quarantine.set_aside)  # fmt: skip
 
     def word() -> tuple[bool, dict[str, float]]:
         stats = writer.stats()
@@ -50,7 +56,8 @@ async def run_worker(
             "store_rows_rejected_total": float(stats.rejected),
             "store_retries_total": float(stats.retried),
         }
-        counted = {key: float(value) for key, value in (bench.counters | bench.pipeline.counts()).items()}
+        judging = bench.seats.counters if bench.seats is not None else Counter[str]()
+        counted = {key: float(value) for key, value in (bench.counters | judging | bench.pipeline.counts()).items()}
         return stats.ok, stored | counted | quarantine.counters
 
     async def take(found: SiteConfig) -> None:
@@ -63,6 +70,8 @@ async def run_worker(
         async with asyncio.TaskGroup() as group, reloading(group, reloader, watch=watch):
             spawn(group, "store writer", Unit("store writer", writer.run, clock=clock).supervise())
             spawn(group, "bench", Unit("bench", bench.run, clock=clock).supervise())
+            if bench.seats is not None:
+                spawn(group, "memory", Unit("memory", bench.seats.keep, clock=clock).supervise())
             spawn(group, "shift", Unit("shift", shift.run, clock=clock).supervise())
             ready()
             await asyncio.Event().wait()

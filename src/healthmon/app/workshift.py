@@ -78,6 +78,7 @@ class WorkShift:
         mine = share_of(self._name, self._others)
         for partition in self._tasks.keys() - mine:
             self._tasks.pop(partition).cancel()
+            self._bench.leaves(partition)
         for partition in sorted(mine - self._tasks.keys()):
             self._bench.begins(partition)
             self._tasks[partition] = spawn(group, f"partition {partition}", self._pull(pulls, partition))
@@ -85,6 +86,7 @@ class WorkShift:
     async def _pull(self, pulls: Pulls, partition: int) -> None:
         while True:
             try:
+                await self._bench.sit(partition)
                 await self._line.take(pulls, partition)
             except TransportDown as error:
                 log.debug("partition cannot be pulled", extra={"partition": partition, "error": str(error)})

@@ -95,7 +95,8 @@ def workers_of(written: Written) -> WorkersConfig | None:
         problem(("workers",), "needs `store.influxdb` or `store.lineprotocol`: several processes cannot share a file")
     if not all(one.strip().startswith(("nats://", "tls://")) for one in form.line.split(",")):
         problem(("workers", "line"), "unknown scheme (allowed: nats://, tls://)")
-    return WorkersConfig(form.line, form.username, secret_of(written, form, "password", ("workers",)))
+    password = secret_of(written, form, "password", ("workers",))
+    return WorkersConfig(form.line, form.username, password, form.detection)
 
 
 def store_of(written: Written) -> StoreConfig:

@@ -321,6 +321,9 @@ class WorkersForm(Form):
     username: str | None = None
     password: str | None = None
     password_file: str | None = None
+    detection: bool = Field(
+        default=False, description="Workers judge each series too (windows, baselines); the server does the rest"
+    )
 
 
 class SiteFileForm(Form):

@@ -152,11 +152,15 @@ class PairConfig:
 
 @dataclass(frozen=True, slots=True)
 class WorkersConfig:
-    """Several processes take the agents' batches. line: NATS URLs of the cluster, comma between."""
+    """Several processes take the agents' batches. line: NATS URLs of the cluster, comma between.
+
+    detection: they judge each series too, and the server goes on from what they found.
+    """
 
     line: str
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    detection: bool = False
 
 
 @dataclass(frozen=True, slots=True)

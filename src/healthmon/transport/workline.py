@@ -56,7 +56,7 @@ class WorkLine:
         partitions: int = 32,
     ) -> None:
         self._urls = [one.strip() for one in url.split(",")]
-        self._organisation = organisation
+        self.organisation = organisation
         self._name = name
         self._who = {"user": username, "password": password} if username else {}
         self._partitions = partitions
@@ -70,7 +70,7 @@ class WorkLine:
         """Connect and see that the streams are there. Raises TransportDown."""
         import nats
 
-        async with self._asking(within_s=30.0):
+        async with self.asking(within_s=30.0):
             if self._client is None:
                 self._client = await nats.connect(
                     self._urls, name=f"healthmon {self._name}", max_reconnect_attempts=-1, reconnect_time_wait=0.5,
@@ -87,6 +87,21 @@ class WorkLine:
                 async with asyncio.timeout(ANSWER_S):
                     await client.close()
 
+    @property
+    def jetstream(self) -> Any:
+        """The client's own view of the streams."""
+        return self._stream
+
+    def looks_of(self, partition: int) -> str:
+        """Where the hands of one partition go when workers judge."""
+        return f"healthmon.looks.{self.organisation}.{partition}"
+
+    async def looks_state(self) -> tuple[str, int, int]:
+        """Which line it is, the oldest number that it has, and the newest. Raises TransportDown."""
+        async with self.asking():
+            info = await self._stream.stream_info(self.looks)
+            return str(info.created or ""), int(info.state.first_seq or 0), int(info.state.last_seq or 0)
+
     # --- a worker's end
 
     def pulls(self, put: Callable[[str, Any], None], room: Callable[[], Awaitable[None]]) -> Pulls:
@@ -95,37 +110,37 @@ class WorkLine:
 
     async def take(self, pulls: Pulls, partition: int) -> None:
         """Pull one partition until its consumer is gone or nobody answers. Raises TransportDown."""
-        async with self._asking(within_s=None):
+        async with self.asking(within_s=None):
             await self._make_consumer(partition)
             await pulls.keep(str(partition), f"p{partition}")
 
     async def hand(self, payload: bytes) -> None:
         """Add to the line; it is on more than one node when this returns."""
-        async with self._asking():
-            await self._stream.publish(f"healthmon.looks.{self._organisation}", payload, timeout=ANSWER_S)
+        async with self.asking():
+            await self._stream.publish(f"healthmon.looks.{self.organisation}", payload, timeout=ANSWER_S)
 
     async def acknowledge(self, agent: str, payload: bytes) -> None:
         """Tell an agent what is durable; MQTT agents hear it as any other publish."""
-        async with self._asking():
-            await self._client.publish(topics.ack(self._organisation, agent).replace("/", "."), payload)
+        async with self.asking():
+            await self._client.publish(topics.ack(self.organisation, agent).replace("/", "."), payload)
 
     async def finished(self, messages: Iterable[Any]) -> None:
         """These need not be given to anybody again."""
-        async with self._asking():
+        async with self.asking():
             for message in messages:
                 await message.ack()
 
     async def beat(self, payload: bytes) -> None:
         """Say that we live."""
-        async with self._asking():
-            await self._client.publish(f"healthmon.workers.{self._organisation}", payload)
+        async with self.asking():
+            await self._client.publish(f"healthmon.workers.{self.organisation}", payload)
             await self._client.flush(timeout=2)
 
     async def clock(self, agent: str, epoch: str) -> bytes | None:
         """What the first worker that heard this epoch wrote down."""
         from nats.js.errors import KeyNotFoundError
 
-        async with self._asking():
+        async with self.asking():
             try:
                 return bytes((await self._clocks.get(f"{agent}.{epoch}")).value or b"")
             except KeyNotFoundError:
@@ -133,7 +148,7 @@ class WorkLine:
 
     async def keep_clock(self, agent: str, epoch: str, body: bytes) -> None:
         """Write it down for whoever takes this partition next."""
-        async with self._asking():
+        async with self.asking():
             await self._clocks.put(f"{agent}.{epoch}", body)
 
     # --- both
@@ -145,8 +160,8 @@ class WorkLine:
         async def take(message: Any) -> None:
             heard(bytes(message.data))
 
-        async with self._asking():
-            subscription = await self._client.subscribe(f"healthmon.workers.{self._organisation}", cb=take)
+        async with self.asking():
+            subscription = await self._client.subscribe(f"healthmon.workers.{self.organisation}", cb=take)
         try:
             yield
         finally:
@@ -160,10 +175,7 @@ class WorkLine:
 
         Raises TransportDown.
         """
-        async with self._asking():
-            info = await self._stream.stream_info(self.looks)
-            made = str(info.created or "")
-            first, last = int(info.state.first_seq or 0), int(info.state.last_seq or 0)
+        made, first, last = await self.looks_state()
         same = after.stream == made and after.number <= last
         begin = after.number + 1 if same else max(1, first)
         missed = max(0, first - begin) if same and last >= begin else 0
@@ -173,7 +185,7 @@ class WorkLine:
         def taken(_: str, message: Any) -> None:
             put(Place(made, int(message.metadata.sequence.stream)), bytes(message.data))
 
-        async with self._asking(within_s=None):
+        async with self.asking(within_s=None):
             name = await self._make_reader(max(begin, 1))
             pulls = Pulls(self._client, self.looks, put=taken, room=room)
             await pulls.keep("looks", name)
@@ -192,7 +204,7 @@ class WorkLine:
         from nats.js.api import AckPolicy, ConsumerConfig
 
         wanted = ConsumerConfig(
-            durable_name=f"p{partition}", filter_subject=f"healthmon.part.{self._organisation}.{partition}.*",
+            durable_name=f"p{partition}", filter_subject=f"healthmon.part.{self.organisation}.{partition}.*",
             ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WAIT_S, max_ack_pending=5_000, mem_storage=True,
         )  # fmt: skip
         await self._stream.add_consumer(self.batches, wanted)
@@ -200,8 +212,9 @@ class WorkLine:
     async def _make_streams(self) -> None:
         from nats.js.api import KeyValueConfig, RetentionPolicy, StorageType, StreamConfig, SubjectTransform
 
-        every = topics.every(self._organisation, "batch").replace("/", ".").replace("+", "*")
-        part = f"healthmon.part.{self._organisation}.{{{{partition({self._partitions},1)}}}}.{{{{wildcard(1)}}}}"
+        every = topics.every(self.organisation, "batch").replace("/", ".").replace("+", "*")
+        looks = f"healthmon.looks.{self.organisation}"
+        part = f"healthmon.part.{self.organisation}.{{{{partition({self._partitions},1)}}}}.{{{{wildcard(1)}}}}"
         await self._make(
             StreamConfig(
                 name=self.batches, subjects=[every], retention=RetentionPolicy.WORK_QUEUE, storage=StorageType.MEMORY,
@@ -210,19 +223,22 @@ class WorkLine:
         )  # fmt: skip
         await self._make(
             StreamConfig(
-                name=self.looks, subjects=[f"healthmon.looks.{self._organisation}"], storage=StorageType.FILE,
+                name=self.looks, subjects=[looks, f"{looks}.*"], storage=StorageType.FILE,
                 max_age=LOOKS_AGE_S, max_bytes=LOOKS_BYTES,
             )
         )  # fmt: skip
-        bucket = f"healthmon-clocks-{self._organisation}"
+        bucket = f"healthmon-clocks-{self.organisation}"
         self._clocks = await self._bucket(KeyValueConfig(bucket=bucket, history=1, ttl=CLOCKS_AGE_S))
 
     async def _make(self, wanted: Any) -> None:
-        """On three nodes where there are three, else on the one; as it is if it is there."""
+        """On three nodes where there are three, else on the one; as it is if it is there, but for its subjects."""
         from nats.js.errors import APIError, NotFoundError
 
         try:
-            await self._stream.stream_info(wanted.name)
+            there = (await self._stream.stream_info(wanted.name)).config
+            if not set(wanted.subjects) <= set(there.subjects or ()):
+                there.subjects = wanted.subjects
+                await self._stream.update_stream(there)
             return
         except NotFoundError:
             pass
@@ -255,7 +271,8 @@ class WorkLine:
         raise refused
 
     @asynccontextmanager
-    async def _asking(self, within_s: float | None = 2 * ANSWER_S) -> AsyncIterator[None]:
+    async def asking(self, within_s: float | None = 2 * ANSWER_S) -> AsyncIterator[None]:
+        """What goes wrong with the cluster within this block is TransportDown."""
         import nats.errors
         import nats.js.errors
 

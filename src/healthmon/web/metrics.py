@@ -141,6 +141,12 @@ COUNTERS = (
     Metric("healthmon_workers_lost_total", "counter", "Workers that fell silent without a goodbye."),
     Metric("healthmon_audit_failures_total", "counter", "Deeds of people that could not be written to the audit."),
     Metric("healthmon_workers_stalls_total", "counter", "Times that nothing came of a partition for a while."),
+    Metric("healthmon_workers_readings_judged_total", "counter", "Readings that workers have judged."),
+    Metric(
+        "healthmon_workers_readings_unjudged_total",
+        "counter",
+        "Readings that a worker judged by other rules than the server's: what needs memory stayed open.",
+    ),
     Metric("healthmon_workers_hands_missed_total", "counter", "Hands that the line threw away before they were read."),
 )
 

@@ -32,7 +32,7 @@ class Brittle:
     def heard(self, agent: str, state: str, now: float) -> None:
         self.told.append(f"{agent} {state}")
 
-    def observe(self, readings: tuple[Reading, ...], *, now: float, live: bool) -> None:
+    def observe(self, readings: tuple[Reading, ...], *, now: float, live: bool, found: None = None) -> None:
         for reading in readings:
             if reading.target == "poison at once":
                 raise Boom

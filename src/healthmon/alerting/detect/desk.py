@@ -15,6 +15,7 @@ from healthmon.alerting.detect.recall import Recall
 from healthmon.alerting.detect.sight import Sight, learn_late, look_back
 from healthmon.alerting.detect.silence import AgentSilence, agent_key
 from healthmon.alerting.detect.state import advance, damped, due_at, expire, quicker
+from healthmon.alerting.detect.told import Told
 from healthmon.impact.hours import Calendar
 from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Verdict
 from healthmon.model.incident import LedgerRow
@@ -79,29 +80,35 @@ class AlertDesk:
             self._by_series.setdefault((key.target, key.check, key.vantage), set()).add(key)
             self._schedule(alerts[key], now)
 
-    def read(self, reading: Reading, now: float) -> None:
-        """Ask every rule about this series."""
+    def read(self, reading: Reading, now: float, told: Told | None = None) -> None:
+        """Ask every rule about this series. told: what a worker has found of it, in the place of our memory."""
         series = (reading.target, reading.check, reading.vantage)
         self.stale.discard(series)
         rules = self.index.bound(reading.target, reading.check)
-        if rules:
+        if rules and not (told is not None and told.quiet and self._at_rest(series, rules)):
             facts = Facts.of(reading, self.index.metrics(reading.target, reading.check))
             quiet = facts.flat and not self._by_series.get(series)
-            sight: Sight | None = None
+            sight: Sight | Told | None = None
             for bound in rules:
                 if quiet and bound.plain and not speaks(bound, facts):
                     continue  # most readings are good, and nothing is open
                 if sight is None:
-                    sight = Sight(self.recall, reading, facts)
+                    sight = told or Sight(self.recall, reading, facts)
                     facts.ask = sight.answer
                 self._judge(bound, reading, facts, sight, now)
         self.watch_series(reading)
         self.present.said(reading)
 
-    def learn_late(self, reading: Reading) -> None:
+    def _at_rest(self, series: Series, rules: tuple[Bound, ...]) -> bool:
+        """Nothing is open, nothing flaps, and no group counts it: a good reading changes nothing."""
+        if self._by_series.get(series) or self.recall.flaps(series):
+            return False
+        return not any(bound.group is not None for bound in rules)
+
+    def learn_late(self, reading: Reading, *, remember: bool = True) -> None:
         """A reading that is too late to be judged may still teach what is usual, and that its looker ran."""
         self.present.late(reading)
-        for bound in self.index.bound(reading.target, reading.check):
+        for bound in self.index.bound(reading.target, reading.check) if remember else ():
             if bound.feeds:
                 learn_late(self.recall, bound.feeds, reading, bound.metrics)
 
@@ -175,7 +182,7 @@ class AlertDesk:
         self.touched.clear()
         return changed
 
-    def _judge(self, bound: Bound, reading: Reading, facts: Facts, sight: Sight, now: float) -> None:
+    def _judge(self, bound: Bound, reading: Reading, facts: Facts, sight: Sight | Told, now: float) -> None:
         series = (reading.target, reading.check, reading.vantage)
         try:
             dimensions = facts.dimensions(bound.metrics)

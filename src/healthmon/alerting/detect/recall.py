@@ -54,6 +54,7 @@ class Recall:
         self._cells: dict[CellKey, Cell] = {}
         self._touched: dict[CellKey, Cell] = {}
         self._gone: set[str] = set()
+        self._flapping: Counter[tuple[str, str, str]] = Counter()
         self._parts: dict[CellKey, set[int]] = {}  # on disk
         self._names: dict[CellKey, str] = {}
         self._site_of = site_of
@@ -80,6 +81,10 @@ class Recall:
             self._touched[cell_key] = cell
         return flapping
 
+    def flaps(self, series: tuple[str, str, str]) -> bool:
+        """Whether the state of any alert on this series changed lately."""
+        return series in self._flapping
+
     def learning(self) -> dict[str, tuple[int, int]]:
         """Baselines by metric: (series that can be judged, series still learning)."""
         found: dict[str, list[int]] = {}
@@ -97,6 +102,8 @@ class Recall:
                 self.counters["rule_memory_refused"] += 1
                 return None
             cell = self._cells[key] = _made(key[0], key[1])
+            if key[0] == "f":
+                self._flapping[key[2:5]] += 1
         return cell
 
     def known(self, key: CellKey) -> Cell | None:
@@ -172,6 +179,10 @@ class Recall:
 
     def _drop(self, key: CellKey) -> None:
         del self._cells[key]
+        if key[0] == "f":
+            self._flapping[key[2:5]] -= 1
+            if not self._flapping[key[2:5]]:
+                del self._flapping[key[2:5]]
         self._touched.pop(key, None)
         self._names.pop(key, None)
         self._gone.update(f"{_name(key)}{part}" for part in self._parts.pop(key, ()))
