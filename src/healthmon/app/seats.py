@@ -113,7 +113,9 @@ class Seats:
 
     async def hand(self, partition: int, batches: Sequence[Handed]) -> None:
         """Judge and hand on; returns when all of it is on the line, by whomever."""
-        seat = self._seats.get(partition) or await self._until_done(partial(self._loaded, partition))
+        seat = self._seats.get(partition)
+        if seat is None:
+            seat = await self._until_done(partial(self._loaded, partition))
         for group in groups(batches):
             left = [one for one in group if key_of(one) not in seat.seen]
             while left and not await self._handed(seat, left):
