@@ -3,43 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from healthmon.alerting.detect.desk import ASLEEP_S, AlertDesk
 from healthmon.alerting.detect.index import RuleIndex
 from healthmon.alerting.detect.presences import Plug
 from healthmon.alerting.detect.told import Findings
 from healthmon.alerting.drills import DrillDesk
+from healthmon.alerting.engine_asking import Asking
+from healthmon.alerting.engine_cases import Cases
+from healthmon.alerting.engine_lookers import Lookers
 from healthmon.alerting.engine_settings import EngineSettings, EngineStep
 from healthmon.alerting.engine_telling import Escalate, Telling
 from healthmon.alerting.engine_view import Showing
-from healthmon.alerting.incidents import actions, latefaults, reports
+from healthmon.alerting.incidents import latefaults, reports
 from healthmon.alerting.incidents.assess import Weighing
-from healthmon.alerting.incidents.blind import BLIND_RULE, outlook, turns, watch
+from healthmon.alerting.incidents.blind import BLIND_RULE
 from healthmon.alerting.incidents.correlate import correlate
 from healthmon.alerting.incidents.evidence import Evidence, Series, reached
 from healthmon.alerting.incidents.groups import Picture
 from healthmon.alerting.incidents.harm import Assessor, Losses, PathCache
 from healthmon.alerting.incidents.placing import place
 from healthmon.alerting.incidents.questions import Questions
-from healthmon.alerting.incidents.readiness import Readiness, questions_within
+from healthmon.alerting.incidents.readiness import Readiness
 from healthmon.alerting.incidents.reconcile import Reconciler
 from healthmon.alerting.incidents.text import Texts
 from healthmon.alerting.incidents.unwatched import Scope, readings_of, watched
 from healthmon.alerting.mutes import floor, holding, messages
 from healthmon.alerting.mutes.desk import MuteDesk
 from healthmon.alerting.mutes.preview import preview
-from healthmon.alerting.oncall.roster import Roster
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.hours import Calendar
 from healthmon.impact.severity import Hospital, SeverityTable
-from healthmon.model.alert import Alert, Effect, Phase, Rule
+from healthmon.model.alert import Alert, Phase, Rule
 from healthmon.model.incident import (
     Ask,
     Command,
     Incident,
-    IncidentState,
     LedgerRow,
     Member,
     Notice,
@@ -59,7 +59,6 @@ _REASSESS_S = 30.0
 #: While a looker is cut off, or alerts wait, look again so often.
 _WATCH_S = 1.0
 _FUTURE_S = 60.0
-_RESOLVED_KEPT = 200
 #: Baselines are counted again so often: a hospital may have hundreds of thousands of them.
 _LEARNING_COUNTED_S = 300.0
 #: So many series are not correlated anew at every reading while nothing moves.
@@ -104,15 +103,20 @@ class Engine:
         self._telling = Telling(
             estate, tuple(policies), settings, staffed, self._index.rules, escalate, self._mutes, self._at_stake
         )
-        self._incidents: dict[str, Incident] = {}
+        self._cases = Cases(estate, settings, self._texts, self._telling)
+        self._incidents = self._cases.by_id
         self._picture = Picture()
         self._losses = Losses(self._evidence, self._picture.troubles, self._cache, 0.0)
         self._showing = Showing(self._evidence, self._desk.alerts, self._cache, self._index)
         self._questions = Questions(
             budget_per_s=settings.ask_budget_per_s, settle_s=settings.settle_s, returned=self._evidence.returned
         )
+        most = int(settings.ask_budget_per_s * settings.settle_s)
+        self._asking = Asking(
+            self._questions, self._evidence, self._desk.alerts, self._cases, settle_s=settings.settle_s, most=most
+        )
+        self._lookers = Lookers(self._desk, self._evidence, server=settings.server, settle_s=settings.settle_s)
         self._late = latefaults.LateBook()
-        self._changed_incidents: dict[str, Incident] = {}
         self._changed_readings: dict[Series, Reading] = {}
         self._changed_presence: dict[str, tuple[str, float]] = {}
         self._ledger: list[LedgerRow] = []
@@ -120,8 +124,7 @@ class Engine:
         self._now = self._ticked_at = self._looked_at = float("-inf")
         self._news = True
         self._look_again_at = float("-inf")
-        self._waiting_for_sight = self._suspect = self._waiting = False
-        self._turns_of_sight: tuple[float, ...] = ()
+        self._waiting = False
         self._version = 0
         self._learning: tuple[float, dict[str, tuple[int, int]]] = (float("-inf"), {})
         self._mutes.restore(
@@ -178,13 +181,13 @@ class Engine:
         asks: tuple[Ask, ...] = ()
         moved = self._desk.moved
         if self._must_look(now):
-            self._watch_lookers(now)
+            if self._lookers.watch(now):
+                self._showing.touch(self._estate.targets)
             readiness = self._readiness()
-            asks = self._asks(readiness, now)
+            asks = self._asking.due(readiness, now)
             self._correlate(readiness, now)
-            for incident in reports.seen_too(self._incidents, now, self._texts):
-                self._keep(incident)
-        asks += self._looks_after_changes(now, before)
+            self._cases.keep_all(reports.seen_too(self._incidents, now, self._texts))
+        asks += self._asking.after_changes(self._mutes, now, before)
         self._tell_late(now)
         notices = (*self._tell(now), *self.drills.due(now))
         changes = self._changes(now, notices)
@@ -216,50 +219,27 @@ class Engine:
 
     def act(self, command: Command, now: float) -> Incident:
         """A person acts. Raises NotFound, Conflict."""
-        now = self._moved_on(now)
-        if command.action == "pass" and self._settings.roster is not None:
-            command = replace(command, to=self._settings.roster.word_of(command.to, self._estate.teams, now))
-        changed = actions.act(self._incidents, command, now, failing=self._member_fails, texts=self._texts)
-        for incident in changed:
-            self._keep(incident)
-        if command.action in ("ack", "own", "pass"):
-            self._telling.answered(command.incident, _readers_of(command, self._settings.roster), now)
+        after = self._cases.act(command, self._moved_on(now), self._member_fails)
         self._news = True
-        return changed[0]
+        return after
 
     def report(self, filed: Filed, now: float) -> reports.Placed:
         """A ward says what does not work; it is part of an incident from now on. Never refused."""
-        now = self._moved_on(now)
-        placed = reports.take(self._incidents, filed, now, texts=self._texts, estate=self._estate)
-        self._keep(placed.incident)
+        placed = self._cases.report(filed, self._moved_on(now))
         self._news = True
         return placed
 
     def works_again(self, incident: str, area: str, now: float) -> Incident | None:
         """A ward says that it can work again; None when that incident is not known."""
-        found = self._incidents.get(incident)
-        if found is None:
-            return None
-        after = reports.works_again(found, area, self._moved_on(now), self._texts)
-        if after is not found:
-            self._keep(after)
-        return after
+        return self._cases.works_again(incident, area, self._moved_on(now))
 
     def ticketed(self, ticket: Ticket, now: float, *, before_s: float) -> tuple[str, ...]:
         """A ticket of another system: the incidents that it is about."""
-        now = self._moved_on(now)
-        found = reports.ticketed(self._incidents.values(), ticket, now, before_s=before_s, texts=self._texts)
-        for incident in found:
-            if incident != self._incidents[incident.id]:
-                self._keep(incident)
-        return tuple(incident.id for incident in found)
+        return self._cases.ticketed(ticket, self._moved_on(now), before_s=before_s)
 
     def incident(self, id_: str) -> Incident | None:
         """One incident as it is now; of one that went into another, that other."""
-        found = self._incidents.get(id_)
-        while found is not None and found.merged_into is not None:
-            found = self._incidents.get(found.merged_into)
-        return found
+        return self._cases.find(id_)
 
     def mute(self, command: MuteCommand, now: float) -> Standing:
         """A person makes, extends, ends or reviews a silence or a change. Raises NotFound, Conflict, NotAllowed."""
@@ -277,7 +257,7 @@ class Engine:
             return
         incident = self._telling.told(notice, self._incidents.get(notice.incident), now)
         if incident is not None:
-            self._keep(incident)
+            self._cases.keep(incident)
 
     def received(self, key: str, now: float) -> bool:
         """A gateway's receipt: the message of this key was delivered. False when there is none."""
@@ -293,7 +273,7 @@ class Engine:
             estate=self._estate,
             targets=targets,
             services=services,
-            incidents=_in_order(self._incidents.values()),
+            incidents=self._cases.in_order(),
             alerts=tuple(self._desk.alerts[key] for key in sorted(self._desk.alerts)),
             latest=dict(self._evidence.latest),
             agents=agents,
@@ -339,21 +319,19 @@ class Engine:
         presence = dict(restored.presence)
         _, self._desk.awake_at = presence.pop(_SELF, ("awake", float("-inf")))
         self._evidence.presence.update(presence)
-        self._incidents.update(restored.incidents)
+        self._cases.restore(restored.incidents)
         self._telling.restore(restored, self._incidents)
         if restored.at is None:
             return
         kept = watched(restored.alerts, restored.incidents.values(), scope, self._texts, restored.at)
         self._desk.restore(kept.alerts, restored.at)
         self._desk.touched.update({alert.key: alert for alert in kept.ended})
-        for incident in kept.incidents:
-            self._keep(incident)
+        self._cases.keep_all(kept.incidents)
         self._desk.remember(self._questions.restore(self._late.restore(restored.memory)))
         self._desk.count_again(self._evidence.latest.values())
         for reading in self._evidence.latest.values():
             self._desk.watch_series(reading)
-        is_blind = any(a.key.rule == BLIND_RULE and a.phase is Phase.FIRING for a in self._desk.alerts.values())
-        self._desk.blind, self._evidence.blind = is_blind, {self._settings.server} if is_blind else set()
+        self._lookers.restore()
         self._start(restored.at)
         self._now = self._ticked_at = restored.at
 
@@ -372,28 +350,6 @@ class Engine:
             if self._evidence.presence.get(vantage, ("up", now))[0] != "stopped":
                 self.heard(vantage, "up", now)
 
-    def _watch_lookers(self, now: float) -> None:
-        """Is the server's own looker cut off?"""
-        server, alerts = self._settings.server, self._desk.alerts
-        known = next((alert for alert in alerts.values() if alert.key.rule == BLIND_RULE), None)
-        seen = outlook(self._evidence, server, alerts)
-        after = watch(known, seen, self._evidence, alerts, now=now, settle_s=self._settings.settle_s)
-        if known is not None and after is None:
-            self._desk.drop(known.key, now)
-        elif after is not None:
-            if known is not None and known.key != after.key:
-                self._desk.drop(known.key, now)
-            self._desk.put(after)
-        is_blind = after is not None and after.phase is Phase.FIRING
-        self._desk.blind = is_blind
-        blind = {server} if is_blind else set()
-        if blind != self._evidence.blind:
-            self._showing.touch(self._estate.targets)
-        self._evidence.blind = blind
-        self._suspect = after is not None and after.phase is Phase.PENDING
-        self._waiting_for_sight = after is not None
-        self._turns_of_sight = turns(after, seen, settle_s=self._settings.settle_s)
-
     def _readiness(self) -> Readiness:
         settings = self._settings
         return Readiness(
@@ -401,7 +357,7 @@ class Engine:
             self._desk.alerts,
             settle_s=settings.settle_s,
             server=settings.server,
-            suspect=self._suspect,
+            suspect=self._lookers.suspect,
         )
 
     def _tell_late(self, now: float) -> None:
@@ -411,44 +367,14 @@ class Engine:
             return
         hosts = {span.vantage: host for span in spans if (host := self._evidence.host(span.vantage))}
         incidents, rows = latefaults.told(spans, self._incidents, hosts, now, self._texts)
-        for incident in incidents:
-            self._keep(incident)
+        self._cases.keep_all(incidents)
         self._ledger += rows
-
-    def _asks(self, readiness: Readiness, now: float) -> tuple[Ask, ...]:
-        """Look at the parents at the first sign of trouble, within the budget."""
-        settings = self._settings
-        room, asked = self._questions.room(now), self._questions.asked
-        deadline = now + settings.settle_s
-        found = questions_within(self._recoveries(), asked, deadline=deadline, room=room)
-        homes = {member.key for incident in self._incidents.values() if incident.open for member in incident.members}
-        new = [a for a in self._desk.alerts.values() if _may_ask(a) and a.key not in homes] if len(found) < room else []
-        for alert in sorted(new, key=lambda one: one.key):
-            if len(found) < room:
-                questions = readiness.open_questions(alert, now)
-                found += questions_within(questions, asked, deadline=deadline, room=room - len(found))
-        self._questions.went_out(len(found), now)
-        return tuple(Ask(*series, deadline=deadline) for series in found)
-
-    def _recoveries(self) -> Iterator[Series]:
-        """Where something has come back, look at the rest again: an all-clear needs every member confirmed."""
-        for incident in self._incidents.values():
-            if incident.state not in _BEING_WORKED_ON:
-                continue
-            alerts = [a for m in incident.members if (a := self._desk.alerts.get(m.key)) is not None and a.active]
-            ends = [member.cleared_at for member in incident.members if member.cleared_at is not None]
-            ends += [alert.since for alert in alerts if alert.phase is Phase.CLEARING]
-            for alert in alerts if ends else ():
-                series = (alert.key.target, alert.key.check, alert.key.vantage)
-                reading = self._evidence.latest.get(series)
-                if reading and (reading.started < max(ends) or alert.phase is Phase.CLEARING):
-                    yield series
 
     def _correlate(self, readiness: Readiness, now: float) -> None:
         self._news = self._desk.moved = False
         self._looked_at = now
         sides = self._desk.groups.standing
-        self._picture = correlate(self._desk.alerts, self._evidence, now, cleared=self._cleared(), sides=sides)
+        self._picture = correlate(self._desk.alerts, self._evidence, now, cleared=self._cases.cleared(), sides=sides)
         self._losses = Losses(self._evidence, self._picture.troubles, self._cache, now)
         placement = place(self._incidents, self._picture.groups, lambda alert: readiness.ready(alert, now), now)
         weighing = Weighing(self._assessor, self._losses, self._cache, self._index.rules, self._texts, now)
@@ -461,40 +387,25 @@ class Engine:
             auto_resolve_s=self._settings.auto_resolve_s,
             hold_resolution=bool(self._evidence.blind),
         ).run(placement)
-        for id_ in sorted(done.incidents):
-            self._keep(self._mutes.attributed(done.incidents[id_]))
+        self._cases.keep_all(self._mutes.attributed(done.incidents[id_]) for id_ in sorted(done.incidents))
         self._ledger += done.ledger
         self._showing.touch(self._desk.gone_stale)
         self._desk.gone_stale.clear()
         self._look_again_at = self._next_look(readiness, done.deadlines, now)
 
-    def _cleared(self) -> dict[Series, float]:
-        """Members of open incidents that have recovered, and when."""
-        return {
-            (member.key.target, member.key.check, member.key.vantage): member.cleared_at
-            for incident in self._incidents.values()
-            if incident.state in _BEING_WORKED_ON
-            for member in incident.members
-            if member.cleared_at is not None
-        }
-
     def _next_look(self, readiness: Readiness, deadlines: Sequence[float], now: float) -> float:
         """When time alone may change the picture."""
         times = list(deadlines)
-        if any(incident.state in _BEING_WORKED_ON for incident in self._incidents.values()):
+        if any(self._cases.worked_on()):
             times.append((now // _REASSESS_S + 1) * _REASSESS_S)  # round moments, so that a restart moves none
         waiting = [a for a in self._desk.alerts.values() if a.phase is Phase.FIRING and not readiness.ready(a, now)]
-        self._waiting = bool(waiting) or self._waiting_for_sight
+        self._waiting = bool(waiting) or self._lookers.waiting
         times += [alert.fired_at + self._settings.settle_s for alert in waiting if alert.fired_at is not None]
-        if self._waiting_for_sight:
-            times += [now + _WATCH_S, *self._turns_of_sight]
+        if self._lookers.waiting:
+            times += [now + _WATCH_S, *self._lookers.turns]
         if self._desk.alerts:
             times += self._questions.deadlines()
         return min((at for at in times if at > now), default=float("inf"))
-
-    def _keep(self, incident: Incident) -> None:
-        self._incidents[incident.id] = self._changed_incidents[incident.id] = incident
-        self._telling.look_at(incident.id)
 
     def _tell(self, now: float) -> tuple[Notice, ...]:
         if self._mutes.turned:
@@ -502,14 +413,13 @@ class Engine:
             for incident in self._incidents.values():
                 if incident.open:
                     self._telling.look_at(incident.id)
-        for incident in self._telling.lapse(self._incidents, now):
-            self._keep(incident)
+        self._cases.keep_all(self._telling.lapse(self._incidents, now))
         notices, rows = self._telling.due(self._incidents, now)
         self._ledger += rows
         for id_, decision in self._telling.drain_decisions().items():
             after = holding.marked(self._incidents[id_], decision, now, self._estate)
             if after is not self._incidents[id_]:
-                self._incidents[id_] = self._changed_incidents[id_] = after
+                self._cases.keep_quietly(after)
         self._mute_events, about_mutes = self._mutes.drain()
         if about_mutes and not self._settings.pages_somebody():
             self._ledger += messages.unsent(about_mutes)
@@ -520,25 +430,13 @@ class Engine:
         """Last ways of an ED, ICU or theatre that this incident takes, as things are now."""
         return floor.at_stake(incident, self._graph, lambda line: self._losses.state(line) is ServiceState.LOST)
 
-    def _looks_after_changes(self, now: float, before: float) -> tuple[Ask, ...]:
-        """What a change worked on, and what needs it, is looked at again when its window closes."""
-        targets = self._mutes.looks_due(now, before)
-        if not targets:
-            return ()
-        asked = self._questions.asked
-        room = int(self._settings.ask_budget_per_s * self._settings.settle_s) - len(asked)
-        series = sorted(one for one in self._evidence.latest if one[0] in targets)[: max(0, room)]
-        deadline = now + self._settings.settle_s
-        asked.update((one, deadline) for one in series)
-        return tuple(Ask(*one, deadline=deadline) for one in series)
-
     def _changes(self, now: float, notices: tuple[Notice, ...]) -> Changes:
         told = (*notices, *self._telling.drain_told())
         changes = Changes(
             at=now,
             readings=tuple(self._changed_readings.values()),
             alerts=self._desk.drain(),
-            incidents=tuple(self._changed_incidents.values()),
+            incidents=self._cases.drain(),
             notices=told,
             ledger=self._telling.unwritten(self._ledger),
             presence=dict(self._changed_presence),
@@ -546,23 +444,13 @@ class Engine:
             memory=self._desk.recall.written() | self._questions.written() | self._late.written(),
         )
         self._changed_readings.clear()
-        self._changed_incidents.clear()
         self._changed_presence.clear()
         self._mute_events = ()
         self._ledger.clear()
         if not changes.empty():
             self._version += 1
-            self._forget_old()
+            self._cases.forget_old()
         return changes
-
-    def _forget_old(self) -> None:
-        """Resolved incidents beyond the newest few stay in the journal only."""
-        resolved = [incident for incident in self._incidents.values() if not incident.open]
-        if len(resolved) > 2 * _RESOLVED_KEPT:
-            resolved.sort(key=lambda incident: (incident.resolved_at or 0.0, incident.id))
-            for incident in resolved[:-_RESOLVED_KEPT]:
-                del self._incidents[incident.id]
-                self._telling.forget(incident.id)
 
     def _failing_since(self, alert: Alert, since: float) -> bool:
         """The alert has come back, or its series has failed afresh, since then."""
@@ -577,22 +465,3 @@ class Engine:
             return False
         reading = self._evidence.latest.get((member.key.target, member.key.check, member.key.vantage))
         return reading is None or self._evidence.counts(reading, self._now)
-
-
-def _may_ask(alert: Alert) -> bool:
-    hard = alert.effect in (Effect.DOWN, Effect.DEGRADED) and alert.key.rule != BLIND_RULE
-    return hard and alert.phase in (Phase.PENDING, Phase.FIRING)
-
-
-_BEING_WORKED_ON = (IncidentState.OPEN, IncidentState.ACKNOWLEDGED)
-
-
-def _readers_of(command: Command, roster: Roster | None) -> set[tuple[str, str]]:
-    """Where whoever acts was written to: the way that they answered on, and all ways of an on-call user."""
-    user = roster.named(command.by) if roster is not None else None
-    return {*(user.readers if user else ()), *([command.reader] if command.reader else [])}
-
-
-def _in_order(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
-    """Open first, newest first, then the resolved ones, newest first."""
-    return tuple(sorted(incidents, key=lambda incident: (not incident.open, -incident.opened_at, incident.id)))

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from healthmon.alerting.detect.compiled import compiled
 from healthmon.alerting.detect.conditions import Facts, Labels, holds
-from healthmon.alerting.detect.desk import speaks
-from healthmon.alerting.detect.index import Bound
+from healthmon.alerting.detect.index import Bound, Slate
+from healthmon.alerting.detect.tracks import speaks
 from healthmon.model.alert import Effect, NoData, Rule, Selector
 from healthmon.model.condition import (
     Above,
@@ -66,14 +66,15 @@ def test_the_function_says_what_the_condition_says(
     assert compiled(condition)(facts, labels) is holds(condition, facts, labels)
 
 
-@given(CONDITIONS, FACTS)
-def test_what_is_passed_over_would_not_have_fired(condition: Condition, facts: Facts) -> None:
+@given(LEAVES, FACTS)
+def test_what_a_screen_passes_over_would_not_have_fired(condition: Condition, facts: Facts) -> None:
     rule = Rule("r", Selector(), condition, Effect.WARNING, NoData.HOLD, "x")
     bound = Bound.of(rule, 30.0)
-    if bound.plain and not speaks(bound, facts):
+    if bound.screen is not None and not speaks(bound, facts):
         assert holds(condition, facts, ()) is not True
+        assert Slate((bound, bound)).good(facts)
 
 
-def test_what_remembers_is_never_passed_over() -> None:
+def test_what_remembers_has_no_screen() -> None:
     for condition in (Ratio("a.x", "a.y", Limit(high=2.0)), AllOf((Above("a.x", 1.0), Changed("a.y")))):
-        assert not Bound.of(Rule("r", Selector(), condition, Effect.WARNING, NoData.HOLD, "x"), 30.0).plain
+        assert Bound.of(Rule("r", Selector(), condition, Effect.WARNING, NoData.HOLD, "x"), 30.0).screen is None

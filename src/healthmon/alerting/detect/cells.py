@@ -9,7 +9,7 @@ import math
 import struct
 from array import array
 from collections.abc import Iterator
-from typing import Protocol
+from itertools import pairwise
 
 from healthmon.alerting.detect.courses import Course
 
@@ -28,33 +28,58 @@ _FULL = 0.8
 _NAN = math.nan
 
 
-class Cell(Protocol):
-    """One thing remembered. `dirty`: parts that are not on disk; `at`: when it was last told something (Unix s)."""
-
-    dirty: set[int]
-    at: float
-
-    def pack(self, part: int) -> bytes: ...
-
-    def load(self, part: int, body: bytes) -> None: ...
+#: (kind, detail, target, check, vantage, labels); w gauge, r counter, c changed, n of last, b baseline, f flapping,
+#: p presence.
+CellKey = tuple[str, str, str, str, str, tuple[tuple[str, str], ...]]
 
 
-class Slots:
+class Cell:
+    """One thing remembered. Parts are counted in bits: part 3 is 1 << 3.
+
+    at: when it was last told something (Unix s); dirty: parts that differ from the disk; stored: parts on the disk;
+    key: None while no memory keeps it; queued: it will be looked at when the next rows are written.
+    """
+
+    __slots__ = ("at", "dirty", "key", "name", "queued", "stored")
+
+    def __init__(self) -> None:
+        self.at = -math.inf
+        self.dirty = self.stored = 0
+        self.key: CellKey | None = None
+        self.name = ""
+        self.queued = False
+
+    def pack(self, part: int) -> bytes:
+        """One part as it stands on disk."""
+        raise NotImplementedError
+
+    def load(self, part: int, body: bytes) -> None:
+        """Take up one part. Raises ValueError, IndexError, struct.error."""
+        raise NotImplementedError
+
+
+class Slots(Cell):
     """Readings of one metric over the last `over_s` seconds, in at most SLOTS_MOST slots (part 0: newest, 1: the rest).
 
     A counter is kept as a running total that rises by what it rose, whatever resets and wraps it went through.
+    `least` and `most` enclose every reading of the window, and may be wider than need be until `tighten`.
     """
 
-    __slots__ = ("at", "began", "closed", "dirty", "fit_at", "fits", "open", "over_s", "raw", "slot_s", "total")
+    __slots__ = (
+        "began", "closed", "fit_at", "fits", "least", "most", "open", "over_s", "raw", "slot_s", "steep", "steep_at",
+        "total",
+    )  # fmt: skip
 
     def __init__(self, over_s: float) -> None:
+        super().__init__()
         self.over_s = over_s
         self.slot_s = over_s / SLOTS_MOST
         self.closed = array("d")
         self.open: list[float] = []
-        self.at = self.began = -math.inf
+        self.began = -math.inf
         self.raw, self.total = _NAN, 0.0
-        self.dirty: set[int] = set()
+        self.least, self.most = math.inf, -math.inf
+        self.steep_at, self.steep = -math.inf, (0.0, 0.0)
         self.fit_at = -math.inf  # lines through the closed slots up to here, by confidence
         self.fits: dict[float, Course | None] = {}
 
@@ -65,19 +90,39 @@ class Slots:
         if at - self.at > self.over_s:
             self.began = at
             self.open = []
-        newest = self.open
+        newest, self.dirty = self.open, self.dirty | 1
         if newest and at // self.slot_s == self.at // self.slot_s:
             newest[0], newest[1] = at, value
             newest[2] += 1
             newest[3] += value
-            newest[4], newest[5] = min(newest[4], value), max(newest[5], value)
+            if value < newest[4]:
+                newest[4] = value
+            elif value > newest[5]:
+                newest[5] = value
         else:
             self.closed.extend(newest)
             self.open = [at, value, 1.0, value, value, value]
-            self.dirty.add(1)
+            self.dirty = 3
+        if value < self.least:
+            self.least = value
+        if value > self.most:
+            self.most = value
         self.at = at
-        self._forget(at - self.over_s)
-        self.dirty.add(0)
+        if self.closed and self.closed[0] <= at - self.over_s:
+            self._forget(at - self.over_s)
+
+    def tighten(self) -> None:
+        """Have `least` and `most` be those of the window."""
+        self.least, self.most = min(self.column(4), default=math.inf), max(self.column(5), default=-math.inf)
+
+    def steepest(self) -> tuple[float, float]:
+        """The least and the greatest slope between neighbours of `settled`, per second: no two points lie outside."""
+        newest = self.closed[-_FIELDS] if self.closed else -math.inf
+        if self.steep_at != newest:
+            points = self.settled()
+            slopes = [(w - v) / (u - t) for (t, v), (u, w) in pairwise(points)] or [0.0]
+            self.steep_at, self.steep = newest, (min(slopes), max(slopes))
+        return self.steep
 
     def count_up(self, at: float, value: float, bits: int) -> None:
         """One more value of a counter."""
@@ -127,6 +172,7 @@ class Slots:
         else:
             self.began, self.raw, self.total, *self.open = _HEAD.unpack(body)
             self.at = self.open[0]
+        self.least, self.most = -math.inf, math.inf
 
     def _forget(self, before: float) -> None:
         gone = 0
@@ -134,7 +180,7 @@ class Slots:
             gone += _FIELDS
         if gone:
             del self.closed[:gone]
-            self.dirty.add(1)
+            self.dirty |= 2
 
 
 def increase(before: float, after: float, bits: int) -> float:
@@ -149,22 +195,22 @@ def increase(before: float, after: float, bits: int) -> float:
     return after + span - before if wrapped else after
 
 
-class Mask:
+class Mask(Cell):
     """The last judgements of one condition, newest in bit 0."""
 
-    __slots__ = ("at", "bits", "dirty", "seen")
+    __slots__ = ("bits", "seen")
 
     def __init__(self) -> None:
+        super().__init__()
         self.bits = self.seen = 0
-        self.at = -math.inf
-        self.dirty: set[int] = set()
 
     def put(self, at: float, held: bool) -> None:
         if at > self.at:
             self.bits = (self.bits << 1 | held) & (1 << READINGS_MOST) - 1
-            self.seen = min(self.seen + 1, READINGS_MOST)
+            if self.seen < READINGS_MOST:
+                self.seen += 1
             self.at = at
-            self.dirty.add(0)
+            self.dirty |= 1
 
     def held(self, last: int) -> int:
         """How often it held among the last so many."""
@@ -177,15 +223,15 @@ class Mask:
         self.bits, self.seen, self.at = _MASK.unpack(body)
 
 
-class Last:
+class Last(Cell):
     """The newest value as a word, and when it last became another."""
 
-    __slots__ = ("at", "changed_at", "dirty", "was", "word")
+    __slots__ = ("changed_at", "was", "word")
 
     def __init__(self) -> None:
+        super().__init__()
         self.word = self.was = ""
-        self.at = self.changed_at = -math.inf
-        self.dirty: set[int] = set()
+        self.changed_at = -math.inf
 
     def put(self, at: float, word: str) -> None:
         if at <= self.at:
@@ -193,7 +239,7 @@ class Last:
         if self.at > -math.inf and word != self.word:
             self.was, self.changed_at = self.word, at
         self.at, self.word = at, word
-        self.dirty.add(0)
+        self.dirty |= 1
 
     def pack(self, part: int) -> bytes:
         return struct.pack("<2d", self.at, self.changed_at) + f"{self.was}\0{self.word}".encode()
@@ -203,19 +249,18 @@ class Last:
         self.was, _, self.word = body[16:].decode().partition("\0")
 
 
-class Flapping:
+class Flapping(Cell):
     """Changes of state among the last 20 judgements, weighted from 0.8 (oldest) to 1.18 (newest).
 
     Source: Icinga 2 documentation, section Check Flapping, with its example of 39.1 %.
     """
 
-    __slots__ = ("at", "bad", "changes", "dirty", "on")
+    __slots__ = ("bad", "changes", "on")
 
     def __init__(self) -> None:
+        super().__init__()
         self.changes = 0  # newest in bit 0
         self.bad = self.on = False
-        self.at = -math.inf
-        self.dirty: set[int] = set()
 
     def put(self, at: float, bad: bool, *, high: float, low: float) -> bool:
         """One more judgement; whether it flaps now."""
@@ -223,7 +268,7 @@ class Flapping:
         self.bad, self.at = bad, at
         share = self.share()
         self.on = share >= low if self.on else share > high
-        self.dirty.add(0)
+        self.dirty |= 1
         return self.on
 
     def share(self) -> float:

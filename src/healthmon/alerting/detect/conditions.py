@@ -63,17 +63,18 @@ class Facts:
     @classmethod
     def of(cls, reading: Reading, metrics: frozenset[str]) -> Facts:
         """The facts that a rule with these metrics needs; other samples are not copied."""
-        facts = cls(reading.outcome, reading.reason.value if reading.reason else "")
+        facts = cls(reading.outcome, reading.reason.value if reading.reason else "", flat=True)
         for sample in reading.samples if metrics else ():
             name = f"{sample.family}.{sample.field}"
             if name in metrics:
-                labels = tuple(sorted(sample.labels.items())) if sample.labels else ()
+                labels: Labels = ()
+                if sample.labels:
+                    labels, facts.flat = tuple(sorted(sample.labels.items())), False
                 if isinstance(sample.value, str):
-                    facts.words = facts.words or {}
+                    facts.words, facts.flat = facts.words or {}, False
                     facts.words[(name, labels)] = sample.value
                 else:
                     facts.values[(name, labels)] = float(sample.value)
-        facts.flat = not facts.words and not any(labels for _, labels in facts.values)
         return facts
 
     def dimensions(self, metrics: frozenset[str] | None = None) -> list[Labels]:

@@ -16,6 +16,7 @@ from healthmon.alerting.detect.sight import Sight, learn_late, look_back
 from healthmon.alerting.detect.silence import AgentSilence, agent_key
 from healthmon.alerting.detect.state import advance, damped, due_at, expire, quicker
 from healthmon.alerting.detect.told import Told
+from healthmon.alerting.detect.tracks import Tracks
 from healthmon.impact.hours import Calendar
 from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Verdict
 from healthmon.model.incident import LedgerRow
@@ -65,11 +66,13 @@ class AlertDesk:
     _order: int = 0
     _by_series: dict[Series, set[AlertKey]] = field(default_factory=dict)
     _watched: set[Series] = field(default_factory=set)
+    _tracks: Tracks = field(init=False)
 
     def __post_init__(self) -> None:
         targets = self.estate.targets
         self.recall = Recall(lambda id_: targets[id_].site if id_ in targets else "", Calendar(self.estate).local)
         self.groups = Groups(self.estate, self.push)
+        self._tracks = Tracks(self.recall, self.groups)
         self.present = Presences(self.estate, self.recall, self.staffed, self.presence)
         self.agents = AgentSilence(self)
 
@@ -84,26 +87,21 @@ class AlertDesk:
         """Ask every rule about this series. told: what a worker has found of it, in the place of our memory."""
         series = (reading.target, reading.check, reading.vantage)
         self.stale.discard(series)
-        rules = self.index.bound(reading.target, reading.check)
-        if rules and not (told is not None and told.quiet and self._at_rest(series, rules)):
-            facts = Facts.of(reading, self.index.metrics(reading.target, reading.check))
-            quiet = facts.flat and not self._by_series.get(series)
-            sight: Sight | Told | None = None
-            for bound in rules:
-                if quiet and bound.plain and not speaks(bound, facts):
-                    continue  # most readings are good, and nothing is open
-                if sight is None:
-                    sight = told or Sight(self.recall, reading, facts)
-                    facts.ask = sight.answer
-                self._judge(bound, reading, facts, sight, now)
+        slate = self.index.slate(reading.target, reading.check)
+        calm = not self._by_series.get(series) and not self.recall.flaps(series)
+        if slate.bounds and not (calm and told is not None and told.quiet and not slate.counted):
+            facts = Facts.of(reading, slate.metrics)
+            if calm and told is None:  # most readings are good, and nothing is open
+                left = self._tracks.left(slate, series, reading, facts)
+            else:
+                left = [(bound, None) for bound in slate.bounds]
+            if left:
+                sight = told or Sight(self.recall, reading, facts)
+                facts.ask = sight.answer
+                for bound, dimensions in left:
+                    self._judge(bound, dimensions, reading, facts, sight, now)
         self.watch_series(reading)
         self.present.said(reading)
-
-    def _at_rest(self, series: Series, rules: tuple[Bound, ...]) -> bool:
-        """Nothing is open, nothing flaps, and no group counts it: a good reading changes nothing."""
-        if self._by_series.get(series) or self.recall.flaps(series):
-            return False
-        return not any(bound.group is not None for bound in rules)
 
     def learn_late(self, reading: Reading, *, remember: bool = True) -> None:
         """A reading that is too late to be judged may still teach what is usual, and that its looker ran."""
@@ -182,10 +180,19 @@ class AlertDesk:
         self.touched.clear()
         return changed
 
-    def _judge(self, bound: Bound, reading: Reading, facts: Facts, sight: Sight | Told, now: float) -> None:
+    def _judge(
+        self,
+        bound: Bound,
+        dimensions: list[Labels] | None,
+        reading: Reading,
+        facts: Facts,
+        sight: Sight | Told,
+        now: float,
+    ) -> None:
         series = (reading.target, reading.check, reading.vantage)
         try:
-            dimensions = facts.dimensions(bound.metrics)
+            if dimensions is None:
+                dimensions = facts.dimensions(bound.metrics)
             if bound.feeds:
                 sight.remember(bound.feeds, dimensions)
             if bound.group is not None:
@@ -339,15 +346,3 @@ class AlertDesk:
             detail=detail,
         )
         self._move(key, expire(alert, rule, now), now)
-
-
-def speaks(bound: Bound, facts: Facts) -> bool:
-    """Whether a plain rule has anything to say of this reading; what fails here is judged again and set aside there."""
-    try:
-        if bound.screen is None:
-            return bool(bound.test(facts, ()))
-        metric, low, high = bound.screen
-        seen = facts.values.get(metric)
-        return seen is not None and not low <= seen <= high
-    except Exception:  # boundary: one rule on one reading
-        return True

@@ -6,7 +6,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from healthmon.alerting.detect.conditions import Facts, holds
+from healthmon.alerting.detect.conditions import Facts
 from healthmon.alerting.detect.index import EVERYBODY, GROUP_CHECK, Bound
 from healthmon.impact.graph import Tri
 from healthmon.model.alert import Alert, AlertKey, Rule, Verdict
@@ -42,8 +42,17 @@ class Tally:
     judged: Counter[str] = field(default_factory=Counter)
     holding: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def of_silence(self) -> bool:
+        return isinstance(self.group.where, Absent)
+
     def put(self, member: Member, unit: str, holds: Tri, at: float) -> bool:
         """What was judged of a member; whether any count moved."""
+        seen = self.members.get(member)
+        if seen is not None and seen.holds is holds and seen.unit == unit:
+            seen.at = at
+            self.members.move_to_end(member)
+            return False
         before = self.members.pop(member, None) or self.silent.pop(member, None)
         self.members[member] = _Seen(unit, holds, at)
         if before is not None and before.holds is holds and before.unit == unit:
@@ -58,7 +67,7 @@ class Tally:
         while self.members and now - next(iter(self.members.values())).at >= self.wait_s:
             member, seen = self.members.popitem(last=False)
             self._count(seen, -1)
-            if isinstance(self.group.where, Absent):
+            if self.of_silence:
                 self.silent[member] = _Seen(seen.unit, True, seen.at)
                 self._count(self.silent[member], 1)
 
@@ -89,25 +98,34 @@ class Groups:
         self._estate = estate
         self._push = push
         self._tallies: dict[AlertKey, Tally] = {}
+        self._places: dict[tuple[str, tuple[str, str, str]], tuple[AlertKey, Tally, str]] = {}
         self._standing: dict[AlertKey, Standing] = {}
         self._dirty: set[AlertKey] = set()
         self._waiting: set[AlertKey] = set()
 
     def note(self, bound: Bound, group: Group, reading: Reading, facts: Facts) -> None:
         """One member was looked at; its group is judged when time is passed next, if a count moved."""
+        series = (reading.target, reading.check, reading.vantage)
+        place = self._places.get((bound.rule.id, series))
+        if place is None:
+            place = self._places[bound.rule.id, series] = self._place_of(bound, group, reading)
+        key, tally, unit = place
+        for labels in facts.dimensions(bound.metrics):
+            said = False if tally.of_silence else bound.test(facts, labels)
+            member = (*series, *(text for pair in labels for text in pair)) if labels else series
+            if tally.put(member, unit, said, reading.started + reading.took) and key not in self._dirty:
+                self._dirty.add(key)
+                self._push(reading.started + reading.took, "group", key)
+        self._wait(key, tally)
+
+    def _place_of(self, bound: Bound, group: Group, reading: Reading) -> tuple[AlertKey, Tally, str]:
+        """The group that a series belongs to, and as whose."""
         key = self._key(bound.rule, group, reading)
         tally = self._tallies.get(key)
         if tally is None:
             wait_s = group.where.for_s if isinstance(group.where, Absent) else bound.stale_s
             tally = self._tallies[key] = Tally(bound.rule, group, wait_s)
-        unit = self._unit(group, reading)
-        for labels in facts.dimensions(bound.metrics):
-            said = False if isinstance(group.where, Absent) else holds(group.where, facts, labels)
-            member = (reading.target, reading.check, reading.vantage, *(text for pair in labels for text in pair))
-            if tally.put(member, unit, said, reading.started + reading.took) and key not in self._dirty:
-                self._dirty.add(key)
-                self._push(reading.started + reading.took, "group", key)
-        self._wait(key, tally)
+        return key, tally, self._unit(group, reading)
 
     def judge(self, key: AlertKey, now: float) -> tuple[Rule, Verdict] | None:
         """What a group says now; None when there is no such group."""
@@ -149,8 +167,8 @@ class Groups:
             yield self._verdict(key, group, *sides[key], now, reason=Reason.SILENT)
 
     def _wait(self, key: AlertKey, tally: Tally) -> None:
-        at = tally.next_silence()
-        if at is not None and key not in self._waiting:
+        at = None if key in self._waiting else tally.next_silence()
+        if at is not None:
             self._waiting.add(key)
             self._push(at, "group", key)
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from healthmon.alerting.detect.compiled import Test, compiled
-from healthmon.alerting.detect.conditions import Labels, absent_after, metrics_of
+from healthmon.alerting.detect.conditions import Facts, Labels, absent_after, metrics_of
 from healthmon.alerting.detect.feeds import Feed, feeds_of
 from healthmon.alerting.detect.places import Places, localised
 from healthmon.alerting.detect.presencebook import PRESENCE_CELLS
+from healthmon.alerting.detect.quick import Quick, quick_of
 from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Selector
 from healthmon.model.condition import Above, Below, Condition, Group, Outside, Ratio, questions
 from healthmon.model.sample import Reading
@@ -33,8 +34,9 @@ class Bound:
     """A rule bound to one series, with what need not be worked out again.
 
     wants_silence: the end of data itself changes the alert; feeds: what it remembers; group: it judges many series;
-    test: its condition as a function; plain: nothing but this reading decides whether there is anything to do; screen:
-    of a plain limit on one value, that value and where it is good.
+    test: its condition (of a group: what is asked of each member) as a function; remembers: that asks for more than the
+    reading; screen: of a plain limit on one value, that value and where it is good; quick: how to learn cheaply that
+    there is nothing to do.
     """
 
     rule: Rule
@@ -44,8 +46,9 @@ class Bound:
     feeds: tuple[Feed, ...] = ()
     group: Group | None = None
     test: Test = field(default=lambda _facts, _labels: None, compare=False)
-    plain: bool = False
+    remembers: bool = False
     screen: tuple[tuple[str, Labels], float, float] | None = None
+    quick: Quick | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, rule: Rule, default_stale_s: float) -> Bound:
@@ -53,22 +56,53 @@ class Bound:
         group = rule.condition if isinstance(rule.condition, Group) else None
         silence = group is None and (rule.no_data is not NoData.HOLD or absent_after(rule) is not None)
         feeds, stale_s = feeds_of(rule), rule.stale_s or default_stale_s
-        asks = bool(feeds) or any(isinstance(one, Ratio) for one in questions(rule.condition))
-        plain = group is None and not asks and rule.flap is None
-        screen = _screen(rule.condition) if plain else None
-        return cls(rule, metrics_of(rule), stale_s, silence, feeds, group, compiled(rule.condition), plain, screen)
+        remembers = bool(feeds) or any(isinstance(one, Ratio) for one in questions(rule.condition))
+        screen = None if group or remembers else _screen(rule.condition)
+        test = compiled(group.where if group else rule.condition)
+        quick = None if group else quick_of(rule, feeds)
+        return cls(rule, metrics_of(rule), stale_s, silence, feeds, group, test, remembers, screen, quick)
 
 
 def _screen(condition: Condition) -> tuple[tuple[str, Labels], float, float] | None:
     match condition:
-        case Above(metric=metric, value=limit):
+        case Above(metric=metric, value=float(limit)):
             return (metric, ()), -math.inf, limit
-        case Below(metric=metric, value=limit):
+        case Below(metric=metric, value=float(limit)):
             return (metric, ()), limit, math.inf
-        case Outside(metric=metric, low=low, high=high):
+        case Outside(metric=metric, low=float(low), high=float(high)):
             return (metric, ()), low, high
         case _:
             return None
+
+
+class Slate:
+    """The rules about one check of one target, and what all of them together need to know of a reading.
+
+    counted: some group counts its series.
+    """
+
+    __slots__ = ("_screens", "bounds", "counted", "metrics", "screened", "unscreened")
+
+    def __init__(self, bounds: tuple[Bound, ...]) -> None:
+        self.bounds = bounds
+        self.metrics = frozenset[str]().union(*(bound.metrics for bound in bounds))
+        self.counted = any(bound.group is not None for bound in bounds)
+        self.screened = tuple(bound for bound in bounds if bound.screen is not None)
+        self.unscreened = tuple(bound for bound in bounds if bound.screen is None)
+        self._screens: dict[tuple[str, Labels], tuple[float, float]] = {}
+        for bound in bounds:
+            if bound.screen is not None:
+                value, low, high = bound.screen
+                least, most = self._screens.get(value, (-math.inf, math.inf))
+                self._screens[value] = (max(low, least), min(high, most))
+
+    def good(self, facts: Facts) -> bool:
+        """Whether no plain limit is passed, of as many rules as there may be; of readings without labels."""
+        for value, (low, high) in self._screens.items():
+            seen = facts.values.get(value)
+            if seen is not None and not low <= seen <= high:
+                return False
+        return True
 
 
 class RuleIndex:
@@ -80,27 +114,24 @@ class RuleIndex:
         self.places = Places(estate)
         self._finder = _Finder(rule for rule in self.rules.values() if not rule.on.agents)
         self._on_agents = [rule for rule in self.rules.values() if rule.on.agents]
-        self._bound: dict[tuple[str, str], tuple[Bound, ...]] = {}
-        self._metrics: dict[tuple[str, str], frozenset[str]] = {}
-        self._same: dict[frozenset[str], frozenset[str]] = {}
+        self._slates: dict[tuple[str, str], Slate] = {}
+        self._same: dict[tuple[int, ...], Slate] = {}
         self._shared: dict[tuple[int, float], Bound] = {}
         self._checks = {(t.id, c.id): c for t in estate.targets.values() for c in t.checks}
         self._lookers = frozenset(looker for check in self._checks.values() for looker in check.vantages)
 
-    def bound(self, target: str, check: str) -> tuple[Bound, ...]:
+    def slate(self, target: str, check: str) -> Slate:
         """The rules about this check of this target, from any vantage."""
-        known = self._bound.get((target, check))
+        known = self._slates.get((target, check))
         if known is None:
-            known = self._bound[(target, check)] = self._bind(target, check)
+            bounds = self._bind(target, check)
+            same = tuple(map(id, bounds))
+            known = self._slates[(target, check)] = self._same.get(same) or self._same.setdefault(same, Slate(bounds))
         return known
 
-    def metrics(self, target: str, check: str) -> frozenset[str]:
-        """The metrics that any rule about this check looks at."""
-        known = self._metrics.get((target, check))
-        if known is None:
-            every = frozenset[str]().union(*(bound.metrics for bound in self.bound(target, check)))
-            known = self._metrics[(target, check)] = self._same.setdefault(every, every)
-        return known
+    def bound(self, target: str, check: str) -> tuple[Bound, ...]:
+        """The rules about this check of this target, from any vantage."""
+        return self.slate(target, check).bounds
 
     def rule_of(self, key: AlertKey) -> Rule | None:
         """The rule of an alert as it is meant where the alert's target stands."""

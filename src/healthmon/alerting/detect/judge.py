@@ -65,7 +65,7 @@ class Judge:
         return self._judged(number, rules, reading)
 
     def _judged(self, number: int, rules: Sequence[Bound], reading: Reading) -> Judged | None:
-        facts = Facts.of(reading, self._index.metrics(reading.target, reading.check))
+        facts = Facts.of(reading, self._index.slate(reading.target, reading.check).metrics)
         sight = Sight(self.recall, reading, facts)
         facts.ask = sight.answer
         answers: list[Answered] = []

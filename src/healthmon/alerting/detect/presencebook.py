@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import struct
 from dataclasses import dataclass, field
 from typing import Any
 
+from healthmon.alerting.detect.cells import Cell
 from healthmon.impact.presence import Absence, Week
 
 _WEEK = struct.Struct("<qq")
@@ -43,16 +43,15 @@ class Story:
     usual_hours: str = ""
 
 
-class Book:
+class Book(Cell):
     """One PC. Part 0 changes once an hour, part 1 with its absences."""
 
-    __slots__ = ("at", "dirty", "revision", "story", "usual_at", "week")
+    __slots__ = ("revision", "story", "usual_at", "week")
 
     def __init__(self) -> None:
+        super().__init__()
         self.week = Week()
         self.story = Story()
-        self.at = -math.inf
-        self.dirty: set[int] = set()
         self.revision = 0
         self.usual_at: tuple[int, bool | None] = (-1, None)  # worked out once an hour
 
@@ -61,7 +60,7 @@ class Book:
         new = self.week.mark(hour)
         if new:
             self.at = at
-            self.dirty.add(_HOURS)
+            self.dirty |= 1 << _HOURS
         return new
 
     def told(self, **more: Any) -> None:
@@ -69,7 +68,7 @@ class Book:
         for name, value in more.items():
             setattr(self.story, name, value)
         self.revision += 1
-        self.dirty.add(_STORY)
+        self.dirty |= 1 << _STORY
 
     def pack(self, part: int) -> bytes:
         if part == _HOURS:
@@ -91,15 +90,14 @@ class Book:
                            *rest)  # fmt: skip
 
 
-class Watch:
+class Watch(Cell):
     """The hours in which the engine itself watched a site."""
 
-    __slots__ = ("at", "dirty", "week")
+    __slots__ = ("week",)
 
     def __init__(self) -> None:
+        super().__init__()
         self.week = Week()
-        self.at = -math.inf
-        self.dirty: set[int] = set()
 
     def pack(self, part: int) -> bytes:
         return _WEEK.pack(self.week.hour, self.week.began) + bytes(self.week.slots)

@@ -6,9 +6,10 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from healthmon.alerting.detect.cells import CellKey
 from healthmon.alerting.detect.plugs import SLOWER, Plug, Plugs
 from healthmon.alerting.detect.presencebook import Book, Past, Watch
-from healthmon.alerting.detect.recall import CellKey, Recall
+from healthmon.alerting.detect.recall import Recall
 from healthmon.impact.presence import (
     GRACE_S,
     Absence,
@@ -79,8 +80,8 @@ class Presences:
                 watch = self._watch(site)
                 if watch.week.mark(self._hour(site, now)):
                     watch.at = now
-                    watch.dirty.add(0)
-                    self._recall.touch(_watch_key(site), watch)
+                    watch.dirty |= 1
+                    self._recall.touch(watch)
 
     def spoke(self, agent: str, state: str, now: float) -> None:
         """The agent has said something: it is on in this hour, and an absence is over."""
@@ -96,12 +97,12 @@ class Presences:
                 watch = self._watch(site).week
                 _level(book.week, watch)
                 book.told(day=hour // 24, usual_hours=hours_text(book.week, watch))
-            self._recall.touch(_book_key(agent), book)
+            self._recall.touch(book)
         story = book.story
         if story.since:
             ended = Past(story.since, now, story.absence or Absence.UNKNOWN)
             book.told(since=0.0, absence=None, cause="", told=False, because=(), past=ended)
-            self._recall.touch(_book_key(agent), book)
+            self._recall.touch(book)
 
     def said(self, reading: Reading) -> None:
         """What a machine says of itself: the first word after an absence tells what that was."""
@@ -126,7 +127,7 @@ class Presences:
             self._settle(reading.vantage, book, past, settle(past.judged, said))
         if asleep is not None and abs(asleep - before) >= 1.0:
             book.told(asleep_total_s=asleep)
-            self._recall.touch(_book_key(reading.vantage), book)
+            self._recall.touch(book)
 
     def late(self, reading: Reading) -> None:
         """A reading of the time of an absence: the machine ran, it was only cut off."""
@@ -146,7 +147,7 @@ class Presences:
                    "because": judged.because}  # fmt: skip
             if any(getattr(book.story, name) != value for name, value in new.items()):
                 book.told(**new)
-                self._recall.touch(_book_key(agent.id), book)
+                self._recall.touch(book)
         return judged
 
     def why(self, agent: Agent, now: float) -> Judged:
@@ -312,7 +313,7 @@ class Presences:
             counts[past.turned_out] = counts.get(past.turned_out, 0) - 1
         counts[turned_out] = counts.get(turned_out, 0) + 1
         book.told(past=replace(past, turned_out=turned_out), turned_out={k: n for k, n in counts.items() if n > 0})
-        self._recall.touch(_book_key(agent), book)
+        self._recall.touch(book)
 
     def _book(self, agent: str) -> Book | None:
         cell = self._recall.cell(_book_key(agent))

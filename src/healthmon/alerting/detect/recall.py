@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
-from healthmon.alerting.detect.cells import Cell, Flapping, Last, Mask, Slots
-from healthmon.alerting.detect.conditions import Labels
+from healthmon.alerting.detect.cells import Cell, CellKey, Flapping, Last, Mask, Slots
 from healthmon.alerting.detect.presencebook import Book, Watch
 from healthmon.alerting.detect.seasons import HourBook, LocalHours
 from healthmon.model.alert import AlertKey, Flap
@@ -24,10 +23,6 @@ _SWEEP = 300
 _SEPARATOR = "\x1f"
 #: Day 1 of the calendar is a Monday.
 _MONDAY = 24
-
-#: (kind, detail, target, check, vantage, labels); w gauge, r counter, c changed, n of last, b baseline, f flapping,
-#: p presence.
-CellKey = tuple[str, str, str, str, str, Labels]
 
 
 def _made(kind: str, detail: str) -> Cell:
@@ -52,15 +47,14 @@ class Recall:
 
     def __init__(self, site_of: Callable[[str], str], local: Callable[[str, float], datetime]) -> None:
         self._cells: dict[CellKey, Cell] = {}
-        self._touched: dict[CellKey, Cell] = {}
+        self._touched: list[Cell] = []
         self._gone: set[str] = set()
         self._flapping: Counter[tuple[str, str, str]] = Counter()
-        self._parts: dict[CellKey, set[int]] = {}  # on disk
-        self._names: dict[CellKey, str] = {}
         self._site_of = site_of
         self._hours = LocalHours(local)
         self._to_sweep: list[CellKey] = []
         self.counters: Counter[str] = Counter()
+        self.drops = 0  # how often a cell was dropped that somebody may still hold
 
     def __len__(self) -> int:
         return len(self._cells)
@@ -78,7 +72,7 @@ class Recall:
         if cell.quiet():
             self._drop(cell_key)
         else:
-            self._touched[cell_key] = cell
+            self.touch(cell)
         return flapping
 
     def flaps(self, series: tuple[str, str, str]) -> bool:
@@ -102,6 +96,7 @@ class Recall:
                 self.counters["rule_memory_refused"] += 1
                 return None
             cell = self._cells[key] = _made(key[0], key[1])
+            cell.key = key
             if key[0] == "f":
                 self._flapping[key[2:5]] += 1
         return cell
@@ -109,9 +104,11 @@ class Recall:
     def known(self, key: CellKey) -> Cell | None:
         return self._cells.get(key)
 
-    def touch(self, key: CellKey, cell: Cell) -> None:
+    def touch(self, cell: Cell) -> None:
         """The cell has changed."""
-        self._touched[key] = cell
+        if not cell.queued:
+            cell.queued = True
+            self._touched.append(cell)
 
     def hour(self, target: str, at: float) -> int:
         """The local hour at the target's site."""
@@ -125,18 +122,17 @@ class Recall:
         """Rows for the journal: parts that changed, and empty ones for what is gone."""
         rows: dict[str, bytes] = dict.fromkeys(self._gone, b"")
         self._gone.clear()
-        for key, cell in self._touched.items():
-            dirty = cell.dirty
-            if not dirty:
+        for cell in self._touched:
+            cell.queued = False
+            if cell.key is None or not cell.dirty:
                 continue
-            name = self._names.get(key) or self._names.setdefault(key, _name(key))
-            for part in sorted(dirty) if len(dirty) > 1 else dirty:
-                rows[f"{name}{part}"] = cell.pack(part)
-            on_disk = self._parts.get(key)
-            if on_disk is None:
-                on_disk = self._parts[key] = set()
-            on_disk |= dirty
-            dirty.clear()
+            name = cell.name = cell.name or _name(cell.key)
+            if cell.dirty == 1:
+                rows[name + "0"] = cell.pack(0)
+            else:
+                rows.update((f"{name}{part}", cell.pack(part)) for part in _parts(cell.dirty))
+            cell.stored |= cell.dirty
+            cell.dirty = 0
         self._touched.clear()
         return rows
 
@@ -172,20 +168,24 @@ class Recall:
         try:
             if cell is not None:
                 cell.load(part, body)
-                self._parts.setdefault(key, set()).add(part)
+                cell.stored |= 1 << part
         except (ValueError, IndexError, struct.error):
             self.counters["rule_memory_unreadable"] += 1
             self._gone.add(name)
 
     def _drop(self, key: CellKey) -> None:
-        del self._cells[key]
+        cell = self._cells.pop(key)
+        cell.key = None
+        self.drops += key[0] != "f"
         if key[0] == "f":
             self._flapping[key[2:5]] -= 1
             if not self._flapping[key[2:5]]:
                 del self._flapping[key[2:5]]
-        self._touched.pop(key, None)
-        self._names.pop(key, None)
-        self._gone.update(f"{_name(key)}{part}" for part in self._parts.pop(key, ()))
+        self._gone.update(f"{_name(key)}{part}" for part in _parts(cell.stored))
+
+
+def _parts(bits: int) -> Iterator[int]:
+    return (part for part in range(bits.bit_length()) if bits >> part & 1)
 
 
 def _name(key: CellKey) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
+from healthmon.alerting.detect.cells import Cell
 from healthmon.model.condition import Baseline, Season
 
 #: Earlier periods kept for each hour: weeks for an hour of the week, days for an hour of the day.
@@ -85,14 +86,12 @@ class _Hour:
         return one
 
 
-class HourBook:
+class HourBook(Cell):
     """The usual values of one series. Parts: 0 the hour that is open, 1 late data, 2 on: one for each weekday."""
 
     __slots__ = (
         "_cached",
         "_known",
-        "at",
-        "dirty",
         "late",
         "medians",
         "open",
@@ -104,6 +103,7 @@ class HourBook:
     )
 
     def __init__(self, season: Season) -> None:
+        super().__init__()
         self.season = season
         weekly = season is Season.HOUR_OF_WEEK
         self.width = WEEKS_KEPT if weekly else DAYS_KEPT
@@ -112,8 +112,6 @@ class HourBook:
         self.periods = array("I", [0] * size)
         self.open, self.late = _Hour(), _Hour()
         self.shunned = 0
-        self.at = -math.inf
-        self.dirty: set[int] = set()
         self._cached: tuple[int, Usual | None] = (-1, None)
         self._known: int | None = None
 
@@ -134,7 +132,7 @@ class HourBook:
             book.refused += 1
         else:
             book.put(value)
-        self.dirty.add(part)
+        self.dirty |= 1 << part
 
     def known(self) -> int:
         """Periods in the best known hour: how far the learning is."""
@@ -197,7 +195,7 @@ class HourBook:
         self.medians[spot] = middle
         self.spreads[spot] = median(abs(value - middle) for value in book.values)
         self.periods[spot] = period
-        self.dirty.add(2 + bucket // 24)
+        self.dirty |= 4 << bucket // 24
         self._cached, self._known = (-1, None), None
 
     def _anew(self) -> None:
@@ -205,7 +203,7 @@ class HourBook:
         self.medians, self.spreads, self.periods = fresh.medians, fresh.spreads, fresh.periods
         self.shunned = 0
         self._cached, self._known = (-1, None), None
-        self.dirty.update(range(2, 2 + len(self.medians) // (24 * self.width)))
+        self.dirty |= ((1 << len(self.medians) // (24 * self.width)) - 1) << 2
 
     def _usual(self, hour: int) -> Usual | None:
         middles: list[float] = []

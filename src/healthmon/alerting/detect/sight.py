@@ -8,7 +8,7 @@ from healthmon.alerting.detect.cells import Cell, Last, Mask, Slots
 from healthmon.alerting.detect.conditions import Answer, Facts, Labels, holds
 from healthmon.alerting.detect.courses import Course, least_squares, seconds_to, span_text, theil_sen
 from healthmon.alerting.detect.feeds import Feed, digest, judged_by, spanned
-from healthmon.alerting.detect.recall import CellKey, Recall
+from healthmon.alerting.detect.recall import Recall
 from healthmon.alerting.detect.seasons import HourBook, Usual, unusual
 from healthmon.model.condition import (
     Baseline,
@@ -53,7 +53,7 @@ class Sight:
         self._recall, self._reading, self._facts = recall, reading, facts
         self._answers: dict[tuple[int, Labels], Answer] = {}
         self._judged: dict[tuple[str, Labels], Answer] = {}
-        self._cells: dict[tuple[str, str, Labels], tuple[CellKey, Cell]] = {}
+        self._cells: dict[tuple[str, str, Labels], Cell] = {}
 
     def remember(self, feeds: tuple[Feed, ...], dimensions: list[Labels]) -> None:
         """Tell every cell of one rule."""
@@ -76,29 +76,28 @@ class Sight:
         found = self._cell(feed.kind, feed.detail, labels, make=True)
         if found is None:
             return
-        key, cell = found
-        if isinstance(cell, HourBook):
-            self._learn(cell, feed, labels, value)
-        elif isinstance(cell, Slots) and feed.kind == "r":
-            cell.count_up(self._reading.started, value, feed.bits)
-        elif isinstance(cell, Slots):
-            cell.put(self._reading.started, value)
-        self._recall.touch(key, cell)
+        if isinstance(found, HourBook):
+            self._learn(found, feed, labels, value)
+        elif isinstance(found, Slots) and feed.kind == "r":
+            found.count_up(self._reading.started, value, feed.bits)
+        elif isinstance(found, Slots):
+            found.put(self._reading.started, value)
+        self._recall.touch(found)
 
     def _tell_mask(self, feed: Feed, labels: Labels) -> None:
         assert isinstance(feed.asked, OfLast)
         held = holds(feed.asked.condition, self._facts, labels)
         found = None if held is None else self._cell(feed.kind, feed.detail, labels, make=True)
-        if found is not None and isinstance(found[1], Mask):
-            found[1].put(self._reading.started, held is True)
-            self._recall.touch(*found)
+        if isinstance(found, Mask):
+            found.put(self._reading.started, held is True)
+            self._recall.touch(found)
 
     def _tell_word(self, feed: Feed, labels: Labels) -> None:
         word = self._facts.word(feed.metric, labels)
         found = None if word is None else self._cell(feed.kind, feed.detail, labels, make=True)
-        if word is not None and found is not None and isinstance(found[1], Last):
-            found[1].put(self._reading.started, word)
-            self._recall.touch(*found)
+        if word is not None and isinstance(found, Last):
+            found.put(self._reading.started, word)
+            self._recall.touch(found)
 
     def answer(self, asked: Condition, labels: Labels) -> Answer:
         """What a question that remembers says of this reading."""
@@ -134,7 +133,7 @@ class Sight:
             case _:
                 return _UNKNOWN
 
-    def _cell(self, kind: str, detail: str, labels: Labels, *, make: bool = False) -> tuple[CellKey, Cell] | None:
+    def _cell(self, kind: str, detail: str, labels: Labels, *, make: bool = False) -> Cell | None:
         here = (kind, detail, labels)
         found = self._cells.get(here)
         if found is None:
@@ -143,15 +142,14 @@ class Sight:
             cell = self._recall.cell(key) if make else self._recall.known(key)
             if cell is None:
                 return None
-            found = self._cells[here] = (key, cell)
+            found = self._cells[here] = cell
         return found
 
     def _slots(self, kind: str, detail: str, labels: Labels, metric: str, *, least: int = 2) -> Slots | None:
         """A full window that this reading belongs to."""
         if self._facts.value(metric, labels) is None:
             return None
-        found = self._cell(kind, detail, labels)
-        slots = found[1] if found else None
+        slots = self._cell(kind, detail, labels)
         return slots if isinstance(slots, Slots) and slots.full(least) else None
 
     def _window(self, asked: Window, labels: Labels) -> Answer:
@@ -173,16 +171,14 @@ class Sight:
         return _limited(asked.limit, above / below)
 
     def _changed(self, asked: Changed, labels: Labels) -> Answer:
-        found = self._cell("c", asked.metric, labels)
-        last = found[1] if found else None
+        last = self._cell("c", asked.metric, labels)
         if not isinstance(last, Last) or self._facts.word(asked.metric, labels) is None:
             return _UNKNOWN
         did = last.at - last.changed_at <= asked.over_s
         return did, self._facts.value(asked.metric, labels), f"{last.was} became {last.word}" if did else ""
 
     def _of_last(self, asked: OfLast, labels: Labels) -> Answer:
-        found = self._cell("n", digest(asked.condition), labels)
-        mask = found[1] if found else None
+        mask = self._cell("n", digest(asked.condition), labels)
         if not isinstance(mask, Mask) or holds(asked.condition, self._facts, labels) is None:
             return _UNKNOWN
         held = mask.held(asked.of)
@@ -195,11 +191,11 @@ class Sight:
         judged = self._judged.get((judged_by(asked), labels))
         if judged is not None:
             return judged
-        found = self._cell("b", judged_by(asked), labels)
+        book = self._cell("b", judged_by(asked), labels)
         value = self._facts.value(asked.metric, labels)
-        if found is None or value is None or not isinstance(found[1], HourBook):
+        if value is None or not isinstance(book, HourBook):
             return _UNKNOWN
-        return _against(asked, found[1].usual(self._recall.hour(self._reading.target, self._reading.started)), value)
+        return _against(asked, book.usual(self._recall.hour(self._reading.target, self._reading.started)), value)
 
     def _learn(self, book: HourBook, feed: Feed, labels: Labels, value: float) -> None:
         """Judge by what was known before, then learn."""
