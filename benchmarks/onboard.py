@@ -108,5 +108,5 @@ async def _round(it: Night, board: Page, heard: Heard, broken: Fault) -> tuple[f
         return any(one["id"] == found["id"] and one["state"] == "mitigated" for one in await it.api.incidents())
 
     await it.until(mitigated, "it works again", 120.0)
-    await asyncio.to_thread(act, it, f"incidents/{found['id']}/resolve", by="Bench", reason="measured")
+    await asyncio.to_thread(act, it, f"incidents/{found['id']}/resolve", by="Bench", reason="measured", impact="none")
     return tuple(at - began for at in (*moments, heard.at[found["id"]], shown))

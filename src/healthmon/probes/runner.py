@@ -162,16 +162,18 @@ class Runner:
             self._schedule.done(key)
 
     async def _recheck(self, job: Job, *, begun: float) -> None:
-        """Confirm a first failure quickly; ends at the first good answer or when the next run is due anyway.
+        """Confirm a first failure quickly; ends at the first good answer or when the next run is due and will come.
 
-        From one beginning to the next it is at least the gap: a look that waited for its timeout has waited enough.
+        From one beginning to the next it is at least the gap: a look that waited for its timeout has waited enough, and
+        where it took so long that the next run was left out, the recheck stands in for that.
         """
         gap_s, next_at = max(1.0, job.every_s / 4.0) / max(1, job.recheck), begun + job.every_s
         for _ in range(job.recheck):
-            begun = max(self._clock.mono(), begun + gap_s)
-            if begun >= next_at:
+            now = self._clock.mono()
+            begun = max(now, begun + gap_s)
+            if now < next_at <= begun:
                 return
-            await self._clock.sleep(begun - self._clock.mono())
+            await self._clock.sleep(begun - now)
             if self._budget.wait_s(self._clock.mono()) > 0.0:
                 self._counts["rechecks_skipped"] += 1
                 return

@@ -281,6 +281,14 @@ async def test_a_look_that_waited_for_its_timeout_has_waited_enough() -> None:
     assert [at - first for at in others[:2]] == pytest.approx([9.0, 18.0]), "nothing is waited for besides"
 
 
+async def test_rechecks_stand_in_for_the_run_that_they_kept_out() -> None:
+    bench = Bench(hangs)
+    async with bench.running(job(every_s=2.0, timeout_s=0.75, recheck=2)):
+        await bench.clock.advance(8.0)
+    first, *others = bench.times("t")
+    assert [at - first for at in others[:2]] == pytest.approx([1.0, 2.0]), "not at 4.0, the next turn"
+
+
 async def test_rechecks_of_short_intervals_spread_over_a_second_at_least() -> None:
     bench = Bench(refused)
     async with bench.running(job(every_s=2.0, recheck=2)):
