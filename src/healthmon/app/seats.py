@@ -31,7 +31,8 @@ from healthmon.transport.hands import (
     encode_saved,
     rows_of,
 )
-from healthmon.transport.seatline import Overtaken, SeatLine
+from healthmon.transport.jetline import Overtaken
+from healthmon.transport.seatline import SeatLine
 
 log = logging.getLogger(__name__)
 

@@ -9,20 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from healthmon.model.errors import TransportDown
 from healthmon.transport.workline import CLOCKS_AGE_S, WorkLine
 
-#: JetStream: wrong last sequence.
-_OVERTAKEN = 10071
 #: Messages that are fetched at once while catching up.
 _AT_ONCE = 64
 FETCH_S = 5.0
 #: An object of some MiB over a slow line.
 KEEP_S = 30.0
-
-
-class Overtaken(Exception):
-    """Another worker has handed on something of this partition that we have not seen."""
 
 
 class SeatLine:
@@ -40,18 +33,7 @@ class SeatLine:
 
     async def hand(self, partition: int, payload: bytes, *, after: int) -> int:
         """Add to the line behind this number; the number that it has now. Raises Overtaken."""
-        from nats.js.api import Header
-        from nats.js.errors import APIError
-
-        async with self._line.asking():
-            try:
-                headers = {Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(after)}
-                done = await self._line.jetstream.publish(self._line.looks_of(partition), payload, headers=headers)
-            except APIError as error:
-                if error.err_code == _OVERTAKEN:
-                    raise Overtaken from None
-                raise
-            return int(done.seq)
+        return await self._line.add(self._line.looks_of(partition), payload, after=after)
 
     async def last(self, partition: int) -> int:
         """The number of the newest hand of this partition; 0 where there is none."""
@@ -103,26 +85,5 @@ class SeatLine:
             await (await self._opened()).put(f"p{partition}", body)
 
     async def _opened(self) -> Any:
-        """The bucket, on three nodes where there are three."""
-        from nats.js.api import ObjectStoreConfig
-        from nats.js.errors import APIError, BucketNotFoundError, NotFoundError
-
-        if self._objects is not None:
-            return self._objects
-        jetstream = self._line.jetstream
-        for replicas in (3, 1):
-            try:
-                self._objects = await jetstream.object_store(self._bucket)
-                return self._objects
-            except (BucketNotFoundError, NotFoundError):
-                pass
-            try:
-                config = ObjectStoreConfig(replicas=replicas, ttl=CLOCKS_AGE_S)
-                await jetstream.create_object_store(self._bucket, config=config)
-            except APIError as error:
-                refused = error
-        try:
-            self._objects = await jetstream.object_store(self._bucket)
-        except (BucketNotFoundError, NotFoundError):
-            raise TransportDown(f"workers' line: {refused}") from None
+        self._objects = self._objects or await self._line.objects(self._bucket, age_s=CLOCKS_AGE_S)
         return self._objects

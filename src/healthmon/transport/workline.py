@@ -8,7 +8,6 @@ heard, so that the next worker corrects it by the same amount.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -16,13 +15,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from healthmon.model.errors import TransportDown
 from healthmon.transport import topics
+from healthmon.transport.jetline import ANSWER_S, JetLine
 from healthmon.transport.pulls import Pulls
 
 log = logging.getLogger(__name__)
 
-ANSWER_S = 5.0
 #: What a worker took and did not finish is given to another one after this.
 ACK_WAIT_S = 10.0
 BATCHES_AGE_S, BATCHES_BYTES = 600.0, 256 << 20
@@ -42,7 +40,7 @@ class Place:
     number: int = 0
 
 
-class WorkLine:
+class WorkLine(JetLine):
     """One process's connection. `open` first; then a worker pulls and hands over, a leader reads."""
 
     def __init__(
@@ -55,42 +53,17 @@ class WorkLine:
         password: str | None = None,
         partitions: int = 32,
     ) -> None:
-        self._urls = [one.strip() for one in url.split(",")]
-        self.organisation = organisation
-        self._name = name
-        self._who = {"user": username, "password": password} if username else {}
+        super().__init__(url, organisation=organisation, name=name, username=username, password=password)
         self._partitions = partitions
-        self._client: Any = None
-        self._stream: Any = None
         self._clocks: Any = None
         self.batches = f"healthmon-batches-{organisation}"
         self.looks = f"healthmon-looks-{organisation}"
 
     async def open(self) -> None:
         """Connect and see that the streams are there. Raises TransportDown."""
-        import nats
-
         async with self.asking(within_s=30.0):
-            if self._client is None:
-                self._client = await nats.connect(
-                    self._urls, name=f"healthmon {self._name}", max_reconnect_attempts=-1, reconnect_time_wait=0.5,
-                    connect_timeout=2, ping_interval=3, max_outstanding_pings=2, error_cb=_quiet, **self._who,
-                )  # fmt: skip
-            self._stream = self._client.jetstream(timeout=ANSWER_S)
+            await self.connect()
             await self._make_streams()
-
-    async def close(self) -> None:
-        """End the connection."""
-        client, self._client = self._client, None
-        if client is not None:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(ANSWER_S):
-                    await client.close()
-
-    @property
-    def jetstream(self) -> Any:
-        """The client's own view of the streams."""
-        return self._stream
 
     def looks_of(self, partition: int) -> str:
         """Where the hands of one partition go when workers judge."""
@@ -99,7 +72,7 @@ class WorkLine:
     async def looks_state(self) -> tuple[str, int, int]:
         """Which line it is, the oldest number that it has, and the newest. Raises TransportDown."""
         async with self.asking():
-            info = await self._stream.stream_info(self.looks)
+            info = await self.jetstream.stream_info(self.looks)
             return str(info.created or ""), int(info.state.first_seq or 0), int(info.state.last_seq or 0)
 
     # --- a worker's end
@@ -117,7 +90,7 @@ class WorkLine:
     async def hand(self, payload: bytes) -> None:
         """Add to the line; it is on more than one node when this returns."""
         async with self.asking():
-            await self._stream.publish(f"healthmon.looks.{self.organisation}", payload, timeout=ANSWER_S)
+            await self.jetstream.publish(f"healthmon.looks.{self.organisation}", payload, timeout=ANSWER_S)
 
     async def acknowledge(self, agent: str, payload: bytes) -> None:
         """Tell an agent what is durable; MQTT agents hear it as any other publish."""
@@ -198,7 +171,7 @@ class WorkLine:
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=begin, ack_policy=AckPolicy.NONE,
             inactive_threshold=IDLE_S, mem_storage=True, num_replicas=1,
         )  # fmt: skip
-        return str((await self._stream.add_consumer(self.looks, wanted)).name)
+        return str((await self.jetstream.add_consumer(self.looks, wanted)).name)
 
     async def _make_consumer(self, partition: int) -> None:
         from nats.js.api import AckPolicy, ConsumerConfig
@@ -207,7 +180,7 @@ class WorkLine:
             durable_name=f"p{partition}", filter_subject=f"healthmon.part.{self.organisation}.{partition}.*",
             ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WAIT_S, max_ack_pending=5_000, mem_storage=True,
         )  # fmt: skip
-        await self._stream.add_consumer(self.batches, wanted)
+        await self.jetstream.add_consumer(self.batches, wanted)
 
     async def _make_streams(self) -> None:
         from nats.js.api import KeyValueConfig, RetentionPolicy, StorageType, StreamConfig, SubjectTransform
@@ -215,13 +188,13 @@ class WorkLine:
         every = topics.every(self.organisation, "batch").replace("/", ".").replace("+", "*")
         looks = f"healthmon.looks.{self.organisation}"
         part = f"healthmon.part.{self.organisation}.{{{{partition({self._partitions},1)}}}}.{{{{wildcard(1)}}}}"
-        await self._make(
+        await self.make(
             StreamConfig(
                 name=self.batches, subjects=[every], retention=RetentionPolicy.WORK_QUEUE, storage=StorageType.MEMORY,
                 max_age=BATCHES_AGE_S, max_bytes=BATCHES_BYTES, subject_transform=SubjectTransform(every, part),
             )
         )  # fmt: skip
-        await self._make(
+        await self.make(
             StreamConfig(
                 name=self.looks, subjects=[looks, f"{looks}.*"], storage=StorageType.FILE,
                 max_age=LOOKS_AGE_S, max_bytes=LOOKS_BYTES,
@@ -230,63 +203,19 @@ class WorkLine:
         bucket = f"healthmon-clocks-{self.organisation}"
         self._clocks = await self._bucket(KeyValueConfig(bucket=bucket, history=1, ttl=CLOCKS_AGE_S))
 
-    async def _make(self, wanted: Any) -> None:
-        """On three nodes where there are three, else on the one; as it is if it is there, but for its subjects."""
-        from nats.js.errors import APIError, NotFoundError
-
-        try:
-            there = (await self._stream.stream_info(wanted.name)).config
-            if not set(wanted.subjects) <= set(there.subjects or ()):
-                there.subjects = wanted.subjects
-                await self._stream.update_stream(there)
-            return
-        except NotFoundError:
-            pass
-        for replicas in (3, 1):
-            wanted.num_replicas = replicas
-            try:
-                await self._stream.add_stream(wanted)
-                return
-            except APIError as error:
-                if error.err_code == 10058:  # another process was faster, with other replicas
-                    return
-                refused = error
-        raise refused
-
     async def _bucket(self, wanted: Any) -> Any:
         from nats.js.errors import APIError, BucketNotFoundError, NotFoundError
 
         try:
-            return await self._stream.key_value(wanted.bucket)
+            return await self.jetstream.key_value(wanted.bucket)
         except (BucketNotFoundError, NotFoundError):
             pass
         for replicas in (3, 1):
             wanted.replicas = replicas
             try:
-                return await self._stream.create_key_value(wanted)
+                return await self.jetstream.create_key_value(wanted)
             except APIError as error:
                 if error.err_code == 10058:
-                    return await self._stream.key_value(wanted.bucket)
+                    return await self.jetstream.key_value(wanted.bucket)
                 refused = error
         raise refused
-
-    @asynccontextmanager
-    async def asking(self, within_s: float | None = 2 * ANSWER_S) -> AsyncIterator[None]:
-        """What goes wrong with the cluster within this block is TransportDown."""
-        import nats.errors
-        import nats.js.errors
-
-        if self._client is None and self._stream is not None:
-            raise TransportDown("workers' line: closed")
-        try:
-            async with asyncio.timeout(within_s):
-                yield
-        except nats.js.errors.KeyNotFoundError:
-            raise
-        except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
-            raise TransportDown(f"workers' line: {type(error).__name__} {error}".strip()) from None
-
-
-async def _quiet(error: Exception) -> None:
-    """Lost connections are said by who needs them."""
-    log.debug("nats", extra={"error": str(error)})
