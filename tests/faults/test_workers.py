@@ -75,6 +75,7 @@ class Estate:
         self.site = OneSite(
             folder / "site", broker=broker, store={"influxdb": {"url": influx.url, "version": 1}},
             workers={"line": made.nats, "username": "tester", "password": "a-password", "detection": detection},
+            journal={"line": made.nats, "username": "tester", "password": "a-password"},
         )  # fmt: skip
         rules = folder / "site" / "packs" / "alerting" / "rules" / "logins.yaml"
         rules.parent.mkdir(parents=True)
@@ -202,6 +203,11 @@ def test_the_server_reads_on_where_it_was_killed(tmp_path: Path) -> None:
         found.site.services["icu"].up()
         found.site.daemon.start()
         until(lambda: found.pages("mitigated"), timeout_s=90, what="the server says that it is back")
+        found.site.daemon.kill9()
+        for file in found.site.data.glob("journal.sqlite*"):
+            file.unlink()
+        found.site.daemon.start()
+        until(found.site.both_seen, timeout_s=60, what="a server without its file goes on from the stream")
         incidents = found.site.incidents()
         missed = found.site.metric("healthmon_workers_hands_missed_total")
         for worker in found.workers.values():
@@ -210,5 +216,6 @@ def test_the_server_reads_on_where_it_was_killed(tmp_path: Path) -> None:
         lost = found.site.metric("healthmon_workers_lost_total")
     assert len(incidents) == 1
     assert len(found.pages("opened")) == 1
+    assert len(found.pages("mitigated")) == 1
     assert missed == 0.0
     assert lost == 0.0, "who says goodbye is not lost"

@@ -49,6 +49,7 @@ class Journal:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.marks: dict[str, float] = {}  # written with every transaction: how far a copy of it elsewhere is
         self.unreadable = 0  # rows that did not decode; they are left where they are and never stop a start
         self._db = open_database(self.path, MIGRATIONS)
         self._reader = open_database(self.path, MIGRATIONS)
@@ -56,13 +57,16 @@ class Journal:
         self._read_lock = threading.Lock()
         self._writer = Writer()
 
-    def commit(self, changes: Changes) -> None:
+    def commit(self, *several: Changes) -> None:
         """Write all of it in one durable transaction, or nothing and raise sqlite3.Error."""
-        if changes.empty():
+        wanted = [changes for changes in several if not changes.empty()]
+        if not wanted:
             return
         with self._transaction() as db:
-            self._writer.write(db, changes)
-        self._writer.written(changes)
+            for changes in wanted:
+                self._writer.write(db, changes)
+        for changes in wanted:
+            self._writer.written(changes)
 
     def append(
         self, kind: str, *, at: float, body: Mapping[str, Any], incident: str | None = None, key: str | None = None
@@ -162,6 +166,10 @@ class Journal:
         rows = self._rows(sql, kind, since, limit)
         return [Event(seq, at, kind, incident, msgspec.json.decode(body)) for seq, at, kind, incident, body in rows]
 
+    def marked(self) -> dict[str, float]:
+        """The marks as they are on disk."""
+        return {key: value for key, value in self._rows("SELECT key, value FROM meta") if key != "at"}
+
     def check(self) -> str:
         """`ok`, or sqlite's own words on what is wrong."""
         with self._read_lock:
@@ -222,6 +230,7 @@ class Journal:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(self.marks.items()))
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:

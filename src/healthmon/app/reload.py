@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 #: How often the files are looked at with `--watch`, in seconds; a change is taken when it has stood for one round.
 WATCH_EVERY_S = 2.0
 #: Blocks that hold open files, sockets and connections: they change with a restart.
-FIXED = ("data_dir", "broker", "listener", "store", "web", "workers")
+FIXED = ("data_dir", "broker", "listener", "store", "web", "workers", "journal")
 _MAPPINGS = ("targets", "areas", "services", "teams", "agents")
 _WHOLE = (
     "alerting",

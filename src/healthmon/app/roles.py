@@ -13,6 +13,7 @@ from functools import partial
 
 from healthmon.app.agent import AgentRuntime
 from healthmon.app.identities import users_of
+from healthmon.app.journalstart import journal_stream
 from healthmon.app.linkrounds import LinkRounds
 from healthmon.app.localagents import LocalAgents
 from healthmon.app.pair import Following, Leading, Pairing, run_pair
@@ -94,8 +95,8 @@ async def run_server(
     reread: gives the configuration on disk, for a reload by SIGHUP, by the API, and with `watch` by itself.
     """
     usable(site.data_dir)
-    async with broker_of(site, clock=clock) as broker:
-        server = Server(site, clock=clock, broker=broker, leading=leading)
+    async with broker_of(site, clock=clock) as broker, journal_stream(site, clock) as stream:
+        server = Server(site, clock=clock, broker=broker, leading=leading, stream=stream)
         settle()
         local = LocalAgents(
             site, [*([POLLER] if poller else []), *agents], broker=broker, clock=clock, made=partial(_count, server)

@@ -28,6 +28,7 @@ from healthmon.app.dutybook import DutyBook, kept_overrides
 from healthmon.app.engineroom import Decided, EngineRoom, Intake
 from healthmon.app.fleet import Fleet
 from healthmon.app.handover import Handover, forget, place_of
+from healthmon.app.journalstream import JournalStream
 from healthmon.app.lines import Lines
 from healthmon.app.linkgraph import LinkBook, plugs_of
 from healthmon.app.lostticker import LostTicker
@@ -86,7 +87,15 @@ OWN_ROWS_EVERY_S = 15.0
 class Server:
     """Wires one site. `run` serves until cancelled."""
 
-    def __init__(self, site: SiteConfig, *, clock: Clock, broker: Broker, leading: Leading | None = None) -> None:
+    def __init__(
+        self,
+        site: SiteConfig,
+        *,
+        clock: Clock,
+        broker: Broker,
+        leading: Leading | None = None,
+        stream: JournalStream | None = None,
+    ) -> None:
         self.leading = leading
         self._broker = broker
         self.site = site
@@ -96,7 +105,7 @@ class Server:
         self.journal = Journal(self.data_dir / "journal.sqlite")
         self.roster = Roster(site.oncall)
         self.roster.restore(self._kept_overrides(site), clock.now())
-        self.commits = Commits(self.journal, leading, count=self.count_one)
+        self.commits = Commits(self.journal, leading, count=self.count_one, stream=stream)
         restored = self.journal.restore()
         self.links = LinkBook(self.data_dir / "links.sqlite")
         self.started_at = clock.now()
@@ -157,6 +166,9 @@ class Server:
                 if self.handover is not None:
                     spawn(group, "handover", Unit("handover", self.handover.run, clock=self.clock).supervise())
                     spawn(group, "session of before", self._forget_session())
+                if self.commits.stream is not None:
+                    stream = self.commits.stream
+                    spawn(group, "journal stream", Unit("journal stream", stream.run, clock=self.clock).supervise())
                 if self.leading is not None:
                     copies = self.leading.answer_copies(self.journal.path, self.commits.lock)
                     spawn(group, "copies", copies)

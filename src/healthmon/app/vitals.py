@@ -69,6 +69,7 @@ def counters_of(server: Server) -> dict[str, float]:
         | {key: value for count in server.probers.values() for key, value in count().items()}
         | server.dispatcher.counters()
         | (server.leading.counters() if server.leading else {})
+        | (server.commits.stream.counters() if server.commits.stream else {})
     )
     if server.handover is None:
         return ours

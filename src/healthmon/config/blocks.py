@@ -20,6 +20,7 @@ from healthmon.config.problems import Problems, allowed, did_you_mean
 from healthmon.config.site import (
     AlertingConfig,
     ChannelConfig,
+    JournalConfig,
     PairConfig,
     StoreConfig,
     WatchConfig,
@@ -82,6 +83,16 @@ def pair_of(written: Written) -> PairConfig | None:
         problem(("ha", "life"), f"{form.life:g} s is out of range (allowed: 2s to 30s)")
     name = form.name or socket.gethostname()
     return PairConfig(form.lease, name, form.life, form.username, secret_of(written, form, "password", ("ha",)))
+
+
+def journal_of(written: Written) -> JournalConfig | None:
+    """None: the journal is on the server's disk alone."""
+    form = written.journal
+    if form is None:
+        return None
+    if not all(one.strip().startswith(("nats://", "tls://")) for one in form.line.split(",")):
+        written.validator.problem(("journal", "line"), "unknown scheme (allowed: nats://, tls://)")
+    return JournalConfig(form.line, form.username, secret_of(written, form, "password", ("journal",)))
 
 
 def workers_of(written: Written) -> WorkersConfig | None:

@@ -314,6 +314,15 @@ class PairForm(Form):
     password_file: str | None = None
 
 
+class JournalForm(Form):
+    """The server's journal on a cluster of NATS as well: what was committed is there before anybody is paged."""
+
+    line: str = Field(description="`nats://HOST:4222`, more with a comma between: NATS with JetStream, three nodes")
+    username: str | None = None
+    password: str | None = None
+    password_file: str | None = None
+
+
 class WorkersForm(Form):
     """Several processes (`healthmon worker`) take the agents' batches; the server does everything else."""
 
@@ -360,5 +369,6 @@ class SiteFileForm(Form):
     care: CareForm = CareForm()
     line_protocol: LinesForm | None = None
     ha: PairForm | None = Field(default=None, description="Two servers: one leads, one stands by")
+    journal: JournalForm | None = Field(default=None, description="The journal on a cluster as well")
     workers: WorkersForm | None = Field(default=None, description="Several processes take the agents' batches")
     push: dict[Id, PushForm] = Field(default={}, description="Sources of `POST /api/v1/readings`, by name")

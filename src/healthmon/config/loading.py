@@ -15,6 +15,7 @@ from healthmon.config.blocks import (
     channels_of,
     data_dir_of,
     holidays_of,
+    journal_of,
     pair_of,
     push_tokens_of,
     safety_of,
@@ -140,6 +141,7 @@ def _site(
         push_tokens=push_tokens_of(written),
         pair=pair_of(written),
         workers=workers_of(written),
+        journal=journal_of(written),
         line_protocol=lines_of(written),
         listener=listener_of(written),
     )

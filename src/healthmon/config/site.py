@@ -151,6 +151,15 @@ class PairConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalConfig:
+    """The journal on a cluster of NATS as well. line: its URLs, comma between."""
+
+    line: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class WorkersConfig:
     """Several processes take the agents' batches. line: NATS URLs of the cluster, comma between.
 
@@ -253,6 +262,7 @@ class SiteConfig:
     care: Care = field(default_factory=Care)
     pair: PairConfig | None = None
     workers: WorkersConfig | None = None
+    journal: JournalConfig | None = None
     push_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)  # by source
     line_protocol: LineProtocolConfig | None = None
     listener: Listener | None = None  # None: the embedded broker is for this machine only

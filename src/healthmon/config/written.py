@@ -12,6 +12,7 @@ from healthmon.config.fileforms import (
     BrokerForm,
     ChangeForm,
     ChannelForm,
+    JournalForm,
     PairForm,
     ProbeModulesForm,
     PushForm,
@@ -60,6 +61,7 @@ class Written:
     broker: BrokerForm | None
     ha: PairForm | None
     workers: WorkersForm | None
+    journal: JournalForm | None
     store: StoreForm
     safety: SafetyForm
     alerting: AlertingForm
@@ -112,6 +114,7 @@ def read_written(document: Document, problems: Problems) -> Written:
         broker=_block(validator, "broker", None),
         ha=_block(validator, "ha", None),
         workers=_block(validator, "workers", None),
+        journal=_block(validator, "journal", None),
         store=_block(validator, "store", StoreForm()),
         safety=_block(validator, "safety", SafetyForm()),
         alerting=_block(validator, "alerting", AlertingForm()),
