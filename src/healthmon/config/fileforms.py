@@ -38,6 +38,11 @@ from healthmon.config.scalars import (
 from healthmon.config.wardforms import WardsForm
 from healthmon.config.webforms import TlsForm, WebForm
 
+DATA_DIR = (
+    "Where spool, journal and embedded store live; left out: `$HEALTHMON_DATA_DIR`, else `/var/lib/healthmon` for root "
+    "and `~/.local/state/healthmon` for others"
+)
+
 
 class BrokerForm(Form):
     """An MQTT broker; `broker: embedded` is the one that healthmon brings."""
@@ -339,7 +344,7 @@ class SiteFileForm(Form):
     """The top of the configuration."""
 
     include: Names = Field(default=[], description="Files to read as well; globs, relative to this file")
-    data_dir: str | None = Field(default=None, description="Where spool, journal and embedded store live")
+    data_dir: str | None = Field(default=None, description=DATA_DIR)
     packs: Names = Field(default=[], description="Folders with the hospital's own packs; the last one wins")
     organisation: OrganisationForm | None = None
     site: SiteForm | None = None
