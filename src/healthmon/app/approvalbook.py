@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 from typing import TYPE_CHECKING
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Audit kinds: somebody asked; somebody else has approved.
-ASKED, APPROVED = "approval_asked", "approval_given"
+#: Audit kinds: somebody asked; somebody else has approved; people have logins.
+ASKED, APPROVED, LOGINS = "approval_asked", "approval_given", "people_sign_in"
 
 
 class ApprovalBook:
@@ -27,6 +28,7 @@ class ApprovalBook:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._noted = False
 
     def kept(self) -> list[Waiting]:
         """What the journal says still waits, oldest first."""
@@ -47,6 +49,16 @@ class ApprovalBook:
             await self._server.record(Audit(APPROVED, self._server.clock.now(), body, key=waiting.id))
         except (OSError, sqlite3.Error) as error:
             log.error("an approval may wait again after a restart", extra={"id": waiting.id, "error": str(error)})
+
+    async def people_sign_in(self, *, here: bool) -> bool:
+        """A server that took over without the file of users must not take two names on trust."""
+        if not here:
+            return self._server.journal.knows(LOGINS, LOGINS)
+        if not self._noted:
+            with contextlib.suppress(OSError, sqlite3.Error):  # said again at the next question
+                await self._server.record(Audit(LOGINS, self._server.clock.now(), {}, key=LOGINS))
+                self._noted = True
+        return True
 
 
 def still_waiting(journal: Journal, now: float) -> list[Waiting]:

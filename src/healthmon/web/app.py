@@ -41,7 +41,7 @@ from healthmon.web import (
 from healthmon.web import drills as drillapi
 from healthmon.web.access import add_headers, admit
 from healthmon.web.accounts import Accounts
-from healthmon.web.approvals import ApprovalLog, Approvals
+from healthmon.web.approvals import ApprovalLog, Approvals, note_logins
 from healthmon.web.audit import audited
 from healthmon.web.blackbox import probe
 from healthmon.web.exporter import Exporter
@@ -120,6 +120,7 @@ def make_app(
     app[WEB] = site
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(close_streams)
+    app.on_startup.append(note_logins)
     add_routes(app, site)
     return app
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from healthmon.model.approval import Waiting, waiting_for
-from healthmon.model.errors import Conflict, NotFound
+from healthmon.model.errors import ConfigError, Conflict, NotFound
 from healthmon.model.mute import Floor, Mute, MuteCommand, Standing
 from healthmon.model.ports import Clock
 from healthmon.web.people import Person, person
@@ -29,6 +29,10 @@ class ApprovalLog(Protocol):
     async def asked(self, waiting: Waiting) -> None: ...
 
     async def approved(self, waiting: Waiting, by: str) -> None: ...
+
+    async def people_sign_in(self, *, here: bool) -> bool:
+        """Whether people have logins; `here`: this server knows of some now. Once they had, they have."""
+        ...
 
 
 class Approvals:
@@ -55,6 +59,9 @@ class Approvals:
         self._waiting[id_] = found
         return found
 
+    async def people_sign_in(self, *, here: bool) -> bool:
+        return await self._log.people_sign_in(here=here) if self._log else here
+
     def find(self, id_: str) -> Waiting:
         """Raises NotFound."""
         for one in self.all():
@@ -75,10 +82,26 @@ class Approvals:
             await self._log.approved(waiting, by)
 
 
-def individuals(site: Web) -> bool:
-    """Whether people sign in here each under their own name, so that names on trust are not enough for two."""
+async def individuals(site: Web) -> bool:
+    """Whether people sign in here each under their own name, so that names on trust are not enough for two.
+
+    Also where the file of users is missing that the other server of a pair had.
+    """
     sign_in = site.settings.sign_in
-    return bool(sign_in.proxy or sign_in.oidc or site.accounts.all())
+    return await site.approvals.people_sign_in(here=bool(sign_in.proxy or sign_in.oidc or users_kept(site)))
+
+
+def users_kept(site: Web) -> bool:
+    """A file that cannot be read was one of users."""
+    try:
+        return bool(site.accounts.all())
+    except ConfigError:
+        return True
+
+
+async def note_logins(app: web.Application) -> None:
+    """At a start: what this server knows of logins is known to the other one from then on."""
+    await individuals(app[WEB])
 
 
 def one_person(request: web.Request) -> Person:
@@ -93,7 +116,7 @@ def one_person(request: web.Request) -> Person:
 async def waits_for_second(request: web.Request, draft: Mute) -> Waiting | None:
     """Put down what needs a second person, where people have logins; None when it can be made at once."""
     site = request.app[WEB]
-    if draft.floor is not Floor.TWO_PEOPLE or not individuals(site):
+    if draft.floor is not Floor.TWO_PEOPLE or not await individuals(site):
         return None
     if draft.approved_by:
         raise Problem(403, "approve-signed-in", "the second person approves by signing in; leave approved_by out")
@@ -111,9 +134,9 @@ async def approve(request: web.Request, id_: str) -> Standing:
         return await site.commands.mute(MuteCommand("add", found.by, draft=draft))
 
 
-def reviewer(request: web.Request) -> None:
+async def reviewer(request: web.Request) -> None:
     """Who reviews a broken glass is one person with a login, where people have logins."""
-    if individuals(request.app[WEB]):
+    if await individuals(request.app[WEB]):
         one_person(request)
 
 

@@ -131,7 +131,7 @@ def form_action(action: str) -> Any:
     async def handle(request: web.Request) -> web.Response:
         site, form = request.app[WEB], await checked_form(request)
         if action == "review":
-            reviewer(request)
+            await reviewer(request)
         command = MuteCommand(action, person(request).name, request.match_info["id"])
         await site.commands.mute(replace(command, note=form_text(form, "note")))
         raise web.HTTPSeeOther(local_path(str(form.get("next", "/mutes"))))

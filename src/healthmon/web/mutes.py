@@ -239,7 +239,7 @@ def acting(noun: str, action: str) -> Handler:
             by = acting_name(request, body.by)
             check_person(site.scrub, by)
             if action == "review":
-                reviewer(request)
+                await reviewer(request)
             note = getattr(body, "note", None)
             check_texts(site.scrub, note)
             until = moment("ends_at", body.ends_at) if action == "extend" else None
