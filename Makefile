@@ -51,7 +51,8 @@ bench-detection: $(READY) ## seeded faults in synthetic hospitals through the en
 boards: $(READY)        ## write the Grafana boards again, for InfluxDB and for Prometheus
 	$(BIN)/python tools/boards
 
-pictures: $(READY)      ## the pictures of docs/: pages, boards, report, in a browser on the simulated hospital (Chromium, influxd, a quiet machine)
+pictures: $(READY)      ## the pictures of docs/: pages, boards, report, in a browser on the simulated hospital (Chromium, influxd, a quiet machine; some six minutes)
+	@echo "three minutes of a night on the board, then three of faults on the boards, then the report; nothing is said meanwhile"
 	HEALTHMON_PICTURES=docs $(BIN)/python -m pytest tests/e2e/test_night.py tests/demo/test_demo_influxdb.py $(ARGS)
 	PYTHONPATH=. $(BIN)/python tools/report_picture.py
 

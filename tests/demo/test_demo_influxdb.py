@@ -73,7 +73,7 @@ async def test_a_real_run_fills_the_boards(tmp_path: Path) -> None:
 async def run_with_a_fault(hospital: Hospital, config: Path, url: str) -> tuple[float, list[Any]]:
     """A ward switch is cut, then the stop button makes checks unknown: its start, and what the query answers."""
     clock = SystemClock()
-    longer_s = 45.0 if PICTURES else 0.0
+    longer_s = 20.0 if PICTURES else 0.0
     async with aiohttp.ClientSession() as session, _agents(hospital, config, clock):
         api = Api(url, session)
         await api.settled(clock)
@@ -91,11 +91,11 @@ async def run_with_a_fault(hospital: Hospital, config: Path, url: str) -> tuple[
 async def more_faults(hospital: Hospital, clock: SystemClock) -> None:
     """The ward comes back, the patient record gets slow, then the switch of Intensive Care goes."""
     hospital.links["sw-ward7"].mend()
-    await clock.sleep(60.0)
+    await clock.sleep(30.0)
     hospital.ehr.mood.delay_s = 3.0
-    await clock.sleep(60.0)
+    await clock.sleep(30.0)
     hospital.links["sw-icu"].sever()
-    await clock.sleep(45.0)
+    await clock.sleep(30.0)
 
 
 @contextlib.asynccontextmanager
