@@ -122,6 +122,9 @@ def test_what_people_said_outlives_the_leader(tmp_path: Path) -> None:
         until(lambda: copied(made, before), timeout_s=30, what="the standby has heard of it")
         a.daemon.kill9()
         until(lambda: is_up(made, "b"), timeout_s=90, what="b leads")
+        pair = b.health()["pair"]
+        assert (pair["name"], pair["copied"], pair["doubtful"]) == ("b", False, False), "nobody stands by any more"
+        assert "does not have the newest" in b.page("/")
         assert held(b) == before
         # a session ends with the server that gave it; the page of signing in says why
         with pytest.raises(urllib.error.HTTPError) as stranger:
@@ -148,4 +151,4 @@ def signed_in_nowhere(made: Two) -> Browser:
 
 def copied(made: Two, before: dict[str, Any]) -> bool:
     """The other server has the newest commit, and nothing came after what was read."""
-    return made.servers["a"].metric("healthmon_ha_standby_copied_total") == 1.0 and held(made.servers["a"]) == before
+    return made.servers["a"].metric("healthmon_ha_standby_copied") == 1.0 and held(made.servers["a"]) == before

@@ -21,6 +21,7 @@ from healthmon.model.errors import TransportDown
 from healthmon.model.incident import Incident, Notice
 from healthmon.model.journal import Changes
 from healthmon.model.ports import Clock
+from healthmon.model.view import PairHealth
 from healthmon.runtime.sqlite import backup_database
 from healthmon.runtime.supervise import spawn
 from healthmon.transport.pairing import PIECE_BYTES, Lease, PairLink
@@ -105,16 +106,18 @@ class Leading:
         """Tell the other server, at most a second long; call in the order of the commits."""
         self.seq += 1
         if self.clock.mono() < self._rest_until:
+            self.copied = False
             self.uncopied += 1
             return
-        body, self.copied = _pack.encode(changes), False
+        body, copied = _pack.encode(changes), False
         try:
             for offset in range(0, len(body), PIECE_BYTES):
                 piece = _Piece(self.lease.term, self.seq, offset, len(body), body[offset : offset + PIECE_BYTES])
-                self.copied = await self.link.ask(CHANGES, _pack.encode(piece), within_s=REPLICATE_S) == b"ok"
+                copied = await self.link.ask(CHANGES, _pack.encode(piece), within_s=REPLICATE_S) == b"ok"
         except TransportDown:
-            self._rest_until = self.clock.mono() + REST_S
-        self.uncopied += not self.copied
+            copied, self._rest_until = False, self.clock.mono() + REST_S
+        self.copied = copied
+        self.uncopied += not copied
 
     async def give_copy(self, question: bytes, journal: Path, lock: asyncio.Lock) -> bytes:
         """A piece of the journal as of one commit; the first piece makes the copy."""
@@ -155,13 +158,11 @@ class Leading:
 
     def counters(self) -> dict[str, float]:
         """For health and metrics."""
-        return {
-            "ha_term": float(self.lease.term),
-            "ha_standby_copied": float(self.copied),
-            "ha_commits_uncopied_total": float(self.uncopied),
-            "ha_notices_marked_total": float(self.marked),
-            "ha_lease_doubtful": float(self.doubtful),
-        }
+        return {"ha_commits_uncopied_total": float(self.uncopied), "ha_notices_marked_total": float(self.marked)}
+
+    def health(self) -> PairHealth:
+        """For the board, health and metrics."""
+        return PairHealth(self.link.holder, self.lease.term, self.copied, self.doubtful)
 
 
 class Following:

@@ -40,6 +40,7 @@ def health_of(server: Server) -> Health:
         baselines=server.room.engine.learning(),
         drill_age_s=server.drills.watch.age_s(),
         drill_overdue=server.drills.watch.overdue(),
+        pair=server.leading.health() if server.leading else None,
         workers=None if handover is None else len(handover.crew.alive),
     )
 

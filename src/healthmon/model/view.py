@@ -89,6 +89,16 @@ class Presence:
 
 
 @dataclass(frozen=True, slots=True)
+class PairHealth:
+    """Of two servers, the one that leads. copied: the other has the newest commit; doubtful: another may lead too."""
+
+    name: str
+    term: int
+    copied: bool
+    doubtful: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """healthmon itself. `engine_tick_age_s` growing means that the engine is stuck; counters are monotone."""
 
@@ -110,6 +120,7 @@ class Health:
     drill_age_s: float | None = None  # since the last fire drill that passed; None: never
     drill_overdue: bool = False
     workers: int | None = None  # that take the agents' batches; None: the server does
+    pair: PairHealth | None = None  # None: there is one server
 
 
 @dataclass(frozen=True, slots=True)

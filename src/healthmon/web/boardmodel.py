@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from healthmon.model.incident import IncidentState
-from healthmon.model.view import Health, ServiceStatus, View
+from healthmon.model.view import Health, PairHealth, ServiceStatus, View
 from healthmon.web.cards import IncidentCard, card
 from healthmon.web.matrix import Matrix, matrix_of
 from healthmon.web.settings import engine_stale
@@ -139,10 +139,20 @@ def strip(view: View, health: Health, clock: LocalTime) -> Strip:
         ("Store", health.store_ok, queue if health.store_ok else "not reachable; readings are kept"),
         ("Agents", not silent, heard),
         ("Config", health.config_ok, "in force" if health.config_ok else "the new one has errors; the old one runs"),
+        *paired(health.pair),
         *((("Fire drill", False, "overdue: nobody knows whether pages still arrive"),) if health.drill_overdue else ()),
         *(() if health.audit_ok else (("Audit", False, "cannot be written: deeds leave no trace"),)),
     )
     return Strip(items, clock.short(clock.now - health.engine_tick_age_s) if stale else None)
+
+
+def paired(pair: PairHealth | None) -> tuple[tuple[str, bool, str], ...]:
+    """What a pair says of itself, on the board of the server that leads."""
+    if pair is None:
+        return ()
+    copy = "has what happened so far" if pair.copied else "does not have the newest: a takeover now would lose it"
+    doubt = (("Lease", False, "cannot be asked for: the other server may page too"),) if pair.doubtful else ()
+    return (("Standby", pair.copied, copy), *doubt)
 
 
 def count_states(statuses: Iterable[ServiceStatus]) -> tuple[tuple[str, str, str, int], ...]:

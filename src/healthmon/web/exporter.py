@@ -307,6 +307,12 @@ def put_health(families: Families, health: Health) -> None:
     }
     if health.drill_age_s is not None:
         families.put("healthmon_drill_age_seconds", [], health.drill_age_s)
+    if health.pair is not None:
+        values |= {
+            "healthmon_ha_term": health.pair.term,
+            "healthmon_ha_standby_copied": health.pair.copied,
+            "healthmon_ha_lease_doubtful": health.pair.doubtful,
+        }
     if health.workers is not None:
         families.put("healthmon_workers", [], float(health.workers))
     for name, value in values.items():

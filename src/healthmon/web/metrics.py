@@ -83,6 +83,9 @@ SELF = (
     Metric("healthmon_store_up", "gauge", "1 if the time-series store takes writes."),
     Metric("healthmon_store_queue_rows", "gauge", "Rows waiting for the store."),
     Metric("healthmon_broker_up", "gauge", "1 if the broker is connected."),
+    Metric("healthmon_ha_term", "gauge", "Of two servers: the term of the one that leads; absent where there is one."),
+    Metric("healthmon_ha_standby_copied", "gauge", "1 while the other server of a pair has the newest commit."),
+    Metric("healthmon_ha_lease_doubtful", "gauge", "1 while the other server of a pair may be leading as well."),
     Metric("healthmon_workers", "gauge", "Workers that take the batches; absent where the server takes them itself."),
     Metric("healthmon_config_ok", "gauge", "1 if the configuration on disk is the one that runs."),
     Metric("healthmon_config_last_reload_success", "gauge", "0 if the last reload was refused and the old one runs."),
@@ -138,6 +141,10 @@ COUNTERS = (
     ),
     Metric("healthmon_pages_suppressed_total", "counter", "Pages not sent since the start, by cause.", ("cause",)),
     Metric("healthmon_web_errors_total", "counter", "Requests that crashed."),
+    Metric(
+        "healthmon_ha_commits_uncopied_total", "counter", "Commits that the other server of a pair has not heard of."
+    ),
+    Metric("healthmon_ha_notices_marked_total", "counter", "Messages marked as possible repeats by a doubtful lease."),
     Metric("healthmon_workers_lost_total", "counter", "Workers that fell silent without a goodbye."),
     Metric("healthmon_audit_failures_total", "counter", "Deeds of people that could not be written to the audit."),
     Metric("healthmon_workers_stalls_total", "counter", "Times that nothing came of a partition for a while."),

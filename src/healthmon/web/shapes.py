@@ -10,7 +10,7 @@ from healthmon.model.incident import LedgerRow
 from healthmon.model.render import rfc3339
 from healthmon.model.sample import Reading, Series
 from healthmon.model.topology import Area, AtLeast, Fallback, Hours, Need, Service, Target
-from healthmon.model.view import Health, Presence, ServiceStatus, TargetStatus, View
+from healthmon.model.view import Health, PairHealth, Presence, ServiceStatus, TargetStatus, View
 from healthmon.web.metrics import parse_counter
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -45,10 +45,17 @@ def health_json(health: Health, *, version: str) -> dict[str, Any]:
         "probing": health.probing,
         "ingest_rejected": rejected_json(health),
         "probers": probers_json(health),
+        "pair": pair_json(health.pair),
         "baselines": {
             metric: {"known": known, "learning": learning} for metric, (known, learning) in health.baselines.items()
         },
     }
+
+
+def pair_json(pair: PairHealth | None) -> dict[str, Any] | None:
+    if pair is None:
+        return None
+    return {"name": pair.name, "term": pair.term, "copied": pair.copied, "doubtful": pair.doubtful}
 
 
 def probers_json(health: Health) -> dict[str, dict[str, int]]:
