@@ -347,7 +347,8 @@ class Engine:
     def _spoke(self, vantages: set[str], now: float) -> None:
         """Whose readings arrive live is there; a clean goodbye stands until `heard` says otherwise."""
         for vantage in sorted(vantages & self._estate.agents.keys()):
-            if self._evidence.presence.get(vantage, ("up", now))[0] != "stopped":
+            known = self._evidence.presence.get(vantage)
+            if known is None or (known[0] != "stopped" and known != ("up", now)):
                 self.heard(vantage, "up", now)
 
     def _readiness(self) -> Readiness:

@@ -108,7 +108,7 @@ class JournalStream:
 
     def counters(self) -> dict[str, float]:
         """For health and metrics."""
-        return {"journal_stream_ok": float(self.ok), "journal_stream_behind_total": float(self.behind)}
+        return {"journal_stream_behind_total": float(self.behind)}
 
     async def _look(self) -> None:
         if self.overtaken:

@@ -21,7 +21,9 @@ def health_of(server: Server) -> Health:
     handover = server.handover
     broker_ok = server.inbox.connected.is_set() and (handover is None or handover.ok)
     store_ok = writer.ok and (handover is None or handover.store_ok)
-    well = store_ok and broker_ok and server.audit.ok
+    stream = server.commits.stream
+    journal_ok = stream is None or stream.ok
+    well = store_ok and broker_ok and server.audit.ok and journal_ok
     status = "failing" if server.step_age_s > STUCK_S else "ok" if well else "degraded"
     return Health(
         status=status,
@@ -36,6 +38,7 @@ def health_of(server: Server) -> Health:
         config_refused=reloader is not None and reloader.refused,
         config_loaded_at=server.started_at if reloader is None else reloader.loaded_at,
         audit_ok=server.audit.ok,
+        journal_ok=journal_ok,
         counters=counters_of(server),
         baselines=server.room.engine.learning(),
         drill_age_s=server.drills.watch.age_s(),

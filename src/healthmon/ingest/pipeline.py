@@ -17,6 +17,8 @@ from healthmon.runtime import ranges
 POLLER = "poller"
 MAX_EPOCHS_PER_AGENT = 16
 MAX_RANGES = 4096
+#: So many series are remembered as declared; more are looked up each time.
+MAX_SERIES = 500_000
 MAX_SEQ = (1 << 63) - 1
 #: A reading this far ahead of us after the skew is corrected would be kept long after everything else.
 FUTURE_S = 300.0
@@ -82,6 +84,7 @@ class Pipeline:
         """Take a new site model; nothing that was received is forgotten."""
         self._estate = estate
         self._rows = RowMaker(estate)
+        self._said: set[tuple[str, str, str]] = set()
         self._checks = {id: frozenset(check.id for check in target.checks) for id, target in estate.targets.items()}
 
     def admit(self, batch: Batch, *, topic_agent: str, received_at: float, backlog: bool = False) -> Admitted | Refused:
@@ -241,6 +244,16 @@ class Pipeline:
         return None
 
     def _is_declared(self, reading: Reading) -> bool:
+        """What was found once stands until the configuration changes."""
+        series = (reading.target, reading.check, reading.vantage)
+        if series in self._said:
+            return True
+        declared = self._found_declared(reading)
+        if declared and len(self._said) < MAX_SERIES:
+            self._said.add(series)
+        return declared
+
+    def _found_declared(self, reading: Reading) -> bool:
         checks = self._checks.get(reading.target)
         if checks is None:
             return False

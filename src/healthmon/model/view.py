@@ -114,6 +114,7 @@ class Health:
     config_refused: bool = False  # the last reload was refused
     config_loaded_at: float = 0.0
     audit_ok: bool = True  # the last deed of a person was written down
+    journal_ok: bool = True  # the stream has every commit, where one is configured
     counters: Mapping[str, float] = field(default_factory=dict)
     #: Baselines of rules by metric: (series that can be judged, series still learning what is usual).
     baselines: Mapping[str, tuple[int, int]] = field(default_factory=dict)

@@ -141,6 +141,7 @@ def strip(view: View, health: Health, clock: LocalTime) -> Strip:
         ("Config", health.config_ok, "in force" if health.config_ok else "the new one has errors; the old one runs"),
         *paired(health.pair),
         *((("Fire drill", False, "overdue: nobody knows whether pages still arrive"),) if health.drill_overdue else ()),
+        *(() if health.journal_ok else (("Journal", False, "on this machine alone: the cluster lacks a part"),)),
         *(() if health.audit_ok else (("Audit", False, "cannot be written: deeds leave no trace"),)),
     )
     return Strip(items, clock.short(clock.now - health.engine_tick_age_s) if stale else None)

@@ -91,6 +91,7 @@ SELF = (
     Metric("healthmon_config_last_reload_success", "gauge", "0 if the last reload was refused and the old one runs."),
     Metric("healthmon_config_last_reload_timestamp_seconds", "gauge", "When the running one was read, Unix seconds."),
     Metric("healthmon_audit_ok", "gauge", "0 while what people do cannot be written down: the audit has a gap."),
+    Metric("healthmon_journal_ok", "gauge", "0 while the journal's stream lacks a commit; 1 where none is configured."),
     Metric("healthmon_live_mode", "gauge", "1 if the site pages people, 0 in shadow mode."),
     Metric(
         "healthmon_baselines",
@@ -148,6 +149,11 @@ COUNTERS = (
     Metric("healthmon_workers_lost_total", "counter", "Workers that fell silent without a goodbye."),
     Metric("healthmon_audit_failures_total", "counter", "Deeds of people that could not be written to the audit."),
     Metric("healthmon_workers_stalls_total", "counter", "Times that nothing came of a partition for a while."),
+    Metric(
+        "healthmon_journal_stream_behind_total",
+        "counter",
+        "Commits that were not on the journal's stream before anybody was paged.",
+    ),
     Metric("healthmon_workers_readings_judged_total", "counter", "Readings that workers have judged."),
     Metric(
         "healthmon_workers_readings_unjudged_total",

@@ -57,6 +57,7 @@ SCHEMAS: dict[str, Json] = {
         config_ok=BOOL,
         audit_ok={"type": "boolean", "description": "false while what people do cannot be written down"},
         pair=nullable(obj("name", "term", "copied", "doubtful", name=TEXT, term=INT, copied=BOOL, doubtful=BOOL)),
+        journal_ok={"type": "boolean", "description": "false while the journal's stream lacks a commit"},
         config_loaded_at=TIME,
         mode=enum("shadow", "live"),
         probing=BOOL,

@@ -40,6 +40,7 @@ def health_json(health: Health, *, version: str) -> dict[str, Any]:
         "broker_ok": health.broker_ok,
         "config_ok": health.config_ok,
         "audit_ok": health.audit_ok,
+        "journal_ok": health.journal_ok,
         "config_loaded_at": rfc3339(health.config_loaded_at or health.started_at),
         "mode": health.mode,
         "probing": health.probing,
