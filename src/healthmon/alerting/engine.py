@@ -20,11 +20,12 @@ from healthmon.alerting.incidents import latefaults, reports
 from healthmon.alerting.incidents.assess import Weighing
 from healthmon.alerting.incidents.blind import BLIND_RULE
 from healthmon.alerting.incidents.correlate import correlate
-from healthmon.alerting.incidents.evidence import Evidence, Series, reached
+from healthmon.alerting.incidents.evidence import Evidence
 from healthmon.alerting.incidents.groups import Picture
 from healthmon.alerting.incidents.harm import Assessor, Losses, PathCache
 from healthmon.alerting.incidents.placing import place
 from healthmon.alerting.incidents.questions import Questions
+from healthmon.alerting.incidents.reach import Series, reached
 from healthmon.alerting.incidents.readiness import Readiness
 from healthmon.alerting.incidents.reconcile import Reconciler
 from healthmon.alerting.incidents.text import Texts
@@ -63,6 +64,9 @@ _FUTURE_S = 60.0
 _LEARNING_COUNTED_S = 300.0
 #: So many series are not correlated anew at every reading while nothing moves.
 _LARGE_SITE = 1_000
+#: With so many alerts a look takes long, and the next one waits: readings must not wait for both.
+_STORM = 1_000
+_STORM_LOOK_S = 0.5
 #: The engine's own line in the presence table: when it last woke from a long sleep.
 _SELF = "*"
 
@@ -194,7 +198,11 @@ class Engine:
         return EngineStep(changes, notices, asks, moved or not changes.empty())
 
     def _must_look(self, now: float) -> bool:
-        """At once when an alert moved or waits; a large site is otherwise looked over once a second."""
+        """At once when an alert moved or waits; a large site is otherwise looked over once a second, a storm twice."""
+        calm_at = self._looked_at + _STORM_LOOK_S
+        if len(self._desk.alerts) >= _STORM and now < calm_at:
+            self._look_again_at = min(self._look_again_at, calm_at)
+            return False
         if self._desk.moved or now >= self._look_again_at:
             return True
         hurry = self._waiting or len(self._evidence.latest) < _LARGE_SITE

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from healthmon.alerting.engine_cases import Cases
 from healthmon.alerting.incidents.blind import BLIND_RULE
-from healthmon.alerting.incidents.evidence import Evidence, Series
+from healthmon.alerting.incidents.evidence import Evidence
 from healthmon.alerting.incidents.questions import Questions
+from healthmon.alerting.incidents.reach import Series
 from healthmon.alerting.incidents.readiness import Readiness, questions_within
 from healthmon.alerting.mutes.desk import MuteDesk
 from healthmon.model.alert import Alert, AlertKey, Effect, Phase

@@ -8,7 +8,7 @@ from dataclasses import replace
 from healthmon.alerting.engine_settings import EngineSettings
 from healthmon.alerting.engine_telling import Telling
 from healthmon.alerting.incidents import actions, reports
-from healthmon.alerting.incidents.evidence import Series
+from healthmon.alerting.incidents.reach import Series
 from healthmon.alerting.incidents.text import Texts
 from healthmon.alerting.oncall.roster import Roster
 from healthmon.model.incident import Command, Incident, IncidentState, Member

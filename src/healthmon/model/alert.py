@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from healthmon.model.condition import (
     Above,
@@ -125,8 +126,7 @@ class Rule:
     places: Mapping[str, Rule | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class AlertKey:
+class AlertKey(NamedTuple):
     """One alert = one rule on one series; `vantage` is who looked."""
 
     rule: str

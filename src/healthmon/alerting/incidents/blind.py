@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from healthmon.alerting.incidents.evidence import Evidence, cut_off, reached
+from healthmon.alerting.incidents.evidence import Evidence
 from healthmon.model.alert import Alert, AlertKey, Effect, Phase
 from healthmon.model.sample import Outcome, Reading, Reason
 
@@ -44,13 +44,8 @@ class Outlook:
 def outlook(evidence: Evidence, vantage: str, alerts: Mapping[AlertKey, Alert]) -> Outlook:
     """What the vantage point sees, from its newest readings alone."""
     host = evidence.host(vantage)
-    seen = [reading for reading in evidence.of_vantage(vantage) if reading.target != host]
-    reached_at = max((reading.started for reading in seen if reached(reading)), default=float("-inf"))
-    bad: dict[str, Reading] = {}
-    for reading in seen:
-        if cut_off(reading) and reading.started > reached_at:
-            bad[reading.target] = min(bad.get(reading.target, reading), reading, key=lambda one: one.started)
-    remote = frozenset(reading.target for reading in seen)
+    reach = evidence.reach(vantage)
+    reached_at, bad, remote = reach.reached_at, reach.unreached(), reach.targets
     hops = _hops(evidence, host, remote)
     starts = [reading.started for reading in bad.values()]
     starts += [a.bad_since for a in alerts.values() if a.key.vantage == vantage and a.bad_since > reached_at]

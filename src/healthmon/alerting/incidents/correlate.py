@@ -7,7 +7,7 @@ from dataclasses import replace
 from heapq import nsmallest
 
 from healthmon.alerting.incidents.blind import BLIND_RULE, holds_back
-from healthmon.alerting.incidents.evidence import Evidence, Series
+from healthmon.alerting.incidents.evidence import Evidence
 from healthmon.alerting.incidents.groups import (
     INFERRED,
     TOGETHER_S,
@@ -26,6 +26,7 @@ from healthmon.alerting.incidents.groups import (
     warning_groups,
 )
 from healthmon.alerting.incidents.masses import Sides, with_lost
+from healthmon.alerting.incidents.reach import Series
 from healthmon.alerting.incidents.suspects import reconsidered
 from healthmon.alerting.incidents.together import gathered
 from healthmon.impact.graph import Explanation

@@ -5,38 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from healthmon.alerting.detect.index import RuleIndex
+from healthmon.alerting.incidents.reach import Reach, Series, reached
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.sharedfate import FateTest, attributes_of
 from healthmon.model.alert import Effect
 from healthmon.model.condition import Above, leaves
-from healthmon.model.sample import Outcome, Reading, Reason
+from healthmon.model.sample import Outcome, Reading
 from healthmon.model.topology import Agent, Estate
-
-#: (target, check, vantage)
-Series = tuple[str, str, str]
 
 #: Things that pass traffic on: when something behind them works, they work, whatever their own check says.
 PASSING_KINDS = frozenset(
     {"switch", "router", "firewall", "link", "relay", "gateway", "access-point", "ap", "wlan-controller", "vpn", "ups"}
 )
-#: The target's host spoke, if not as it should: the way to it works.
-ANSWERED = frozenset(
-    {
-        Reason.REFUSED,
-        Reason.RESET,
-        Reason.CLOSED,
-        Reason.BAD_STATUS,
-        Reason.BAD_BODY,
-        Reason.BAD_RESPONSE,
-        Reason.TOO_LARGE,
-        Reason.AUTH_FAILED,
-        Reason.CERT_EXPIRED,
-        Reason.CERT_UNTRUSTED,
-        Reason.CERT_WRONG_HOST,
-    }
-)
-#: Unknown for want of a way out of this machine; the other unknowns say nothing about the network.
-NO_WAY_OUT = frozenset({Reason.NO_ROUTE, Reason.NAME_SERVICE, Reason.NO_ANSWER})
 #: Looks that say only that something is there, not that it does its work.
 _SHALLOW = frozenset({"icmp", "tcp", "snmp"})
 #: What a thing needs to do its work and not to answer: a host whose storage is gone still answers pings.
@@ -52,20 +32,8 @@ _NOBODY = ("never", 0.0)
 _HELD_UP_S = 2.0
 
 
-def reached(reading: Reading) -> bool:
-    """The reading proves that the looker can reach the target."""
-    return reading.outcome is Outcome.OK or reading.reason in ANSWERED
-
-
 def _ok(reading: Reading) -> bool:
     return reading.outcome is Outcome.OK
-
-
-def cut_off(reading: Reading) -> bool:
-    """The reading fits a looker that is cut off."""
-    if reading.outcome is Outcome.FAILED:
-        return reading.reason not in ANSWERED
-    return reading.outcome is Outcome.UNKNOWN and reading.reason in NO_WAY_OUT
 
 
 class Evidence:
@@ -96,6 +64,7 @@ class Evidence:
             for one in above:
                 self._fed[one] = (*self._fed.get(one, ()), id_)
         self._by_vantage: dict[str, list[Series]] = {}
+        self._reach: dict[str, Reach] = {}  # of those that somebody asked about
         self._in_order: dict[str, tuple[int, list[Series]]] = {}  # by vantage point: of so many, in order
         self._end_device: dict[str, bool] = {}
         self._provers: dict[tuple[str, str | None], list[Series]] = {}  # by thing, and by thing and looker's area
@@ -113,6 +82,9 @@ class Evidence:
         self._news += 1
         if known is None:
             self._index(series)
+        reach = self._reach.get(reading.vantage)
+        if reach is not None:
+            reach.note(series, reading)
         return True
 
     def spoke(self, agent: str, state: str, now: float) -> None:
@@ -152,6 +124,15 @@ class Evidence:
         """The newest look of somebody says how quickly it does its work."""
         timed = (series for series in self._by_target.get(target, ()) if series in self._timed)
         return any(_times(self.latest[series], self._timed[series]) for series in timed)
+
+    def reach(self, vantage: str) -> Reach:
+        """What this vantage point reaches."""
+        known = self._reach.get(vantage)
+        if known is None:
+            known = self._reach[vantage] = Reach(self.host(vantage))
+            for reading in self.of_vantage(vantage):
+                known.note((reading.target, reading.check, reading.vantage), reading)
+        return known
 
     def spread(self, vantage: str, wanted: int) -> list[Reading]:
         """A few of what it looks at, from all over the estate, its own machine aside."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from healthmon.alerting.incidents.evidence import Evidence, Series
+from healthmon.alerting.incidents.evidence import Evidence
+from healthmon.alerting.incidents.reach import Series
 from healthmon.impact.sharedfate import Fate
 from healthmon.model.alert import Alert, Effect, Phase, Rule
 from healthmon.model.condition import metrics_in

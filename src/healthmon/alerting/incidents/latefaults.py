@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from healthmon.alerting.incidents.evidence import Series, cut_off, reached
+from healthmon.alerting.incidents.reach import Series, cut_off, reached
 from healthmon.alerting.incidents.reconcile import noted
 from healthmon.alerting.incidents.text import Texts
 from healthmon.model.incident import Entry, Incident, IncidentKind, LedgerRow

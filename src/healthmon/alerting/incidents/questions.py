@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from healthmon.alerting.incidents.evidence import Series
+from healthmon.alerting.incidents.reach import Series
 
 _SEPARATOR = "\x1f"
 _ASKED, _BACK, _SPENT = "*asked", "*back", "*spent"

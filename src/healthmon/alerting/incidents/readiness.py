@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from healthmon.alerting.incidents.blind import BLIND_RULE
-from healthmon.alerting.incidents.evidence import ANSWERED, Evidence, Series, reached
+from healthmon.alerting.incidents.evidence import Evidence
+from healthmon.alerting.incidents.reach import ANSWERED, Series
 from healthmon.model.alert import Alert, AlertKey, Effect, Phase
 from healthmon.model.sample import Reason
 
@@ -31,9 +32,7 @@ class Readiness:
         self._server = server
         self._firing = {a.key.target for a in alerts.values() if a.active and a.effect is Effect.DOWN}
         self._answered: dict[AlertKey, bool] = {}  # nothing is learned within a step
-        host = evidence.host(server)
-        seen = [reading for reading in evidence.of_vantage(server) if reading.target != host]
-        self._reached_at = max((reading.started for reading in seen if reached(reading)), default=float("-inf"))
+        self._reached_at = evidence.reach(server).reached_at
         self._witnesses = evidence.spread(server, _WITNESSES)
         self._pending = {a.key.target for a in alerts.values() if a.phase is Phase.PENDING and a.effect is Effect.DOWN}
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from healthmon.alerting.incidents.evidence import ANSWERED, PASSING_KINDS, Evidence
+from healthmon.alerting.incidents.evidence import PASSING_KINDS, Evidence
 from healthmon.alerting.incidents.groups import INFERRED, TOGETHER_S, Group, joined, of_one_cause, outright, slow
+from healthmon.alerting.incidents.reach import ANSWERED
 from healthmon.alerting.incidents.slowness import of_slow_need, with_unmeasured
 from healthmon.impact.graph import Explanation
 from healthmon.model.alert import Alert, Effect
