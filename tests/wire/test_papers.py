@@ -101,6 +101,14 @@ async def test_who_rings_wards_reads_the_language_of_the_hospital(tmp_path: Path
         assert '<html lang="de">' in page
         assert "Stand " in page
         assert [one for one in await paper(site, "print-pack") if "checklist" in one] == []
+        await site.report({"area": "ward-7", "service": "labels", "effect": "can_wait"})
+        handover = await paper(site, "handover")
+        assert handover["Offene Vorfälle"]["rows"][0][2:4] == ["offen", "niemand"]
+        assert handover["Was Stationen gemeldet haben"]["rows"][0][2] == "hat Zeit"
+        said = await words(site, "situation")
+        assert ("Lagebericht" in said, "Noch niemand." in said or "Verständigt" in said) == (True, True)
+        assert "Wann es vorbei ist, ist nicht bekannt" in said
+        assert (await paper(site, "recovery"))["Stufe 2"]["rows"][0][1:] == ["nicht verfügbar", "0 von 3 Bereichen"]
 
 
 async def test_a_situation_report_goes_out_by_itself_once_each_time(tmp_path: Path) -> None:

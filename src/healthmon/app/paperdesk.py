@@ -118,9 +118,7 @@ class PaperDesk:
         found = []
         for one in self._standbys(now):
             following = users.get(one.following.user or "")
-            found.append(
-                (one.rota.name, one.user.name if one.user else "nobody", following.name if following else "nobody")
-            )
+            found.append((one.rota.name, one.user.name if one.user else "", following.name if following else ""))
         return tuple(found)
 
     def _notices(self, kind: str, channels: Sequence[str], paper: Paper, slot: str) -> list[Notice]:

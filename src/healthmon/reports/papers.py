@@ -1,4 +1,4 @@
-"""Papers for the hours after: situation report, recovery, hand-over. Pure; one shape for all. Those are for IT.
+"""Papers for the hours after: situation report, recovery, hand-over. Pure; one shape for all.
 
 None of them says when it will be over: nobody knows. What wards and who rings them read is in `wardpapers`.
 """
@@ -22,13 +22,6 @@ from healthmon.model.view import View
 from healthmon.model.wards import WardPlan
 from healthmon.reports.wardpapers import HIT, WARD_PAPERS, ward_paper
 
-_WORDS = {
-    ServiceState.LOST: "not available",
-    ServiceState.DEGRADED: "slow or partly working",
-    ServiceState.AT_RISK: "working, no spare route left",
-    ServiceState.UNKNOWN: "we cannot see",
-    ServiceState.OK: "no fault seen",
-}
 _NAMES_MOST = 8
 
 
@@ -57,60 +50,63 @@ class Desktop:
     url: str = ""
 
     def make(self, kind: str) -> Paper:
-        """The paper of this kind. Raises KeyError."""
+        """The paper of this kind, in the hospital's language. Raises KeyError."""
         if kind in WARD_PAPERS:
             return ward_paper(kind, self)
-        title, parts = {
-            "situation": ("Situation report", self._situation),
-            "recovery": ("Recovery in restore order", self._recovery),
-            "handover": ("Hand-over", self._handover),
-        }[kind]
-        as_at = f"{self.local(self.now):%a %d %b %Y, %H:%M %Z}"
-        return Paper(kind, title, as_at, tuple(parts()), dated=f"As at {as_at}")
+        parts = {"situation": self._situation, "recovery": self._recovery, "handover": self._handover}[kind]
+        as_at = self.stamp(self._words)
+        dated = self._say("ward_as_at", time=as_at)
+        return Paper(
+            kind, self._say(f"brief_{kind}"), as_at, tuple(parts()), dated=dated, language=self._words.language
+        )
 
     # --- situation --------------------------------------------------------------------------------------------------
 
     def _situation(self) -> Iterator[Part]:
-        bad = self.bad()
+        say, bad = self._say, self.bad()
         if not bad:
-            yield Part("Known", ("No incident is open.",))
+            yield Part(say("brief_known"), (say("brief_none_open"),))
         for one in bad:
-            yield Part(f"Severity {one.severity}: {one.title}", tuple(self._known(one)))
-        yield Part("Not known", tuple(self._not_known()) or ("Nothing that we know of.",))
-        yield Part("Told", tuple(self._who_was_told()) or ("Nobody yet.",))
-        yield Part("Next update", (f"{self.clock(self.next_update)}, or when something changes.",
-                                   "When it will be over is not known and not said here."))  # fmt: skip
+            yield Part(say("brief_severity", severity=one.severity, title=one.title), tuple(self._known(one)))
+        yield Part(say("brief_not_known"), tuple(self._not_known()) or (say("brief_nothing"),))
+        yield Part(say("brief_told"), tuple(self._who_was_told()) or (say("brief_nobody_told"),))
+        following = say("brief_next_at", at=self.clock(self.next_update))
+        yield Part(say("brief_next"), (following, say("brief_no_end")))
 
     def _known(self, one: Incident) -> Iterator[str]:
-        yield f"Since {self.clock(one.first_evidence_at)}, raised {self.clock(one.opened_at)}. Incident {one.id}."
+        say, clock = self._say, self.clock
+        since, raised = clock(one.first_evidence_at), clock(one.opened_at)
+        yield say("brief_since", since=since, raised=raised, incident=one.id)
         areas = sorted({line.area for line in one.impact if line.state in HIT})
         if areas:
-            yield f"{len(areas)} areas: {self._names(areas)}."
+            yield say("brief_areas", count=len(areas), areas=self._names(areas))
         if one.reports:
-            yield f"Wards that told us: {self._names([r.area for r in one.reports if r.area])}."
-        yield (
-            f"Owner: {one.owner}, since {self.clock(one.acknowledged_at)}." if one.owner else "Nobody has taken it yet."
-        )
+            yield say("brief_wards", areas=self._names([r.area for r in one.reports if r.area]))
+        owned = say("brief_owner", owner=one.owner, since=clock(one.acknowledged_at))
+        yield owned if one.owner else say("it_nobody")
         if one.state is IncidentState.MITIGATED:
-            since = self.clock(one.mitigated_at)
-            yield f"Reachable again since {since}; wards stay on paper until their nurse says stop."
+            yield say("brief_mitigated", since=clock(one.mitigated_at))
         for entry in [entry for entry in one.timeline if entry.what == "note" and entry.by != "healthmon"][-3:]:
-            yield f"{self.clock(entry.at)} {entry.by}: {entry.text}"
+            yield f"{clock(entry.at)} {entry.by}: {entry.text}"
 
     def _not_known(self) -> Iterator[str]:
         for one in self.view.incidents:
-            if not one.open:
-                continue
-            if one.kind is IncidentKind.BLIND:
-                yield f"{one.title}."
-            if one.impact_known != "full" and one.severity <= 3:
-                yield f"What {one.id} means for care: not everything behind it is mapped."
-            if one.root and one.root.certainty != "very likely" and one.severity <= 3:
-                others = self._names(list(one.root.alternatives[:3]))
-                yield f"The cause of {one.id}: {one.root.certainty}{f', or {others}' if others else ''}."
+            if one.open:
+                yield from self._not_known_of(one)
         unseen = sorted({a for (a, _), status in self.view.services.items() if status.state is ServiceState.UNKNOWN})
         if unseen:
-            yield f"Services in {len(unseen)} areas that we cannot see: {self._names(unseen)}."
+            yield self._say("brief_unseen", count=len(unseen), areas=self._names(unseen))
+
+    def _not_known_of(self, one: Incident) -> Iterator[str]:
+        if one.kind is IncidentKind.BLIND:
+            yield f"{one.title}."
+        if one.impact_known != "full" and one.severity <= 3:
+            yield self._say("brief_unmapped", incident=one.id)
+        if one.root and one.root.certainty != "very likely" and one.severity <= 3:
+            certainty = self._say("brief_likely" if one.root.certainty == "likely" else "brief_one_of")
+            others = self._names(list(one.root.alternatives[:3]))
+            key = "brief_cause_or" if others else "brief_cause"
+            yield self._say(key, incident=one.id, certainty=certainty, others=others)
 
     def _who_was_told(self) -> Iterator[str]:
         for one in self.bad():
@@ -122,7 +118,7 @@ class Desktop:
                 yield f"{self.clock(at)} {who} ({one.id})"
         for rung in self.rung:
             if rung.at >= self.now - 86_400.0:
-                yield f"{self.clock(rung.at)} {self.name(rung.who)}, rung by {rung.by}"
+                yield self._say("brief_rung", at=self.clock(rung.at), who=self.name(rung.who), by=rung.by)
 
     # --- recovery ---------------------------------------------------------------------------------------------------
 
@@ -131,44 +127,56 @@ class Desktop:
         ids = {member.key.target for one in self.bad() for member in one.members}
         stages = restore_order(NeedGraph(self.view.estate), ids, lines)
         if not stages:
-            yield Part("Nothing is known to be down")
+            yield Part(self._say("brief_nothing_down"))
         for number, stage in enumerate(stages, start=1):
             rows = tuple((self.name(id_), *self._back(id_)) for id_ in stage)
-            yield Part(f"Stage {number}", (), ("What", "State now", "Proven from"), rows)
+            yield Part(self._say("brief_stage", number=number), (), self._heads("what", "state_now", "proven"), rows)
 
     def _back(self, id_: str) -> tuple[str, str]:
         """State, and how many of its areas have seen it working."""
+        say = self._say
         if id_ not in self.view.estate.services:
             status = self.view.targets.get(id_)
-            return (f"{status.outcome.value} since {self.clock(status.since)}" if status else "not known", "")
+            if status is None:
+                return say("brief_unclear"), ""
+            return say("brief_outcome", outcome=say(f"brief_{status.outcome}"), since=self.clock(status.since)), ""
         own = [status for (_, service), status in self.view.services.items() if service == id_]
         proven = [status for status in own if proven_from(status, self.view.estate, self.now) is not None]
         states = {status.state for status in own}
         worst = next((s for s in (ServiceState.LOST, ServiceState.DEGRADED, ServiceState.UNKNOWN) if s in states), None)
-        return _WORDS[worst or ServiceState.OK], f"{len(proven)} of {len(own)} areas"
+        seen = say(f"state_{worst}") if worst else say("brief_no_fault")
+        return seen, say("brief_proven_of", count=len(proven), total=len(own))
 
     # --- hand-over --------------------------------------------------------------------------------------------------
 
     def _handover(self) -> Iterator[Part]:
-        head = ("Sev", "Incident", "State", "Owner", "Since")
+        say, nobody = self._say, self._say("brief_nobody")
         shown = [one for one in self.view.incidents if one.open]
         rows = tuple(
-            (str(i.severity), i.title, i.state.value, i.owner or "nobody", self.clock(i.opened_at)) for i in shown
+            (str(i.severity), i.title, say(f"brief_is_{i.state}"), i.owner or nobody, self.clock(i.opened_at))
+            for i in shown
         )
-        yield Part("Open incidents", () if rows else ("None.",), head, rows)
+        head = self._heads("sev", "incident", "state", "whose", "from")
+        yield Part(say("brief_open_incidents"), () if rows else (say("brief_none"),), head, rows)
+        yield self._told_us(shown)
+        on = tuple((self.name(m.area), say(f"brief_mark_{m.what}"), self.clock(m.at), m.by) for m in self._papers())
+        head = self._heads("area", "said", "from", "by")
+        yield Part(say("brief_on_paper"), () if on else (say("brief_none_said"),), head, on)
+        mutes = tuple(one.mute.id for one in self.view.mutes if one.state.value == "active")
+        yield Part(say("brief_mutes"), mutes or (say("brief_none"),))
+        rotas = tuple((rota, now or nobody, following or nobody) for rota, now, following in self.oncall)
+        yield Part(say("brief_on_call"), (), self._heads("rota", "now", "then"), rotas)
+
+    def _told_us(self, shown: Sequence[Incident]) -> Part:
+        say = self._say
         said = [(one, report) for one in shown for report in one.reports if report.works_at is None]
         rows = tuple(
-            (self._named(r.area), self._named(r.service), r.effect.value.replace("_", " "), self.clock(r.first_at),
-             i.owner or "nobody")
+            (self._named(r.area), self._named(r.service), say(f"brief_effect_{r.effect}"), self.clock(r.first_at),
+             i.owner or say("brief_nobody"))
             for i, r in said
         )  # fmt: skip
-        head = ("Area", "Service", "Effect", "Since", "Who")
-        yield Part("What wards told us", () if rows else ("Nothing stands.",), head, rows)
-        on = tuple((self.name(m.area), m.what.replace("_", " "), self.clock(m.at), m.by) for m in self._papers())
-        yield Part("Wards on paper", () if on else ("None has said so.",), ("Area", "Said", "Since", "By"), on)
-        mutes = tuple(f"{one.mute.id}: {one.state.value}" for one in self.view.mutes if one.state.value == "active")
-        yield Part("Silences and changes in force", mutes or ("None.",))
-        yield Part("On call", (), ("Rota", "Now", "Next"), tuple(self.oncall))
+        head = self._heads("area", "service", "effect", "from", "who")
+        return Part(say("brief_wards_told"), () if rows else (say("brief_nothing_stands"),), head, rows)
 
     def _papers(self) -> list[Mark]:
         """The last word of each area, unless all is written back."""
@@ -177,13 +185,28 @@ class Desktop:
 
     # --- words ------------------------------------------------------------------------------------------------------
 
+    @property
+    def _words(self) -> Catalogue:
+        return self.words[self.plan.language]
+
+    def _say(self, key: str, **values: object) -> str:
+        return self._words.say(key, **values)
+
+    def _heads(self, *names: str) -> tuple[str, ...]:
+        return tuple(self._say(f"brief_{name}") for name in names)
+
+    def stamp(self, words: Catalogue) -> str:
+        """This moment with its day, as this language writes it."""
+        now = self.local(self.now)
+        return f"{now.strftime(words.say('paper_date'))}, {now:%H:%M %Z}"
+
     def bad(self) -> list[Incident]:
         """Open incidents that take something from care, the worst first; warnings and blindness stand elsewhere."""
         found = [one for one in self.view.incidents if one.open and one.kind is IncidentKind.INCIDENT]
         return sorted((one for one in found if one.severity <= 3), key=lambda one: (one.severity, one.opened_at))
 
     def _named(self, id_: str) -> str:
-        return self.name(id_) if id_ else "not named"
+        return self.name(id_) if id_ else self._say("brief_not_named")
 
     def name(self, id_: str) -> str:
         estate, plain = self.view.estate, id_.removeprefix("team:").removeprefix("supplier:")
@@ -195,14 +218,15 @@ class Desktop:
 
     def _names(self, ids: Sequence[str]) -> str:
         names = [self.name(id_) for id_ in dict.fromkeys(ids)]
-        more = len(names) - _NAMES_MOST
-        return ", ".join(names[:_NAMES_MOST]) + (f" and {more} more" if more > 0 else "")
+        more, shown = len(names) - _NAMES_MOST, ", ".join(names[:_NAMES_MOST])
+        return self._say("brief_more", names=shown, count=more) if more > 0 else shown
 
     def local(self, at: float) -> datetime:
         return datetime.fromtimestamp(at, ZoneInfo(self.view.estate.organisation.timezone))
 
     def clock(self, at: float | None) -> str:
         if at is None:
-            return "not known"
+            return self._say("brief_unclear")
         then = self.local(at)
-        return f"{then:%H:%M}" if then.date() == self.local(self.now).date() else f"{then:%a %H:%M}"
+        today = then.date() == self.local(self.now).date()
+        return f"{then:%H:%M}" if today else f"{then.strftime(self._say('paper_day'))} {then:%H:%M}"

@@ -27,8 +27,7 @@ def ward_paper(kind: str, desktop: Desktop) -> Paper:
         "call-list": ("paper_call_list", CallList(desktop, words).parts),
         "print-pack": ("paper_print_pack", PrintPack(desktop, words).parts),
     }[kind]
-    now = desktop.local(desktop.now)
-    as_at = f"{now.strftime(words.say('paper_date'))}, {now:%H:%M %Z}"
+    as_at = desktop.stamp(words)
     dated = words.say("ward_as_at", time=as_at)
     return Paper(kind, words.say(title), as_at, tuple(parts()), dated=dated, language=words.language)
 
@@ -81,7 +80,7 @@ class CallList:
             service = view.estate.services.get(id_)
             at = fallback_ready(service, area.id, view, now) if service else None
             if service and service.fallback and at is not None:
-                said.append(self._say("paper_ready", fallback=service.fallback.text, at=self._clock(at)))
+                said.append(self._say("paper_ready", fallback=service.fallback.text, at=self._desk.clock(at)))
         return "; ".join(dict.fromkeys(said)) or self._say("paper_nothing_ready")
 
     def _told(self, who: str) -> str:
@@ -89,9 +88,9 @@ class CallList:
         since = min((one.opened_at for one in bad), default=self._desk.now)
         rung = [one for one in self._desk.rung if one.who == who and one.at >= since]
         if rung:
-            return self._say("paper_rung", at=self._clock(rung[-1].at), by=rung[-1].by)
+            return self._say("paper_rung", at=self._desk.clock(rung[-1].at), by=rung[-1].by)
         said = [r.first_at for one in bad for r in one.reports if r.area == who]
-        return self._say("paper_they_told", at=self._clock(min(said))) if said else self._say("paper_not_rung")
+        return self._say("paper_they_told", at=self._desk.clock(min(said))) if said else self._say("paper_not_rung")
 
     def _desks(self) -> Iterator[tuple[str, str, str, str]]:
         """(who, name, phone, cause) of estates and suppliers whose fault it is."""
@@ -120,10 +119,6 @@ class CallList:
 
     def _root(self, incident: Incident) -> Target | None:
         return self._desk.view.estate.targets.get(incident.root.target) if incident.root else None
-
-    def _clock(self, at: float) -> str:
-        then, today = self._desk.local(at), self._desk.local(self._desk.now).date()
-        return f"{then:%H:%M}" if then.date() == today else f"{then.strftime(self._say('paper_day'))} {then:%H:%M}"
 
 
 class PrintPack:

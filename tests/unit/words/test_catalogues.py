@@ -19,6 +19,7 @@ STOCK = stock_root() / "alerting" / "text"
 SITE = "organisation: {{id: st, name: St}}\npacks: ['{packs}']\nwards: {wards}\n"
 #: Prefixes of messages that only IT reads.
 IT = (
+    "brief_",
     "drill_",
     "late_",
     "title_",
