@@ -114,6 +114,7 @@ class RuleIndex:
         self.places = Places(estate)
         self._finder = _Finder(rule for rule in self.rules.values() if not rule.on.agents)
         self._on_agents = [rule for rule in self.rules.values() if rule.on.agents]
+        self._of_agent: dict[str, list[Rule]] = {}
         self._slates: dict[tuple[str, str], Slate] = {}
         self._same: dict[tuple[int, ...], Slate] = {}
         self._shared: dict[tuple[int, float], Bound] = {}
@@ -156,7 +157,11 @@ class RuleIndex:
 
     def for_agent(self, agent: Agent) -> list[Rule]:
         """The rules that ask whether this agent is silent."""
-        return [rule for rule in self._about(agent) if not isinstance(rule.condition, Group)]
+        known = self._of_agent.get(agent.id)
+        if known is None:
+            found = [rule for rule in self._about(agent) if not isinstance(rule.condition, Group)]
+            known = self._of_agent[agent.id] = found
+        return known
 
     def groups_of_agents(self) -> list[tuple[Rule, list[Agent]]]:
         """Rules about many agents at once, with those agents."""
