@@ -113,9 +113,11 @@ def test_what_people_said_outlives_the_leader(tmp_path: Path) -> None:
             Accounts(a.data / FILE).put(
                 Account(user, f"{user.title()} Example", Role.SILENCE), password=WORDS, new=True
             )
-        shutil.copy(a.data / FILE, b.data / FILE)  # docs/scaling.md: local users are a file of each machine
         before_at_b = signed_in_nowhere(made)
         waiting, cookie = put(a), signed_in(a, "kim")
+        until(lambda: b.health()["logins_missing"], timeout_s=30, what="the standby misses the file of users")
+        shutil.copy(a.data / FILE, b.data / FILE)  # docs/scaling.md: local users are a file of each machine
+        assert not b.health()["logins_missing"]
         before = held(a)
         assert [one["id"] for one in before["approvals"]] == [waiting]
         assert all(before.values()), before

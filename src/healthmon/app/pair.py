@@ -186,6 +186,10 @@ class Following:
         restored = self._journal.restore()
         return restored.at, tuple(one for one in restored.incidents.values() if one.open and not one.merged_into)
 
+    def knows(self, kind: str, key: str) -> bool:
+        """Whether the copy has this line."""
+        return self._journal is not None and self._journal.knows(kind, key)
+
     @property
     def synced(self) -> bool:
         """Holds what the leader had at its last commit."""

@@ -131,6 +131,7 @@ async def run_one_of_two(
     read: Reread, *, clock: Clock, ready: Ready, standby: bool = False, watch: bool = False
 ) -> None:
     """One of two servers: leads or stands by (CONTRACT: fails open). Runs until cancelled."""
+    from healthmon.app.approvalbook import LOGINS
     from healthmon.app.standby import Copied, standing_by
     from healthmon.transport.pairing import PairLink
 
@@ -149,8 +150,9 @@ async def run_one_of_two(
             seen = following.seen
             at, incidents = following.read()
             return Copied(
-                seen.holder or None if seen else None, seen.term if seen else 0, following.synced, at, incidents
-            )
+                seen.holder or None if seen else None, seen.term if seen else 0, following.synced, at, incidents,
+                following.knows(LOGINS, LOGINS),
+            )  # fmt: skip
 
         return standing_by(site, copied, clock)
 

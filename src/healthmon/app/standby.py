@@ -20,9 +20,11 @@ from aiohttp import web
 from healthmon import __version__
 from healthmon.app.private import token_of
 from healthmon.config import SiteConfig, WebConfig
+from healthmon.model.errors import ConfigError
 from healthmon.model.incident import Incident
 from healthmon.model.ports import Clock
 from healthmon.model.render import incident_json, rfc3339
+from healthmon.web.accounts import FILE, Accounts
 from healthmon.web.origin import forwarded, is_loopback, is_loopback_host, peer
 
 log = logging.getLogger(__name__)
@@ -30,13 +32,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """The copy as it is now. at: of its newest commit, Unix s; incidents: those that are not resolved in it."""
+    """The copy as it is now. at: of its newest commit, Unix s; incidents: those that are not resolved in it.
+
+    logins: people have logins at the server that leads.
+    """
 
     leader: str | None
     term: int
     synced: bool
     at: float | None
     incidents: tuple[Incident, ...]
+    logins: bool = False
 
 
 #: Reads the copy; cheap enough for every request of a person.
@@ -75,6 +81,7 @@ def _application(site: SiteConfig, read: ReadCopy, clock: Clock) -> web.Applicat
             "term": copied.term,
             "copied": copied.synced,
             "copied_at": rfc3339(copied.at),
+            "logins_missing": logins_missing(site, copied),
             "version": __version__,
             "now": rfc3339(clock.now()),
             "broker_ok": False,  # what a server says of itself: none of it is ours to say
@@ -121,6 +128,16 @@ def _admit(site: SiteConfig, request: web.Request) -> None:
         raise web.HTTPUnauthorized(text="a token is needed; this server stands by")
 
 
+def logins_missing(site: SiteConfig, copied: Copied) -> bool:
+    """Whether nobody could sign in here as themselves after a takeover, though people do where it leads now."""
+    sign_in = site.web.sign_in
+    if not copied.logins or sign_in.proxy or sign_in.oidc:
+        return False
+    with contextlib.suppress(ConfigError):  # a file that cannot be read is named when we lead
+        return not Accounts(site.data_dir / FILE).all()
+    return False
+
+
 def _page(site: SiteConfig, copied: Copied, *, shown: bool, now: float) -> str:
     name = html.escape(site.estate.organisation.name)
     leads = html.escape(copied.leader or "")
@@ -132,10 +149,17 @@ def _page(site: SiteConfig, copied: Copied, *, shown: bool, now: float) -> str:
         for one in copied.incidents
     )
     table = f"<table><tr><th>Severity</th><th>State</th><th>Incident</th><th>Since</th></tr>{rows}</table>"
+    warned = (
+        "<p><b>Nobody has a login here, though people have them at the server that leads: copy users.json and "
+        "tokens.json, or nobody signs in as themselves after a takeover.</b></p>"
+        if logins_missing(site, copied)
+        else ""
+    )
     listed = (table if rows else "<p>The copy holds no open incident.</p>") if shown else ""
     return (
         f"<!doctype html><html lang=en-GB><meta charset=utf-8><meta http-equiv=refresh content=10>"
         f"<title>Standby · {name}</title><style>body{{font:1rem sans-serif;margin:2rem}}"
         f"td,th{{padding:.3rem 1rem .3rem 0;text-align:left}}</style><h1>This is the standby of {name}</h1>"
-        f"<p>{who} {fresh} It pages nobody and changes nothing until it leads. As at {rfc3339(now)}.</p>{listed}"
+        f"<p>{who} {fresh} It pages nobody and changes nothing until it leads. As at {rfc3339(now)}.</p>"
+        f"{warned}{listed}"
     )
