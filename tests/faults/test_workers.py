@@ -49,10 +49,11 @@ class Loaded:
             spool=self.spool, connect=connect, site=ORGANISATION, agent=name, clock=CLOCK, resend_s=2.0
         )
         self.made: list[float] = []
+        self.feeding = True
 
     async def feed(self) -> None:
         began = CLOCK.mono()
-        while True:
+        while self.feeding:
             at = CLOCK.now()
             moments = [round(at + number * 0.001, 6) for number in range(READINGS)]
             fails = FAILS_FROM_S <= CLOCK.mono() - began < FAILS_UNTIL_S
@@ -183,8 +184,9 @@ async def story(found: Estate) -> set[tuple[str, float]]:
     await asyncio.sleep(3.0)
     await asyncio.to_thread(found.made.nodes[0].start)
     await asyncio.to_thread(found.made.settle, 0)
-    for feed in feeds:
-        await ended(feed)
+    for agent in found.agents:
+        agent.feeding = False  # not cancelled: what the spool took in the last moment is made as well
+    await asyncio.gather(*feeds)
     async with asyncio.timeout(90):
         while any(agent.spool.batches for agent in found.agents):  # noqa: ASYNC110
             await asyncio.sleep(0.1)

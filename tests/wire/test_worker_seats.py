@@ -19,6 +19,7 @@ from healthmon.impact.severity import SeverityTable
 from healthmon.model.alert import Effect, NoData, Phase, Rule, Selector
 from healthmon.model.condition import Limit, OfLast, OutcomeIs, Take, Window
 from healthmon.model.journal import Epoch
+from healthmon.model.judged import Judged
 from healthmon.model.sample import Outcome, Reading, Reason, Sample
 from healthmon.model.topology import Agent, Check, Estate, Organisation, Site, Target
 from healthmon.runtime.clock import SystemClock
@@ -162,6 +163,26 @@ def test_what_another_worker_has_handed_on_is_not_handed_on_again(nats: Nats) ->
         return found, second.heard
 
     assert asyncio.run(story()) == ([1, 2, 3], [1, 2])
+
+
+def test_a_new_configuration_forgets_nothing_of_what_its_rules_remember_too(nats: Nats) -> None:
+    async def story() -> tuple[list[Handed], set[str]]:
+        worker = await Worker.made(nats, "reloaded")
+        for seq in range(1, 13):
+            await worker.seats.hand(PARTITION, [batch(random.Random(seq), seq, failing=True)])
+        more: Any = SimpleNamespace(estate=ESTATE, rules=(*RULES, replace(RULES[0], id="another")))
+        worker.seats.adopt(more)
+        await worker.seats.hand(PARTITION, [batch(random.Random(13), 13, failing=True)])
+        found = await on_line(worker.line)
+        await worker.line.close()
+        return [one for hand in found for one in hand.batches], {hand.seal for hand in found}
+
+    batches, seals = asyncio.run(story())
+    (first,), (last,) = batches[0].judged or (), batches[-1].judged or ()
+    assert first == Judged(0, bad=False, usual=None), "of the first of twenty nothing is known"
+    assert last.bad
+    assert last.answers[0].says is True, "the thirteenth failure of twenty"
+    assert len(seals) == 2, "the leader hears that it is judged by other rules"
 
 
 def test_a_memory_that_cannot_be_read_is_counted_and_begun_anew(nats: Nats) -> None:

@@ -78,11 +78,10 @@ class JournalStream:
             try:
                 async with asyncio.timeout(PUT_S):
                     await self._write(_pack.encode(changes))
-            except Overtaken:
-                self._lose("somebody else writes the journal's stream; ours goes on without it")
-                self.overtaken = True
-            except (TransportDown, TimeoutError) as error:
-                self._lose(f"the journal's stream cannot be written; paging goes on without it ({error})")
+            except (Overtaken, TransportDown, TimeoutError) as error:
+                self.ok = False
+                why = str(error) or type(error).__name__
+                log.error("the journal's stream cannot be written; paging goes on without it", extra={"error": why})
         elif self._meanwhile is not None:
             self._meanwhile.append(_pack.encode(changes))
         self.behind += not self.ok
@@ -100,7 +99,7 @@ class JournalStream:
             while True:
                 try:
                     await self._look()
-                except (TransportDown, MalformedBatch, OSError, sqlite3.Error) as error:
+                except (Overtaken, TransportDown, MalformedBatch, OSError, sqlite3.Error) as error:
                     log.debug("journal not copied, tried again", extra={"error": str(error)})
                 await self._clock.sleep(LOOK_S)
         finally:
@@ -132,24 +131,21 @@ class JournalStream:
     async def _catch_up(self) -> None:
         """The stream lacks something: the whole goes there, and what is committed meanwhile behind it."""
         try:
+            stand = await self._line.stand()
+            if not await self._ours(stand):
+                self.overtaken = True
+                log.error("somebody else has written the journal's stream; ours goes on without it")
+                return
             async with self.lock:
-                stand = await self._line.stand()
-                if not await self._ours(stand):
-                    self.overtaken = True
-                    log.error("somebody else has written the journal's stream; ours goes on without it")
-                    return
                 await asyncio.to_thread(backup_database, self._path, self._aside)
                 self._meanwhile = []
             await self._copy(stand, stand.last)
-            async with self.lock:
-                self._made, self._at = stand.made, stand.last
+            self._made, self._at = stand.made, stand.last
+            async with self.lock, asyncio.timeout(PUT_S):  # pages wait for it
                 for body in self._meanwhile:
                     await self._write(body)
                 self.ok = True
             log.warning("the journal's stream has everything", extra={"number": self._at})
-        except Overtaken:
-            self.overtaken = True
-            log.error("somebody else has written the journal's stream; ours goes on without it")
         finally:
             self._meanwhile = None
 
@@ -164,7 +160,3 @@ class JournalStream:
         if not stand.last or (stand.made == self._made and stand.last == self._at):
             return True
         return await self._line.last_writer() in self._writers
-
-    def _lose(self, what: str) -> None:
-        self.ok = False
-        log.error(what)

@@ -15,7 +15,7 @@ import msgspec
 
 from healthmon.app.handpieces import groups, pieces
 from healthmon.app.quarantine import Quarantine
-from healthmon.app.seats import Seats
+from healthmon.app.seats import Seats, key_of
 from healthmon.app.traps import heard_by
 from healthmon.app.wiring import declared_families, pipeline_of
 from healthmon.config import SiteConfig
@@ -161,7 +161,8 @@ class WorkBench:
 
     async def _handle(self, taken: Sequence[_Taken]) -> None:
         await self._recall({(one.batch.agent, one.batch.epoch) for one in taken})
-        handed = [hand for one in taken if (hand := self._admit(one)) is not None]
+        admitted = [hand for one in taken if (hand := self._admit(one)) is not None]
+        handed = list({key_of(one): one for one in reversed(admitted)}.values())[::-1]
         await self._keep_clocks({(one.epoch.agent, one.epoch.epoch): one.epoch for one in handed})
         if self.seats is None:
             for group in groups(handed):
@@ -217,8 +218,8 @@ class WorkBench:
         if not self._writer.put(admitted.rows, lambda: self._stored(key), key=key):
             self.counters["ingest_deferred_total.store_queue_full"] += 1  # the queue gives it to us again
             self._open.pop(key)
-        if not admitted.new:
-            return None
+        if way.handed:
+            return None  # else it is new, or what was to hand it on has crashed
         self.counters["worker_batches_total"] += 1
         if any(reading.check == CHECK for reading in admitted.readings):
             self._drilled.append(key)
