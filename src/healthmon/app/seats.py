@@ -41,7 +41,7 @@ Result = TypeVar("Result")
 #: A partition's memory is kept beside the line so often, and one that nothing is heard of so often; the line keeps an
 #: hour, so that what lies between is there.
 SAVE_EVERY_S, SAVE_IDLE_S = 120.0, 1_200.0
-LOOK_S = 2.0
+LOOK_S, AGAIN_S = 2.0, 0.5
 
 
 class UntilDone(Protocol):
@@ -120,7 +120,8 @@ class Seats:
         for group in groups(batches):
             left = [one for one in group if key_of(one) not in seat.seen]
             while left and not await self._handed(seat, left):
-                await self._until_done(partial(self._catch_up, seat))
+                if not await self._until_done(partial(self._catch_up, seat)):
+                    await self._clock.sleep(AGAIN_S)  # refused, and yet nothing new is there
                 left = [one for one in left if key_of(one) not in seat.seen]
 
     async def keep(self) -> None:
@@ -191,13 +192,14 @@ class Seats:
                           extra={"partition": partition, "reason": error.reason})  # fmt: skip
         return Saved("", 0, {}, {})
 
-    async def _catch_up(self, seat: Seat) -> None:
+    async def _catch_up(self, seat: Seat) -> bool:
         """Read what is on the line beyond what is known; whatever was judged and is not there is forgotten."""
-        last = await self._line.last(seat.partition)
+        last, before = await self._line.last(seat.partition), seat.at
         if last > seat.at:
             await self._line.replay(seat.partition, seat.at + 1, last, partial(self._replayed, seat))
         seat.at = last
         self._anew(seat)
+        return last != before
 
     def _replayed(self, seat: Seat, payload: bytes) -> None:
         try:
