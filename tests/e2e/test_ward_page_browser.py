@@ -19,7 +19,7 @@ async def test_a_fault_is_there_without_reload_and_it_fits_a_phone(tmp_path: Pat
         await page.open(f"{site.base}/area/ward-7")
         assert await page.eval("document.documentElement.scrollWidth") <= 320
         await site.fault()
-        await page.wait("document.body.innerText.includes('Patient record: not available')")
+        await page.wait("document.body?.innerText.includes('Patient record: not available')")
         assert await page.eval("document.documentElement.scrollWidth") <= 320
         small = (
             "[...document.querySelectorAll('button')].filter((one) => one.getBoundingClientRect().height < 44).length"
@@ -46,6 +46,6 @@ async def test_a_report_is_made_by_keyboard_alone(tmp_path: Path) -> None:
         for kind in ("keyDown", "keyUp"):
             await page.call("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\r",
                             windowsVirtualKeyCode=13)  # fmt: skip
-        await page.wait("document.body.innerText.includes('IT knows')")
+        await page.wait("document.body?.innerText.includes('IT knows')")
         (found,) = (await site.get("/api/v1/incidents"))["items"]
         assert found["reports"][0]["effect"] == "nobody_can_work"
