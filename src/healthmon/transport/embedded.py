@@ -272,13 +272,18 @@ class EmbeddedBroker:
     async def _see_that_it_takes(self) -> None:
         """End it when it lives and keeps nothing, so that `_watch` starts it again.
 
-        A nats-server 2.12 whose disk was full once keeps no message any more, however much room there is.
+        A nats-server 2.12 whose disk was full once keeps no message any more, however much room there is. One that
+        writes messages down is merely slow: starting it again would cut off the whole fleet and make it slower.
         """
-        misses = 0
+        misses, written = 0, 0
         while True:
             await self._clock.sleep(TAKES_EVERY_S)
             process = self._process
             if process is None or process.returncode is not None or await _takes(self.broker):
+                misses = 0
+                continue
+            before, written = written, await asyncio.to_thread(_last_written_ns, self._dir / "jetstream")
+            if written > before:
                 misses = 0
                 continue
             misses += 1
@@ -322,6 +327,15 @@ async def _takes(broker: Broker) -> bool:
             return True
     except (TransportDown, TimeoutError):
         return False
+
+
+def _last_written_ns(store: Path) -> int:
+    """When a message was written down last, by the files of the stream that holds them."""
+    found = 0
+    for block in store.rglob("$MQTT_msgs/msgs/*.blk"):
+        with contextlib.suppress(OSError):
+            found = max(found, block.stat().st_mtime_ns)
+    return found
 
 
 def _is_free(port: int, host: str = HOST) -> bool:
