@@ -37,10 +37,10 @@ class Fault:
 class Crashing(Engine):
     """The real engine with a bug."""
 
-    def observe(self, readings: Sequence[Reading], *, now: float, live: bool = True) -> None:
+    def observe(self, readings: Sequence[Reading], *, now: float, live: bool = True, **more: Any) -> None:
         if any(one.check == Fault.check for one in readings):
             raise KeyError("a bug")
-        super().observe(readings, now=now, live=live)
+        super().observe(readings, now=now, live=live, **more)
 
     def tick(self, now: float) -> EngineStep:
         if Fault.always:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
 
 from healthmon.model.condition import (
     Above,
@@ -126,7 +125,8 @@ class Rule:
     places: Mapping[str, Rule | None] = field(default_factory=dict)
 
 
-class AlertKey(NamedTuple):
+@dataclass(frozen=True, slots=True, order=True)
+class AlertKey:
     """One alert = one rule on one series; `vantage` is who looked."""
 
     rule: str

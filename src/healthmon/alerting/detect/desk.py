@@ -152,7 +152,7 @@ class AlertDesk:
             at, _, kind, what = heapq.heappop(self._due)
             if kind == "alert" and isinstance(what, AlertKey):
                 self._expire(what, now)
-            elif kind == "series" and not isinstance(what, AlertKey | str):
+            elif kind == "series" and isinstance(what, tuple):
                 self._series_due(what, now)
             elif kind == "agent" and isinstance(what, str):
                 self.agents.due(what, at, now, before)
