@@ -35,9 +35,10 @@ class LoadedAgent:
         )
         self.sent: list[float] = []
         self.longest_s = 0.0  # that anything waited for its acknowledgement
+        self.full = False
 
     async def feed(self) -> None:
-        while True:
+        while not self.full:
             at = round(CLOCK.now(), 6)
             await self.spool.append([reading(self.name, started=at)])
             self.sent.append(at)
@@ -88,8 +89,9 @@ async def loaded(made: Cluster, folder: Path) -> tuple[set[tuple[str, float]], l
     tasks += [asyncio.ensure_future(agent.watch()) for agent in agents]
     feeds = [asyncio.ensure_future(agent.feed()) for agent in agents]
     stalls = await kill_each(made, agents)
-    for feed in feeds:
-        await ended(feed)
+    for agent in agents:
+        agent.full = True  # cut off in the middle of an append nobody would know whether it was made
+    await asyncio.gather(*feeds)
     await drained(agents, 90.0)
     for task in tasks:
         await ended(task)
