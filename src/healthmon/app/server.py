@@ -121,15 +121,7 @@ class Server:
         self.inbox = inbox_of(self, broker)
         self.handover = _handover(self, restored)
         self._channels = {c.id: make_channel(c.kind, c.params) for c in site.channels.values()}
-        self.dispatcher = Dispatcher(
-            channels=self._channels,
-            journal_commit=self.commits.commit,
-            clock=clock,
-            on_result=self._told,
-            ack_link=self.ack_link,
-            stamp=leading.stamp if leading else None,
-            paces=paces(site),
-        )
+        self.dispatcher = self._dispatcher_of(site)
         self.lines = Lines(self)
         self.duty = DutyBook(self)
         self.wards = WardBook(self)
@@ -153,6 +145,17 @@ class Server:
         self._unfinished = list(restored.notices.values())
         if leading is not None:
             self.journal.append("term", at=self.started_at, body=leading.term())
+
+    def _dispatcher_of(self, site: SiteConfig) -> Dispatcher:
+        return Dispatcher(
+            channels=self._channels,
+            journal_commit=self.commits.commit,
+            clock=self.clock,
+            on_result=self._told,
+            ack_link=self.ack_link,
+            stamp=self.leading.stamp if self.leading else None,
+            paces=paces(site),
+        )
 
     async def run(self) -> None:
         """Serve until cancelled; the store is closed last."""

@@ -46,7 +46,7 @@ from healthmon.config.texts import catalogues_of
 from healthmon.config.traps import traps_of
 from healthmon.config.wards import ward_advice, wards_of
 from healthmon.config.webblock import web_of
-from healthmon.config.written import read_written
+from healthmon.config.written import Written, read_written
 from healthmon.config.yamlnodes import DataPath
 
 
@@ -99,11 +99,7 @@ def _site(
     today: date | None,
 ) -> SiteConfig:
     written = read_written(document, problems)
-    own = [document.folder(("packs", number)) / name for number, name in enumerate(written.packs)]
-    for number, folder in enumerate(own):
-        if not folder.is_dir():
-            written.validator.problem(("packs", number), f"'{written.packs[number]}' is not a folder")
-    packs = Packs([stock_root(), SITE_PACKS, *own, *pack_dirs], problems)
+    packs = Packs([stock_root(), SITE_PACKS, *_own_folders(document, written), *pack_dirs], problems)
     warn: list[tuple[DataPath, str]] = []
     elsewhere: list[str] = []
     estate = Inventory(written, packs, warn).estate()
@@ -152,6 +148,15 @@ def _site(
     warn.extend(oncall_advice(written, site, today))
     warn.extend(route_advice(written, site))
     return replace(site, warnings=(*_lines(document, warn), *elsewhere, *_about_rules(site, own_rules(packs))))
+
+
+def _own_folders(document: Document, written: Written) -> list[Path]:
+    """Where the hospital keeps packs of its own."""
+    own = [document.folder(("packs", number)) / name for number, name in enumerate(written.packs)]
+    for number, folder in enumerate(own):
+        if not folder.is_dir():
+            written.validator.problem(("packs", number), f"'{written.packs[number]}' is not a folder")
+    return own
 
 
 def _about_rules(site: SiteConfig, own: Mapping[str, Spot]) -> list[str]:

@@ -116,6 +116,10 @@ def make_app(
     )
     if took_over:  # what was signed in here, in an earlier term, may have been ended at the other server
         site.sessions.end_all()
+    return _application(site)
+
+
+def _application(site: Web) -> web.Application:
     app = web.Application(middlewares=[problems, audited, admit], client_max_size=BODY_MOST_BYTES)
     app[WEB] = site
     app.on_response_prepare.append(add_headers)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterator
 from itertools import pairwise
@@ -33,7 +34,7 @@ _NAN = math.nan
 CellKey = tuple[str, str, str, str, str, tuple[tuple[str, str], ...]]
 
 
-class Cell:
+class Cell(ABC):
     """One thing remembered. Parts are counted in bits: part 3 is 1 << 3.
 
     at: when it was last told something (Unix s); dirty: parts that differ from the disk; stored: parts on the disk;
@@ -49,13 +50,13 @@ class Cell:
         self.name = ""
         self.queued = False
 
+    @abstractmethod
     def pack(self, part: int) -> bytes:
         """One part as it stands on disk."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load(self, part: int, body: bytes) -> None:
         """Take up one part. Raises ValueError, IndexError, struct.error."""
-        raise NotImplementedError
 
 
 class Slots(Cell):

@@ -19,7 +19,6 @@ from healthmon.alerting.detect.recall import Recall
 from healthmon.alerting.detect.seasons import HourBook, unusual
 from healthmon.model.alert import Rule
 from healthmon.model.condition import (
-    Absent,
     AllOf,
     AnyOf,
     Baseline,
@@ -224,8 +223,6 @@ def _possible(condition: Condition, places: Mapping[tuple[str, str], int]) -> Ma
             return lambda _cells, _facts, _labels, _at: True
         case Not() if _remembers(condition):
             return lambda _cells, _facts, _labels, _at: True
-        case Absent():
-            return lambda _cells, facts, _labels, _at: facts.silent_s >= condition.for_s
         case _:
             test = compiled(condition)
             return lambda _cells, facts, labels, _at: test(facts, labels) is True

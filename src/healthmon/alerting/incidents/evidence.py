@@ -129,7 +129,7 @@ class Evidence:
         """What this vantage point reaches."""
         known = self._reach.get(vantage)
         if known is None:
-            known = self._reach[vantage] = Reach(self.host(vantage))
+            known = self._reach[vantage] = Reach(self.host(vantage), self.latest)
             for reading in self.of_vantage(vantage):
                 known.note((reading.target, reading.check, reading.vantage), reading)
         return known

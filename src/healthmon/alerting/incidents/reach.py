@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from healthmon.model.sample import Outcome, Reading, Reason
 
 #: (target, check, vantage)
@@ -42,12 +44,13 @@ def cut_off(reading: Reading) -> bool:
 class Reach:
     """Its newest looks at everything but its own machine, summed up as they come: asking costs what fails, not what is.
 
-    targets: everything that it has looked at.
+    latest: the newest reading of every series, kept by whoever tells us; targets: everything that it has looked at.
     """
 
-    def __init__(self, host: str | None) -> None:
+    def __init__(self, host: str | None, latest: Mapping[Series, Reading]) -> None:
         self._host = host
-        self._latest: dict[Series, Reading] = {}
+        self._latest = latest
+        self._seen: set[Series] = set()
         self._cut: set[Series] = set()
         self._newest: tuple[float, Series | None] = (float("-inf"), None)
         self._targets: frozenset[str] | None = frozenset()
@@ -56,9 +59,9 @@ class Reach:
         """The newest look of a series."""
         if series[0] == self._host:
             return
-        if series not in self._latest:
+        if series not in self._seen:
+            self._seen.add(series)
             self._targets = None
-        self._latest[series] = reading
         at, of = self._newest
         if not reached(reading):
             if of == series:
@@ -74,14 +77,15 @@ class Reach:
     def reached_at(self) -> float:
         """When the newest of all looks that reach something began; -inf: none does."""
         if self._newest[1] is None:
-            good = ((one.started, series) for series, one in self._latest.items() if reached(one))
+            looks = ((self._latest[series], series) for series in self._seen)
+            good = ((reading.started, series) for reading, series in looks if reached(reading))
             self._newest = max(good, default=(float("-inf"), None))
         return self._newest[0]
 
     @property
     def targets(self) -> frozenset[str]:
         if self._targets is None:
-            self._targets = frozenset(series[0] for series in self._latest)
+            self._targets = frozenset(series[0] for series in self._seen)
         return self._targets
 
     def unreached(self) -> dict[str, Reading]:
