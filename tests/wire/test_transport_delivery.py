@@ -215,7 +215,6 @@ async def test_a_clean_stop_sends_what_is_fresh_first(daemon: Any, tmp_path: Pat
     agent = make_agent(daemon.broker, tmp_path / "spool.sqlite")
     async with serving(daemon.broker) as server:
         async with publishing(agent):
-            await until(agent.publisher.connected.is_set)
             await agent.spool.append([reading("last")])  # nobody woke the publisher
         await until(lambda: server.targets() == ["last"])
         await until(lambda: [state.state for state in server.states][-1:] == ["stopped"])
