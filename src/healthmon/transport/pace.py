@@ -13,13 +13,21 @@ QUICK_S = 1.0
 #: settles at answers of 4 s, one of 1,000 at 1.5 s, both below the 5 s that live data may take.
 SLOWNESS = 4.0
 LONGEST_REST_S = 120.0
+#: The slowest server that is reckoned with, batches a second: a fleet need not rest longer than that one would take.
+SLOWEST_HZ = 10.0
+
+
+def longest_rest_s(fleet_size: int) -> float:
+    """A few agents need not wait for minutes because one answer was late."""
+    return min(LONGEST_REST_S, max(QUICK_S, fleet_size / SLOWEST_HZ))
 
 
 class Pace:
-    """`hz`: batches a second at most."""
+    """`hz`: batches a second at most; `longest_rest_s` after a slow answer."""
 
-    def __init__(self, hz: float) -> None:
+    def __init__(self, hz: float, *, longest_rest_s: float = LONGEST_REST_S) -> None:
         self._hz = hz
+        self._longest_rest_s = longest_rest_s
         self._took_s = 0.0
         self._window = 1
         self._answer_s = 0.0
@@ -51,6 +59,6 @@ class Pace:
         self._took_s, self._window = 0.0, 1
 
     def rest_s(self, sent: int) -> float:
-        """How long to wait after sending so many."""
+        """How long to wait after sending so many; an answer that comes meanwhile may shorten it."""
         slow_s = SLOWNESS * self._took_s**2 if self._took_s >= QUICK_S and self._window == 1 else 0.0
-        return min(LONGEST_REST_S, max(sent / self._hz, slow_s))
+        return max(sent / self._hz, min(self._longest_rest_s, slow_s))

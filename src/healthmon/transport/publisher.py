@@ -19,7 +19,7 @@ from healthmon.runtime.ranges import Ranges, contains, merge
 from healthmon.runtime.supervise import keep, spawn
 from healthmon.transport import codec, topics
 from healthmon.transport.codec import Ack, Probing, State, Will
-from healthmon.transport.pace import Pace
+from healthmon.transport.pace import Pace, longest_rest_s
 from healthmon.transport.shelf import Pending
 from healthmon.transport.spool import Spool
 
@@ -105,7 +105,7 @@ class Publisher:
         self._on_probing = on_probing
         self._spread_s = reconnect_spread_s(fleet_size)
         self._resend_s = resend_s
-        self._pace = Pace(catch_up_hz or fleet_pace_hz(fleet_size))
+        self._pace = Pace(catch_up_hz or fleet_pace_hz(fleet_size), longest_rest_s=longest_rest_s(fleet_size))
         self._sendings: dict[tuple[str, int], _Sending] = {}
         self._about = about
         self._told_about_at = -inf  # monotonic s; anew with each connection
@@ -239,9 +239,15 @@ class Publisher:
                 await self._clock.sleep(IDLE_S)
             elif batches := await self._next_late():
                 await self._send(bus, batches)
-                await self._clock.sleep(self._pace.rest_s(len(batches)))
+                await self._rest(len(batches))
             else:
                 await self._clock.sleep(WINDOW_FULL_S)
+
+    async def _rest(self, sent: int) -> None:
+        """As long as the newest answer says, and no longer when a quick one comes meanwhile."""
+        began = self._clock.mono()
+        while (left_s := began + self._pace.rest_s(sent) - self._clock.mono()) > 0.0:
+            await self._clock.sleep(min(left_s, IDLE_S))
 
     async def _next_late(self) -> list[Pending]:
         """What of the backlog may go now, newest first."""

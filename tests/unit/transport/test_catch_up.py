@@ -17,23 +17,30 @@ from healthmon.transport import codec, topics
 from healthmon.transport.publisher import Publisher
 from healthmon.transport.spool import Spool
 
-HOLD_S = 15.0
+HOLD_S, STALL_S = 15.0, 6.0
 BATCHES = 120  # an hour of a ward PC
 
 
 class HoldingServer:
-    """Broker and server in one: it has every batch at once and says so `HOLD_S` later. No real one can be hurried."""
+    """Broker and server in one: it has every batch at once and says so `HOLD_S` later. No real one can be hurried.
 
-    def __init__(self, clock: ManualClock, held: float) -> None:
+    once: the first answer alone is late, by `STALL_S`, as when a cluster elects a leader.
+    """
+
+    def __init__(self, clock: ManualClock, held: float, *, once: bool) -> None:
         self._clock = clock
         self._held = held
+        self._once = once
+        self._answers = 0
         self._due: deque[tuple[float, str, int]] = deque()
         self._out: asyncio.Queue[Message] = asyncio.Queue()
 
     async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
         if topic.endswith("/batch"):
             batch = codec.decode(payload)
-            self._due.append((self._clock.mono() + HOLD_S, batch.epoch, batch.seq))
+            hold_s = HOLD_S if not self._once else STALL_S if self._answers == 0 else 0.0
+            self._answers += 1
+            self._due.append((self._clock.mono() + hold_s, batch.epoch, batch.seq))
 
     async def subscribe(self, topic: str, *, qos: int = 1) -> None:
         pass
@@ -49,19 +56,19 @@ class HoldingServer:
             self._out.put_nowait(Message(topics.ack("site", "pc-1"), ack))
 
 
-async def caught_up_s(folder: Path, held: float, *, most_s: float) -> float:
+async def caught_up_s(folder: Path, held: float, *, most_s: float, once: bool = False, fleet_size: int = 1) -> float:
     """Virtual seconds until an hour's batches are acknowledged."""
     clock = ManualClock()
     spool = Spool(folder / "spool.sqlite", agent="pc-1", max_bytes=1 << 24, clock=clock)
     for number in range(BATCHES):
         await spool.append([Reading(f"t{number}", "c", "pc-1", 1.0, 0.0, Outcome.OK)], live=False)
-    server = HoldingServer(clock, held)
+    server = HoldingServer(clock, held, once=once)
 
     @asynccontextmanager
     async def connect() -> AsyncIterator[Bus]:
         yield server  # type: ignore[misc]
 
-    publisher = Publisher(spool=spool, connect=connect, site="site", agent="pc-1", clock=clock)
+    publisher = Publisher(spool=spool, connect=connect, site="site", agent="pc-1", clock=clock, fleet_size=fleet_size)
     task = asyncio.ensure_future(publisher.run())
     passed = 0.0
     while spool.batches and passed < most_s:
@@ -83,6 +90,15 @@ async def test_what_is_held_on_purpose_does_not_slow_the_catch_up(tmp_path: Path
 
 async def test_a_server_that_is_slow_without_a_word_is_still_spared(tmp_path: Path) -> None:
     assert await caught_up_s(tmp_path, 0.0, most_s=200.0) == 200.0
+
+
+async def test_one_late_answer_costs_a_small_fleet_seconds(tmp_path: Path) -> None:
+    assert await caught_up_s(tmp_path, 0.0, most_s=200.0, once=True, fleet_size=8) < 30.0
+
+
+async def test_one_late_answer_costs_a_large_fleet_no_more_than_a_quick_one_after_it(tmp_path: Path) -> None:
+    """120 batches at one a second: the rest that was begun ends when the server is seen to be quick again."""
+    assert await caught_up_s(tmp_path, 0.0, most_s=400.0, once=True, fleet_size=10_000) < 180.0
 
 
 @pytest.mark.parametrize("held", [b"-1", b"1e9", b'"x"'])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from healthmon.transport.pace import LONGEST_REST_S, WINDOW, Pace
+from healthmon.transport.pace import LONGEST_REST_S, WINDOW, Pace, longest_rest_s
 
 
 def test_a_quick_server_gets_the_whole_window_in_a_few_answers() -> None:
@@ -23,6 +23,13 @@ def test_a_slow_answer_shuts_the_window_and_makes_a_rest() -> None:
     assert pace.rest_s(1) == pytest.approx(36.0)
     pace.acknowledged(30.0)
     assert pace.rest_s(1) == LONGEST_REST_S
+
+
+@pytest.mark.parametrize(("agents", "rest_s"), [(1, 1.0), (8, 1.0), (300, 30.0), (1_000, 100.0), (10_000, 120.0)])
+def test_the_rest_after_a_slow_answer_fits_the_fleet(agents: int, rest_s: float) -> None:
+    pace = Pace(200.0, longest_rest_s=longest_rest_s(agents))
+    pace.acknowledged(30.0)
+    assert pace.rest_s(1) == rest_s
 
 
 def test_a_new_connection_asks_with_one() -> None:
