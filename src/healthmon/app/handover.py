@@ -18,6 +18,7 @@ from healthmon.alerting.detect.told import Findings
 from healthmon.app.drills import DrillBook
 from healthmon.app.engineroom import EngineRoom, Intake
 from healthmon.app.fleet import Fleet
+from healthmon.app.listening import Listening
 from healthmon.app.workshift import LIFE_S
 from healthmon.config import SiteConfig
 from healthmon.ingest.pipeline import Admitted, Pipeline
@@ -70,7 +71,7 @@ async def forget(connect: Connect, clock: Clock) -> None:
 
 @dataclass(slots=True)
 class _Worker:
-    """One that lives. at: when it was last heard, monotonic s."""
+    """One that lives. at: when it was last heard, in seconds that we listened."""
 
     beat: Beat
     at: float
@@ -84,20 +85,20 @@ class Crew:
     over: Counter[str] = field(default_factory=Counter)
     lost: int = 0
 
-    def heard(self, beat: Beat, mono: float) -> None:
+    def heard(self, beat: Beat, listened_s: float) -> None:
         """One says that it lives, or that it stops."""
         known = self.alive.get(beat.worker)
         if known is None and not beat.left:
             log.info("worker is there", extra={"worker": beat.worker})
         if known is not None and known.beat.run != beat.run:
             self._end(beat.worker)
-        self.alive[beat.worker] = _Worker(beat, mono)
+        self.alive[beat.worker] = _Worker(beat, listened_s)
         if beat.left:
             self._end(beat.worker)
 
-    def missed(self, mono: float) -> None:
+    def missed(self, listened_s: float) -> None:
         """Those that were not heard for their whole life are gone."""
-        for name in [name for name, one in self.alive.items() if mono - one.at > LIFE_S]:
+        for name in [name for name, one in self.alive.items() if listened_s - one.at > LIFE_S]:
             self.lost += 1
             log.warning("worker is lost; its agents' readings wait until others take them", extra={"worker": name})
             self._end(name)
@@ -124,6 +125,7 @@ class Handover:
         self._began = float("-inf")
         self._stalls: dict[int, Stalls] = {}
         self.crew = Crew()
+        self._listening = Listening(home.clock)
         self.counters: Counter[str] = Counter()
         self.connected = False
         self._sealed: tuple[SiteConfig, str] | None = None
@@ -132,7 +134,12 @@ class Handover:
     @property
     def ok(self) -> bool:
         """The line can be read and somebody puts something on it."""
-        return self.connected and bool(self.crew.alive)
+        return self.workers > 0
+
+    @property
+    def workers(self) -> int:
+        """How many live; none that we know of while the line is away."""
+        return len(self.crew.alive) if self.connected else 0
 
     @property
     def store_ok(self) -> bool:
@@ -153,7 +160,6 @@ class Handover:
                     if self.connected:
                         log.warning("the workers' line is lost", extra={"error": str(error)})
                     self.connected = False
-                self.crew.missed(self._home.clock.mono())
                 await self._home.clock.sleep(AGAIN_S)
         finally:
             await self._line.close()
@@ -176,11 +182,11 @@ class Handover:
     async def _watch(self) -> None:
         while True:
             await self._home.clock.sleep(AGAIN_S)
-            self.crew.missed(self._home.clock.mono())
+            self.crew.missed(self._listening.look(connected=self._line.hears))
 
     def _beat(self, payload: bytes) -> None:
         try:
-            self.crew.heard(decode_beat(payload), self._home.clock.mono())
+            self.crew.heard(decode_beat(payload), self._listening.seconds)
         except MalformedBatch:
             self.counters["workers_unreadable_total"] += 1
 

@@ -44,7 +44,7 @@ def health_of(server: Server) -> Health:
         drill_age_s=server.drills.watch.age_s(),
         drill_overdue=server.drills.watch.overdue(),
         pair=server.leading.health() if server.leading else None,
-        workers=None if handover is None else len(handover.crew.alive),
+        workers=None if handover is None else handover.workers,
     )
 
 

@@ -11,6 +11,7 @@ import logging
 import secrets
 from collections.abc import Callable
 
+from healthmon.app.listening import Listening
 from healthmon.app.workbench import WorkBench
 from healthmon.ingest.partitions import share_of
 from healthmon.model.errors import MalformedBatch, TransportDown
@@ -51,7 +52,8 @@ class WorkShift:
         self._clock = clock
         self._word = word
         self._run = secrets.token_hex(8)
-        self._others: dict[str, float] = {}
+        self._others: dict[str, float] = {}  # when they were last heard, in seconds that we listened
+        self._listening = Listening(clock)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._twin = False
 
@@ -70,8 +72,8 @@ class WorkShift:
                 await self._part()
 
     def _share(self, group: asyncio.TaskGroup, pulls: Pulls) -> None:
-        now = self._clock.mono()
-        gone = [name for name, at in self._others.items() if now - at > LIFE_S]
+        listened_s = self._listening.look(connected=self._line.hears)
+        gone = [name for name, at in self._others.items() if listened_s - at > LIFE_S]
         for name in gone:
             del self._others[name]
             log.warning("another worker is gone, its agents are shared out", extra={"worker": name})
@@ -113,7 +115,7 @@ class WorkShift:
             if beat.left:
                 self._others.pop(beat.worker, None)
             else:
-                self._others[beat.worker] = self._clock.mono()
+                self._others[beat.worker] = self._listening.seconds
         elif beat.run != self._run and not beat.left and not self._twin:
             self._twin = True
             log.error("another worker has this name: give each its own", extra={"worker": self._name})

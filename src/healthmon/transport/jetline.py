@@ -46,6 +46,11 @@ class JetLine:
             )  # fmt: skip
         self.jetstream = self._client.jetstream(timeout=ANSWER_S)
 
+    @property
+    def hears(self) -> bool:
+        """What is said to us arrives now; false while the client looks for a node that answers."""
+        return self._client is not None and bool(self._client.is_connected)
+
     async def close(self) -> None:
         """End the connection."""
         client, self._client = self._client, None
