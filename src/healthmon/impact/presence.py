@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -91,10 +91,33 @@ def share_of(seen: Week, watched: Week, hour: int) -> tuple[float, int] | None:
     slot = hour % HOURS
     on, of = _counted(seen, watched, slot)
     if of < _OWN_PERIODS:
-        day, clock = divmod(slot, 24)
-        alike = (_counted(seen, watched, one * 24 + clock) for one in (range(5) if day < 5 else range(5, 7)))
-        on, of = (sum(column) for column in zip(*alike, strict=True))
+        on, of = _together(_counted(seen, watched, one) for one in _alike(slot))
     return (on / of, of) if of >= LEAST_PERIODS else None
+
+
+def _shares(seen: Week, watched: Week) -> list[tuple[float, int] | None]:
+    """`share_of` every hour of the week; each is counted once."""
+    counted = [_counted(seen, watched, slot) for slot in range(HOURS)]
+    kinds = {first: [_together(counted[one] for one in _alike(first * 24 + clock)) for clock in range(24)]
+             for first in (0, 5)}  # fmt: skip
+    found: list[tuple[float, int] | None] = []
+    for slot, own in enumerate(counted):
+        on, of = own if own[1] >= _OWN_PERIODS else kinds[0 if slot < 5 * 24 else 5][slot % 24]
+        found.append((on / of, of) if of >= LEAST_PERIODS else None)
+    return found
+
+
+def _alike(slot: int) -> range:
+    """The same hour of all working days, or of the weekend."""
+    day, clock = divmod(slot, 24)
+    return range(clock, 5 * 24, 24) if day < 5 else range(5 * 24 + clock, HOURS, 24)
+
+
+def _together(counted: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    on = of = 0
+    for one in counted:
+        on, of = on + one[0], of + one[1]
+    return on, of
 
 
 def _counted(seen: Week, watched: Week, slot: int) -> tuple[int, int]:
@@ -286,7 +309,8 @@ def settle(before: Absence, said: Return) -> Absence:
 
 def hours_text(seen: Week, watched: Week) -> str:
     """Its usual hours in words (`mon-fri 07-19, sat 08-13`); "" while nothing is known, "always", "never"."""
-    days = [_spans(seen, watched, day) for day in range(7)]
+    shares = _shares(seen, watched)
+    days = [_spans(shares[day * 24 : day * 24 + 24]) for day in range(7)]
     if all(one is None for one in days):
         return ""
     known = [one or () for one in days]
@@ -297,9 +321,8 @@ def hours_text(seen: Week, watched: Week) -> str:
     return ", ".join(_grouped(known))
 
 
-def _spans(seen: Week, watched: Week, day: int) -> tuple[tuple[int, int], ...] | None:
-    """Spans of hours of this day in which it is usually on; None: nothing known of the day."""
-    shares = [share_of(seen, watched, day * 24 + clock) for clock in range(24)]
+def _spans(shares: Sequence[tuple[float, int] | None]) -> tuple[tuple[int, int], ...] | None:
+    """Spans of hours of a day in which it is usually on; None: nothing known of the day."""
     if all(share is None for share in shares):
         return None
     spans: list[tuple[int, int]] = []

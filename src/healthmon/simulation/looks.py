@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from healthmon.model.sample import Outcome, Reason, Sample
+from healthmon.model.sample import Outcome, Reason, Sample, record
 from healthmon.model.topology import Check
 from healthmon.simulation.world import DOWN, SLOW, Mode, World
 
@@ -73,12 +73,18 @@ def _names_found(world: World) -> bool:
     return service is None or world.level("names") != DOWN
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Look:
     outcome: Outcome
     reason: Reason | None
     took: float
     samples: tuple[Sample, ...] = ()
+
+
+_NO_LOSS = (Sample("icmp", "loss_ratio", 0.0, _NO_LABELS),)
+#: What most looks give: somebody is there, and says no more.
+_ANSWERS = {kind: Look(Outcome.OK, None, took, _NO_LOSS if kind == "icmp" else ()) for kind, took in _SHALLOW_S.items()}
+_TELL_MORE = frozenset({"ups", "storage"})
 
 
 def look(
@@ -104,6 +110,8 @@ def look(
 
 
 def _shallow(world: World, target: str, check: Check, shown: Face, *, at: float, chance: random.Random) -> Look:
+    if not shown.loss and (check.kind != "snmp" or world.plant.estate.targets[target].kind not in _TELL_MORE):
+        return _ANSWERS[check.kind]
     took = _SHALLOW_S[check.kind]
     lost = sum(chance.random() < shown.loss for _ in range(_PINGS)) if shown.loss else 0
     if lost == _PINGS:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from healthmon.impact.hours import Calendar
 from healthmon.model.ask import Ask
-from healthmon.model.sample import Outcome, Reading, Reason
+from healthmon.model.sample import Outcome, Reading, Reason, record
 from healthmon.model.topology import Check
 from healthmon.simulation.looks import USUAL, Face, face, look
 from healthmon.simulation.plant import Plant
@@ -56,7 +56,7 @@ class Noise:
 DEFAULT_NOISE = Noise()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Delivery:
     """What reaches the server at once: readings of one looker, and what its presence is then."""
 
@@ -92,6 +92,10 @@ class Stream:
         self._faces: list[Face | None] = [None] * len(self._jobs)
         self._version = world.version
         self._agents = [id_ for id_ in sorted(self.plant.estate.agents) if id_ != POLLER]
+        self._host = {id_: agent.target or id_ for id_, agent in self.plant.estate.agents.items()}
+        self._reaches: dict[str, bool] = {}  # agents: whether they run and can be heard, until the world changes
+        self._closes = {agent: area for agent in self._agents if (area := self._ward(agent)) is not None}
+        self._alone = {agent: Delivery(agent, state="up") for agent in self._agents}
         self._clock = {agent: self._clock_error() for agent in self._agents}
         self._goes_home = {agent for agent in self._agents if self.chance.random() < noise.off_at_night}
         self._away_until: dict[str, float] = {}
@@ -123,11 +127,15 @@ class Stream:
         found: list[Delivery] = []
         queue = self._queue
         while queue and queue[0][0] <= now:
-            when, _, what, index = heapq.heappop(queue)
+            when, _, what, index = queue[0]
             if what == "beat":
+                self._again(when + _BEAT_S, what, index)
                 self._beat(self._agents[index], when, found)
-                self._push(when + _BEAT_S, "beat", index)
+            elif what == "look":
+                self._again(when + self._jobs[index].check.every_s, what, index)
+                self._run(index, when, what)
             else:
+                heapq.heappop(queue)
                 self._run(index, when, what)
         direct: dict[str, list[Reading]] = {}
         while self._arriving and self._arriving[0][0] <= now:
@@ -141,14 +149,14 @@ class Stream:
             index = self._by_series.get((ask.target, ask.check, ask.vantage))
             if index is None:
                 continue
-            if ask.vantage == POLLER or self._heard(ask.vantage, self.now):
+            if ask.vantage == POLLER or self._heard(ask.vantage):
                 self._push(self.now + _ASK_S, "ask", index)
 
     def symptomatic(self) -> set[str]:
         """Targets that show something now, from somewhere, or whose agent cannot be heard for a fault."""
         found = {job.series[0] for index, job in enumerate(self._jobs) if self._alters(index)}
         for agent in self._agents:
-            host = self.plant.estate.agents[agent].target or agent
+            host = self._host[agent]
             if not self.world.alive(host) or not self._way_home(host):
                 found.add(host)
         return found
@@ -176,9 +184,7 @@ class Stream:
     def _run(self, index: int, when: float, what: str) -> None:
         job = self._jobs[index]
         looker = job.series[2]
-        if what == "look":
-            self._push(when + job.check.every_s, "look", index)
-        if looker != POLLER and not self._runs(looker, when):
+        if looker != POLLER and not self._runs(looker):
             return
         was_failing = job.failing
         reading = self._reading(index, when)
@@ -223,15 +229,20 @@ class Stream:
         return Reading(target, check, looker, started, seen.took, seen.outcome, seen.reason, "", seen.samples)
 
     def _face(self, index: int) -> Face:
-        if self._version != self.world.version:
-            self._version = self.world.version
-            self._faces = [None] * len(self._jobs)
+        self._keep_up()
         known = self._faces[index]
         if known is None:
             job = self._jobs[index]
             known = face(self.world, job.series[0], job.check, host=job.host, area=job.area)
             self._faces[index] = known
         return known
+
+    def _keep_up(self) -> None:
+        """What was worked out of the world holds until it changes."""
+        if self._version != self.world.version:
+            self._version = self.world.version
+            self._faces = [None] * len(self._jobs)
+            self._reaches = {}
 
     def _alters(self, index: int) -> bool:
         """The series differs from what it shows when all is well."""
@@ -241,13 +252,16 @@ class Stream:
     def _beat(self, agent: str, when: float, found: list[Delivery]) -> None:
         """The agent's batch: new readings live, those that waited for the way back as what they are."""
         present = self._present(agent, when)
-        if self._on[agent] and not present and self._heard(agent, when):
+        if self._on[agent] and not present and self._heard(agent):
             clean = self.chance.random() < self.noise.clean_goodbye
             found += [Delivery(agent, state="stopped")] if clean else []
         self._on[agent] = present
-        if not present or not self._heard(agent, when):
+        if not present or not self._heard(agent):
             return
         spool = self._spool[agent]
+        if not spool:
+            found.append(self._alone[agent])
+            return
         fresh = tuple(reading for reading in spool if when - reading.started < _FRESH_S)
         stale = tuple(reading for reading in spool if when - reading.started >= _FRESH_S)
         spool.clear()
@@ -259,11 +273,10 @@ class Stream:
 
     def _present(self, agent: str, when: float) -> bool:
         """The machine is switched on: not at home time where nobody stays, and not when somebody presses the button."""
-        one = self.plant.estate.agents[agent]
-        target = self.plant.estate.targets[one.target or agent]
-        if "ward-workstation" not in one.roles or target.area is None:
+        area = self._closes.get(agent)
+        if area is None:
             return True
-        if not self._calendar.staffed(target.area, when):
+        if not self._calendar.staffed(area, when):
             return agent not in self._goes_home
         if self._away_until.get(agent, when) > when:
             return False
@@ -272,12 +285,23 @@ class Stream:
             return False
         return True
 
-    def _runs(self, agent: str, when: float) -> bool:
-        return self._on[agent] and self.world.alive(self.plant.estate.agents[agent].target or agent)
+    def _ward(self, agent: str) -> str | None:
+        """The area of a machine that people switch off; None: it stays on."""
+        area = self.plant.estate.targets[self._host[agent]].area
+        return area if "ward-workstation" in self.plant.estate.agents[agent].roles else None
 
-    def _heard(self, agent: str, when: float) -> bool:
-        host = self.plant.estate.agents[agent].target or agent
-        return self._on[agent] and self.world.alive(host) and self._way_home(host)
+    def _runs(self, agent: str) -> bool:
+        return self._on[agent] and self.world.alive(self._host[agent])
+
+    def _heard(self, agent: str) -> bool:
+        if not self._on[agent]:
+            return False
+        self._keep_up()
+        known = self._reaches.get(agent)
+        if known is None:
+            host = self._host[agent]
+            known = self._reaches[agent] = self.world.alive(host) and self._way_home(host)
+        return known
 
     def _way_home(self, host: str) -> bool:
         return self.world.sight(host, self.plant.monitor).reaches
@@ -307,6 +331,11 @@ class Stream:
             self._load = _LOAD[local.hour] * (1.0 if local.weekday() < 5 else 0.45)
             self._load_until = when + 60.0
         return self._load
+
+    def _again(self, when: float, what: str, index: int) -> None:
+        """What is first in the queue happens again then."""
+        self._order += 1
+        heapq.heapreplace(self._queue, (when, self._order, what, index))
 
     def _push(self, when: float, what: str, index: int) -> None:
         self._order += 1

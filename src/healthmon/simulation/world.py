@@ -65,6 +65,8 @@ class World:
         self.version = 0
         self.changed_at = float("-inf")  # when a thing was last broken or mended
         self._levels: dict[str, int] = {}
+        self._alive: dict[str, bool] = {}
+        self._sights: dict[tuple[str, str], Sight] = {}
         self._closures: dict[tuple[Need, ...], set[str]] = {}
         self._fragility: tuple[Fragility, Fragility] | None = None
 
@@ -86,7 +88,7 @@ class World:
 
     def changed(self) -> None:
         self.version += 1
-        self._levels = {}
+        self._levels, self._alive, self._sights = {}, {}, {}
         self._fragility = None
 
     def powered(self, target: str) -> bool:
@@ -95,13 +97,22 @@ class World:
 
     def alive(self, target: str) -> bool:
         """It has power and runs, whoever can reach it."""
-        return self.modes.get(target) is not Mode.OFF and self.powered(target)
+        known = self._alive.get(target)
+        if known is None:
+            known = self._alive[target] = self.modes.get(target) is not Mode.OFF and self.powered(target)
+        return known
 
     def carries(self, group: Group) -> bool:
         return any(self.alive(hop) and self.modes.get(hop) is not Mode.CUT for hop in group)
 
     def sight(self, origin: str, target: str) -> Sight:
         """From one device to another, over the hops that both ways do not share and the lowest that they do."""
+        known = self._sights.get((origin, target))
+        if known is None:
+            known = self._sights[origin, target] = self._sight(origin, target)
+        return known
+
+    def _sight(self, origin: str, target: str) -> Sight:
         if origin != target and Mode.CUT in (self.modes.get(origin), self.modes.get(target)):
             return Sight(False)
         loss = 1.0

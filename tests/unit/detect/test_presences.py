@@ -40,7 +40,8 @@ def estate_of(pcs: int, *, acuity: Acuity) -> Estate:
 class Ward:
     """A desk, the two tables that the engine keeps for it, and a memory that survives."""
 
-    def __init__(self, pcs: int = 4, *, acuity: Acuity = Acuity.CRITICAL) -> None:
+    def __init__(self, pcs: int = 4, *, acuity: Acuity = Acuity.CRITICAL, open_from_s: float = 0.0) -> None:
+        self.open_from_s = open_from_s
         self.estate = estate_of(pcs, acuity=acuity)
         self.latest: dict[tuple[str, str, str], Reading] = {}
         self.heard_: dict[str, tuple[str, float]] = {}
@@ -51,8 +52,11 @@ class Ward:
 
     def start(self) -> None:
         index = RuleIndex(self.estate, [SILENT])
-        self.desk = AlertDesk(self.estate, index, lambda _area, _at: True, self.latest, self.heard_)
+        self.desk = AlertDesk(self.estate, index, self.staffed, self.latest, self.heard_)
         self.desk.present.seen = lambda target: [r for key, r in self.latest.items() if key[0] == target]
+
+    def staffed(self, _area: str, at: float) -> bool:
+        return (at - MONDAY) % DAY >= self.open_from_s
 
     def restart(self) -> None:
         """What the journal has is all that is left."""
@@ -275,3 +279,23 @@ def test_a_port_that_links_tell_of_counts_where_none_is_declared() -> None:
     others_go_on(ward, 60)
     assert (ward.status().state, ward.status().port) == ("unplugged", "sw gi1/0")
     assert ward.status().port_by == "fdb, told by sw"
+
+
+@pytest.mark.parametrize("weeks", [0, 4])
+@pytest.mark.parametrize("acuity", [Acuity.CRITICAL, Acuity.INPATIENT])
+def test_whether_a_silence_is_told_is_known_the_short_way_too(acuity: Acuity, weeks: int) -> None:
+    ward = Ward(acuity=acuity, open_from_s=6 * HOUR).weeks(weeks)
+    for pc in ("pc0", "pc1", "pc2"):  # pc3 is new or gone
+        ward.to(max(ward.now, MONDAY + weeks * 7 * DAY))
+        ward.say(pc)
+    said = []
+    for half_hour in range(48):
+        ward.to(ward.now + 0.5 * HOUR)
+        if half_hour < 18:
+            ward.say("pc0", "stopped" if half_hour == 17 else "up")
+            ward.say("pc1")
+        ward.say("pc2")
+        for agent in ward.estate.agents.values():
+            said.append(ward.desk.present.tells(agent, ward.now))
+            assert said[-1] is ward.desk.present.why(agent, ward.now).tells
+    assert set(said) == {True, False}

@@ -184,3 +184,21 @@ def test_good_readings_are_passed_over() -> None:
     for reading in readings_of([good, good, good, high]):
         one.read(reading, reading.started)
     assert counting.counts == [1, 0, 0, 2], "the first makes the window, the last is past both limits"
+
+
+def test_of_a_good_reading_only_those_are_asked_whom_it_may_mean_anything_to() -> None:
+    above, fine = Above("a.x", 1.0), OutcomeIs((Outcome.OK,))
+    often, many = OfLast(1, 3, FAILS), Group(FAILS, at_least=1)
+    slow = Window("a.y", 60.0, Take.AVG, Limit(high=1.0), 0.5)
+    conditions = (AllOf((above, fine)), FAILS, fine, often, many, slow, AnyOf((slow, fine)))
+    rules = [Rule(f"r{n}", Selector(), one, Effect.WARNING, NoData.HOLD, "x") for n, one in enumerate(conditions)]
+    slate = RuleIndex(estate(every_s=60.0), rules).slate("t", "c")
+
+    def asked(facts: Facts) -> list[str]:
+        return [bound.rule.id for _, bound in slate.asked(facts)]
+
+    quiet, bad = Facts(Outcome.OK, "", flat=True), Facts(Outcome.FAILED, "timeout", flat=True)
+    assert asked(quiet) == ["r2", "r3", "r4", "r6"]
+    assert asked(replace(quiet, values={("a.y", ()): 1.0})) == ["r2", "r3", "r4", "r5", "r6"]
+    assert asked(replace(quiet, values={("a.x", (("port", "1"),)): 1.0}, flat=False)) == ["r0", "r2", "r3", "r4", "r6"]
+    assert asked(bad) == [rule.id for rule in rules]

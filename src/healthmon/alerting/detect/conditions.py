@@ -86,6 +86,11 @@ class Facts:
             found |= {labels for name, labels in self.words if labels and (metrics is None or name in metrics)}
         return sorted(found) if found else [()]
 
+    def names(self) -> set[str]:
+        """The metrics that the reading carries."""
+        found = {name for name, _ in self.values}
+        return found | {name for name, _ in self.words} if self.words else found
+
     def value(self, metric: str, labels: Labels) -> float | None:
         """The value in this dimension, else the one that has no dimension."""
         exact = self.values.get((metric, labels))

@@ -140,9 +140,9 @@ class AlertDesk:
             return
         self.agents.spoke(agent_id)
         self.present.spoke(agent_id, state, now)
-        for rule in self.index.for_agent(agent):
+        for rule in self.index.for_agent(agent) if state == "up" and self.alerts else ():
             key = agent_key(rule, agent)
-            if state == "up" and key in self.alerts:
+            if key in self.alerts:
                 self._move(key, advance(self.alerts[key], Verdict(key, False, True, now), rule, now), now)
         self.agents.watch(agent, now)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from healthmon.alerting.detect.conditions import Facts
@@ -99,6 +100,7 @@ class Groups:
         self._push = push
         self._tallies: dict[AlertKey, Tally] = {}
         self._places: dict[tuple[str, tuple[str, str, str]], tuple[AlertKey, Tally, str]] = {}
+        self._silent_of: dict[str, list[tuple[AlertKey, str]]] = {}  # by rule: the group of each agent, and as whose
         self._standing: dict[AlertKey, Standing] = {}
         self._dirty: set[AlertKey] = set()
         self._waiting: set[AlertKey] = set()
@@ -150,21 +152,33 @@ class Groups:
         group = rule.condition
         assert isinstance(group, Group)
         assert isinstance(group.where, Absent)
-        sides: dict[AlertKey, tuple[Counter[str], Counter[str]]] = {}
-        for agent, at in zip(agents, heard, strict=True):
+        places = self._silent_of.get(rule.id)
+        if places is None or len(places) != len(agents):
+            places = self._silent_of[rule.id] = [self._silent_place(rule, group, agent) for agent in agents]
+        for_s = group.where.for_s
+        sides: dict[AlertKey, tuple[float, set[str], set[str]]] = {}
+        side: tuple[float, set[str], set[str]] | None
+        for (key, unit), at in zip(places, heard, strict=True):
             if at is None:
                 continue
-            key = AlertKey(rule.id, self._place(group.by, agent.target or ""), GROUP_CHECK, EVERYBODY)
-            holding, judged = sides.setdefault(key, (Counter(), Counter()))
-            since = alerts[key].bad_since if key in alerts else now
-            if group.within_s and at < since - group.within_s - group.where.for_s:
+            if (side := sides.get(key)) is None:
+                since = alerts[key].bad_since if key in alerts else now
+                oldest = since - group.within_s - for_s if group.within_s else -math.inf
+                side = sides[key] = (oldest, set(), set())
+            oldest, holding, judged = side
+            if at < oldest:
                 continue  # gone for longer than this question is about
-            unit = self._agent_unit(group, agent)
-            judged[unit] += 1
-            if now - at >= group.where.for_s:
-                holding[unit] += 1
+            judged.add(unit)
+            if now - at >= for_s:
+                holding.add(unit)
         for key in sorted(sides):
-            yield self._verdict(key, group, *sides[key], now, reason=Reason.SILENT)
+            _, holding, judged = sides[key]
+            yield self._verdict(key, group, holding, judged, now, reason=Reason.SILENT)
+
+    def _silent_place(self, rule: Rule, group: Group, agent: Agent) -> tuple[AlertKey, str]:
+        """The group that an agent belongs to, and as whose."""
+        place = self._place(group.by, agent.target or "")
+        return AlertKey(rule.id, place, GROUP_CHECK, EVERYBODY), self._agent_unit(group, agent)
 
     def _wait(self, key: AlertKey, tally: Tally) -> None:
         at = None if key in self._waiting else tally.next_silence()
@@ -180,8 +194,8 @@ class Groups:
         self,
         key: AlertKey,
         group: Group,
-        holding: Counter[str],
-        judged: Counter[str],
+        holding: Collection[str],
+        judged: Collection[str],
         now: float,
         reason: Reason | None = None,
     ) -> Verdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from healthmon.alerting.detect.compiled import Test, compiled
@@ -14,7 +14,7 @@ from healthmon.alerting.detect.presencebook import PRESENCE_CELLS
 from healthmon.alerting.detect.quick import Quick, quick_of
 from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Selector
 from healthmon.model.condition import Above, Below, Condition, Group, Outside, Ratio, questions
-from healthmon.model.sample import Reading
+from healthmon.model.sample import Outcome, Reading
 from healthmon.model.topology import PUSHES, Agent, Check, Estate, Target
 
 #: Interval assumed for a check that the estate does not declare (an agent's own collectors).
@@ -27,6 +27,10 @@ _STALE_INTERVALS = 3.0
 _MOST_REST_S = 60.0
 #: Targets, areas, kinds, probes and checks by which rules are found, the narrowest first.
 _NARROWEST = ("targets", "areas", "kinds", "checks", "probes")
+#: A good reading that carries nothing.
+_GOOD = Facts(Outcome.OK, "", flat=True)
+#: Sets of metrics of which a slate knows by heart who is to be asked.
+_SETS_MOST = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Bound:
     wants_silence: the end of data itself changes the alert; feeds: what it remembers; group: it judges many series;
     test: its condition (of a group: what is asked of each member) as a function; remembers: that asks for more than the
     reading; screen: of a plain limit on one value, that value and where it is good; quick: how to learn cheaply that
-    there is nothing to do.
+    there is nothing to do; idle: of a good reading without any of its metrics it neither remembers nor says anything.
     """
 
     rule: Rule
@@ -49,6 +53,7 @@ class Bound:
     remembers: bool = False
     screen: tuple[tuple[str, Labels], float, float] | None = None
     quick: Quick | None = field(default=None, compare=False)
+    idle: bool = False
 
     @classmethod
     def of(cls, rule: Rule, default_stale_s: float) -> Bound:
@@ -60,7 +65,8 @@ class Bound:
         screen = None if group or remembers else _screen(rule.condition)
         test = compiled(group.where if group else rule.condition)
         quick = None if group else quick_of(rule, feeds)
-        return cls(rule, metrics_of(rule), stale_s, silence, feeds, group, test, remembers, screen, quick)
+        idle = group is None and all(feed.kind != "n" for feed in feeds) and test(_GOOD, ()) is not True
+        return cls(rule, metrics_of(rule), stale_s, silence, feeds, group, test, remembers, screen, quick, idle)
 
 
 def _screen(condition: Condition) -> tuple[tuple[str, Labels], float, float] | None:
@@ -81,7 +87,7 @@ class Slate:
     counted: some group counts its series.
     """
 
-    __slots__ = ("_screens", "bounds", "counted", "metrics", "screened", "unscreened")
+    __slots__ = ("_asked", "_screens", "bounds", "counted", "metrics", "screened", "unscreened")
 
     def __init__(self, bounds: tuple[Bound, ...]) -> None:
         self.bounds = bounds
@@ -89,6 +95,7 @@ class Slate:
         self.counted = any(bound.group is not None for bound in bounds)
         self.screened = tuple(bound for bound in bounds if bound.screen is not None)
         self.unscreened = tuple(bound for bound in bounds if bound.screen is None)
+        self._asked: dict[Hashable, tuple[tuple[int, Bound], ...]] = {}
         self._screens: dict[tuple[str, Labels], tuple[float, float]] = {}
         for bound in bounds:
             if bound.screen is not None:
@@ -98,11 +105,26 @@ class Slate:
 
     def good(self, facts: Facts) -> bool:
         """Whether no plain limit is passed, of as many rules as there may be; of readings without labels."""
-        for value, (low, high) in self._screens.items():
-            seen = facts.values.get(value)
-            if seen is not None and not low <= seen <= high:
+        for value, seen in facts.values.items():
+            limits = self._screens.get(value)
+            if limits is not None and not limits[0] <= seen <= limits[1]:
                 return False
         return True
+
+    def asked(self, facts: Facts) -> Sequence[tuple[int, Bound]]:
+        """Those of `unscreened` (under labels: of `bounds`) that this reading may mean anything to."""
+        here = self.unscreened if facts.flat else self.bounds
+        if facts.outcome is not Outcome.OK or facts.reason:
+            return tuple(enumerate(here))
+        shape = tuple(facts.values) if facts.flat else frozenset(facts.names())
+        known = self._asked.get(shape)
+        if known is None:
+            names = facts.names()
+            found = ((n, one) for n, one in enumerate(here) if not one.idle or not names.isdisjoint(one.metrics))
+            if len(self._asked) >= _SETS_MOST:
+                self._asked.clear()
+            known = self._asked[shape] = tuple(found)
+        return known
 
 
 class RuleIndex:

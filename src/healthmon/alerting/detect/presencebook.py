@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from healthmon.alerting.detect.cells import Cell
-from healthmon.impact.presence import Absence, Week
+from healthmon.impact.presence import HOURS, Absence, Week
 
 _WEEK = struct.Struct("<qq")
 _HOURS, _STORY = 0, 1
@@ -57,7 +57,10 @@ class Book(Cell):
 
     def seen(self, hour: int, at: float) -> bool:
         """It was heard in this hour; True when that is new."""
-        new = self.week.mark(hour)
+        week = self.week
+        if week.hour == hour and week.slots[hour % HOURS] & 1:
+            return False
+        new = week.mark(hour)
         if new:
             self.at = at
             self.dirty |= 1 << _HOURS

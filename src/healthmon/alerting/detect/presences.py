@@ -56,9 +56,12 @@ class Presences:
         self._plugs = Plugs(estate, lambda target: self.seen(target))
         self.seen: Callable[[str], Iterable[Reading]] = lambda _target: ()
         self._home = {agent.id: agent for agent in estate.agents.values() if _switched_off(agent)}
+        self._site_of = {agent.id: self._site(agent) for agent in self._home.values()}
+        self._books: dict[str, Book] = {}
+        self._watches: dict[str, Watch] = {}
         self._peers = _by(self._home.values(), self._place)
         self._of_area = _by(self._home.values(), self._area)
-        self._sites = sorted({site for agent in self._home.values() if (site := self._site(agent))})
+        self._sites = sorted({site for site in self._site_of.values() if site})
         self._quarters: dict[str, float] = {}
         self._crews: dict[str, tuple[float, int, int]] = {}  # area: (at, PCs that are on, PCs that should be)
 
@@ -89,8 +92,8 @@ class Presences:
         book = self._book(agent) if one is not None and state == "up" else None
         if one is None or book is None:
             return
-        site = self._site(one)
-        hour = self._hour(site, now)
+        site = self._site_of[agent]
+        hour = self._recall.site_hours(site, now)
         if book.seen(hour, now):
             self._note_speed(one, book)
             if book.story.day != hour // 24:
@@ -154,6 +157,18 @@ class Presences:
         """The same, and nothing is kept."""
         return judge(self._signs(agent, self._book(agent.id), now))
 
+    def tells(self, agent: Agent, now: float) -> bool:
+        """Whether `why` would tell of it, for less: most are off at an hour when they may be, or said goodbye."""
+        area = self._estate.areas.get(self._area(agent))
+        if area is not None and not self._staffed(area.id, now):
+            return False
+        usual = self._usual(agent, now)
+        clean = self._heard.get(agent.id, ("never", now))[0] == "stopped"
+        critical = area is not None and area.acuity is Acuity.CRITICAL
+        if usual is False or (clean and not (critical and usual)):
+            return False
+        return self.why(agent, now).tells
+
     @staticmethod
     def again_at(agent: str, now: float) -> float:
         """When a silent machine is thought about anew: not all in one step, and a restart moves none."""
@@ -162,7 +177,7 @@ class Presences:
 
     def cause(self, agent: str) -> str:
         """By which word its present silence stands in the ledger already; "" if by none."""
-        book = self._book(agent)
+        book = self._book(agent) if agent in self._home else None
         return book.story.cause if book is not None and book.story.since else ""
 
     def waits_for_port(self, agent: Agent, now: float) -> float | None:
@@ -316,12 +331,22 @@ class Presences:
         self._recall.touch(book)
 
     def _book(self, agent: str) -> Book | None:
-        cell = self._recall.cell(_book_key(agent))
-        return cell if isinstance(cell, Book) else None
+        known = self._books.get(agent)
+        if known is None:
+            cell = self._recall.cell(_book_key(agent))
+            if not isinstance(cell, Book):
+                return None
+            known = self._books[agent] = cell
+        return known
 
     def _watch(self, site: str) -> Watch:
-        cell = self._recall.cell(_watch_key(site))
-        return cell if isinstance(cell, Watch) else Watch()
+        known = self._watches.get(site)
+        if known is None:
+            cell = self._recall.cell(_watch_key(site))
+            if not isinstance(cell, Watch):
+                return Watch()
+            known = self._watches[site] = cell
+        return known
 
     def _hour(self, site: str, at: float) -> int:
         return self._recall.site_hours(site, at)

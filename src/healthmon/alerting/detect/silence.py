@@ -122,18 +122,27 @@ class AgentSilence:
         """Judge a rule about the silence of many agents."""
         for rule, agents in self._groups:
             if rule.id == rule_id:
-                heard = [self._counted_since(agent, now) for agent in agents]
+                heard = self._counted_since(agents, now)
                 for verdict in self._desk.groups.silence(rule, agents, heard, self._desk.alerts, now):
                     self._desk.move_group(verdict, rule, now)
                 self._desk.push(_next_count(rule, now), "lost", rule_id)
 
-    def _counted_since(self, agent: Agent, now: float) -> float | None:
-        """When an agent was heard last; None when its silence means nothing (stopped, out of hours, we are blind)."""
-        state, at = self._desk.presence.get(agent.id, ("never", now))
-        heard_at = max(at, self._desk.awake_at)
-        if self._desk.blind or (not (state == "up" and now - heard_at <= _HEARD_S) and self._meant(agent, state, now)):
-            return None
-        return heard_at
+    def _counted_since(self, agents: Iterable[Agent], now: float) -> list[float | None]:
+        """When each was heard last; None when its silence means nothing (stopped, out of hours, we are blind)."""
+        presence, awake_at, blind = self._desk.presence, self._desk.awake_at, self._desk.blind
+        never, found = ("never", now), list[float | None]()
+        for agent in agents:
+            state, at = presence.get(agent.id, never)
+            heard_at = max(at, awake_at)
+            spoke = state == "up" and now - heard_at <= _HEARD_S
+            found.append(None if blind or not (spoke or self._counts(agent, state, now)) else heard_at)
+        return found
+
+    def _counts(self, agent: Agent, state: str, now: float) -> bool:
+        """Whether this silence is not as it should be."""
+        if self._desk.present.knows(agent.id):
+            return self._desk.present.tells(agent, now)
+        return self._meant(agent, state, now) is None
 
 
 def _next_count(rule: Rule, now: float) -> float:

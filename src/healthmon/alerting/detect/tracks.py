@@ -33,7 +33,7 @@ class Tracks:
     def __init__(self, recall: Recall, groups: Groups) -> None:
         self._recall = recall
         self._groups = groups
-        self._flat: dict[Series, list[_Step]] = {}
+        self._flat: dict[Series, dict[int, _Step]] = {}
         self._labelled: dict[tuple[Series, int, Labels], _Step] = {}
         self._drops = recall.drops
 
@@ -48,22 +48,19 @@ class Tracks:
         left: list[Left] = []
         if not slate.good(facts):
             left += [(bound, _FLAT) for bound in slate.screened if speaks(bound, facts)]
-        steps = self._flat.get(series)
-        if steps is None:
-            steps = self._flat[series] = [self._step(bound, series, ()) for bound in slate.unscreened]
-        for step in steps:
+        for n, bound in slate.asked(facts):
             try:
-                if step.bound.group is not None:
-                    self._note(step.bound, reading, facts, left)
-                elif self._may(step, series, reading, facts):
-                    left.append((step.bound, _FLAT))
+                if bound.group is not None:
+                    self._note(bound, reading, facts, left)
+                elif self._may(self._alone(n, bound, series), series, reading, facts):
+                    left.append((bound, _FLAT))
             except Exception:  # boundary: one rule on one reading
-                left.append((step.bound, None))
+                left.append((bound, None))
         return left
 
     def _left_of_labelled(self, slate: Slate, series: Series, reading: Reading, facts: Facts) -> list[Left]:
         left: list[Left] = []
-        for n, bound in enumerate(slate.bounds):
+        for n, bound in slate.asked(facts):
             try:
                 if bound.group is not None:
                     self._note(bound, reading, facts, left)
@@ -93,6 +90,12 @@ class Tracks:
             step.cells, step.whole = self._cells(step.bound, series, step.labels)
         quick = step.bound.quick
         return quick is None or quick(step.cells, facts, step.labels, reading, self._recall)
+
+    def _alone(self, n: int, bound: Bound, series: Series) -> _Step:
+        steps = self._flat.get(series)
+        if steps is None:
+            steps = self._flat[series] = {}
+        return steps.get(n) or steps.setdefault(n, self._step(bound, series, ()))
 
     def _under(self, n: int, bound: Bound, series: Series, labels: Labels) -> _Step:
         place = (series, n, labels)

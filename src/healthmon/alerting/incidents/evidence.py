@@ -58,6 +58,7 @@ class Evidence:
         self._proofs: dict[tuple[str, str | None], tuple[float | None, bool]] = {}
         self._proofs_of: tuple[float, int, frozenset[str]] | None = None
         self._by_target: dict[str, list[Series]] = {}
+        self._hosts: dict[str, str | None] = {}
         self.feeders = _feeders(estate)
         self._fed: dict[str, tuple[str, ...]] = {}
         for id_, above in self.feeders.items():
@@ -151,8 +152,12 @@ class Evidence:
 
     def host(self, vantage: str) -> str | None:
         """The target that a vantage point runs on."""
-        agent = self.estate.agents.get(vantage)
-        return agent.target if agent and agent.target and agent.target in self.graph else None
+        try:
+            return self._hosts[vantage]
+        except KeyError:
+            agent = self.estate.agents.get(vantage)
+            host = agent.target if agent and agent.target and agent.target in self.graph else None
+            return self._hosts.setdefault(vantage, host)
 
     def monitored(self, target: str) -> bool:
         """Somebody looks at it, or is meant to."""

@@ -24,6 +24,7 @@ class Questions:
         self._settle_s = settle_s
         self._most = int(budget_per_s * settle_s)
         self._on_disk: dict[str, bytes] = {}
+        self._back: dict[str, tuple[float, str, bytes]] = {}  # rows of `returned` as they were packed last
 
     def answered(self, series: Series) -> None:
         self.asked.pop(series, None)
@@ -68,7 +69,11 @@ class Questions:
 
     def _rows(self) -> dict[str, bytes]:
         rows = {_SEPARATOR.join((_ASKED, *series)): _packed([until]) for series, until in self.asked.items()}
-        rows |= {_SEPARATOR.join((_BACK, vantage)): _packed([at]) for vantage, at in self._returned.items()}
+        for vantage, at in self._returned.items():
+            known = self._back.get(vantage)
+            if known is None or known[0] != at:
+                known = self._back[vantage] = (at, _SEPARATOR.join((_BACK, vantage)), _packed([at]))
+            rows[known[1]] = known[2]
         return rows | ({_SPENT: _packed(self._spent)} if self._spent else {})
 
 
