@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.faultbench import gate
@@ -47,6 +48,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--targets", type=int, help="about so many")
     parser.add_argument("--faults", type=int, help="how many")
     parser.add_argument("--quiet", type=int, default=0, metavar="N", help="and so many quiet half hours")
+    parser.add_argument("--weeks", type=int, default=0, metavar="N", help="and so many quiet weeks on end")
     parser.add_argument("--kinds", help=f"only these, with commas between: {', '.join(KINDS)}")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1, help="processes")
@@ -68,11 +70,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def _parts(chosen: argparse.Namespace) -> Sequence[Part]:
     if chosen.gate:
         return GATE
-    if not (chosen.targets or chosen.faults or chosen.kinds or chosen.quiet):
+    calm = chosen.quiet or chosen.weeks
+    if not (chosen.targets or chosen.faults or chosen.kinds or calm):
         return FULL
     kinds = tuple(chosen.kinds.split(",")) if chosen.kinds else None
-    faults = 0 if chosen.quiet and chosen.faults is None else chosen.faults or 200
-    return (Part(chosen.hospital, chosen.targets or 300, faults, chosen.quiet, chosen.seed, kinds),)
+    faults = 0 if calm and chosen.faults is None else chosen.faults or 200
+    part = Part(chosen.hospital, chosen.targets or 300, faults, seed=chosen.seed, kinds=kinds)
+    return (replace(part, windows=chosen.quiet, days=7 * chosen.weeks),)
 
 
 if __name__ == "__main__":

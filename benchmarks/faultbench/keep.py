@@ -34,11 +34,16 @@ class Kept:
             known: Result = pickle.loads(file.read_bytes())
             return known
         found = work()
+        self.put(name, found)
+        return found
+
+    def put(self, name: str, found: object) -> None:
+        """Write a result down: whole, or not at all."""
+        file = self._file(name)
         file.parent.mkdir(parents=True, exist_ok=True)
         fresh = file.with_suffix(".new")
         fresh.write_bytes(pickle.dumps(found))
         fresh.replace(file)
-        return found
 
     def _file(self, name: str) -> Path:
         return self.folder / code() / f"{name}.pickle"

@@ -23,12 +23,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One hospital with so many faults, and so many quiet half hours. `hospital` two is never tuned on."""
+    """One hospital with so many faults, so many quiet half hours, so many quiet days on end. Two is never tuned on."""
 
     hospital: str = "one"
     targets: int = 300
     faults: int = 200
     windows: int = 0
+    days: int = 0
     seed: int = 1
     kinds: tuple[str, ...] | None = None
     peer: bool = True
@@ -60,21 +61,26 @@ class Finished:
     part: Part
     outcomes: list[Outcome]
     calm: Quiet | None
+    on_end: Quiet | None = None
 
     def as_json(self) -> dict[str, Any]:
         """All figures of this part."""
         data: dict[str, Any] = {"hospital": self.part.hospital, "targets": self.part.targets, "seed": self.part.seed}
         data |= score.summary(self.outcomes)
-        if self.calm is not None:
-            rate, low, high = quiet.per_week(self.calm)
-            hours = self.calm.seconds / 3_600.0
-            data["quiet"] = {"hours": hours, "pages": self.calm.pages, "per_week": rate, "low": low, "high": high}
-        return data
+        data |= {"quiet": _rates(self.calm)} if self.calm is not None else {}
+        return data | ({"quiet_on_end": _rates(self.on_end)} if self.on_end is not None else {})
 
     def __str__(self) -> str:
-        tables = [score.table(self.part.title, self.outcomes)]
+        calm_only = not self.outcomes and (self.calm is not None or self.on_end is not None)
+        tables = [] if calm_only else [score.table(self.part.title, self.outcomes)]
         tables += [quiet.table(self.part.title, self.calm)] if self.calm is not None else []
+        tables += [quiet.table(self.part.title, self.on_end, quiet.ON_END)] if self.on_end is not None else []
         return "\n".join(tables)
+
+
+def _rates(calm: Quiet) -> dict[str, float]:
+    rate, low, high = quiet.per_week(calm)
+    return {"hours": calm.seconds / 3_600.0, "pages": calm.pages, "per_week": rate, "low": low, "high": high}
 
 
 @cache
@@ -94,7 +100,10 @@ def run(part: Part, *, jobs: int = 1, kept: Kept | None = None) -> Finished:
         jobs,
         f"{part.title}: quiet half hours",
     )
-    return Finished(part, outcomes, quiet.together(windows) if windows else None)
+    days = list(_watched(_days(part, kept), part.days, f"{part.title}: quiet days"))
+    return Finished(
+        part, outcomes, quiet.together(windows) if windows else None, quiet.together(days) if days else None
+    )
 
 
 def _numbers(kind: str, part: Part, count: int, kept: Kept | None) -> list[int]:
@@ -124,6 +133,23 @@ def _window(part: Part, kept: Kept | None, number: int) -> Quiet:
         return quiet.window(hospital(part.hospital, part.targets, part.seed), number, seed=part.seed * 100_000)
 
     return work() if kept is None else kept.get(_name("quiet", part, number), work)
+
+
+def _days(part: Part, kept: Kept | None) -> Iterator[Quiet]:
+    """Days on end hang together: they are worked out from the first one on, unless all are kept."""
+    numbers = _numbers("day", part, part.days, kept)
+    if kept is not None and all(kept.have(_name("day", part, number)) for number in numbers):
+        yield from (kept.get(_name("day", part, number), _nothing) for number in numbers)
+        return
+    plant = hospital(part.hospital, part.targets, part.seed)
+    for number, day in enumerate(quiet.days(plant, part.days, seed=part.seed)):
+        if kept is not None:
+            kept.put(_name("day", part, number), day)
+        yield day
+
+
+def _nothing() -> Quiet:
+    raise LookupError("a day that was there is gone")
 
 
 def _each(task: Callable[[int], Result], numbers: Sequence[int], jobs: int, title: str) -> list[Result]:

@@ -52,3 +52,38 @@ def test_intervals_are_those_of_the_books(monkeypatch: pytest.MonkeyPatch) -> No
     assert poisson_interval(0) == pytest.approx((0.0, 3.6889), abs=1e-3)
     assert poisson_interval(1) == pytest.approx((0.0253, 5.5716), abs=1e-3)
     assert poisson_interval(10) == pytest.approx((4.7954, 18.3904), abs=1e-3)
+
+
+@pytest.mark.parametrize("count", [7, 42, 100, 333, 2_016])
+def test_however_many_quiet_half_hours_there_are_they_lie_evenly_over_the_week(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.faultbench.quiet import WEEK_S, starts_s
+
+    starts = sorted(starts_s(number) for number in range(count))
+    gaps = [after - before for before, after in zip(starts, [*starts[1:], starts[0] + WEEK_S], strict=True)]
+    assert min(gaps) > 0
+    assert max(gaps) <= 2.5 * WEEK_S / count
+
+
+def test_quiet_stretches_count_what_is_new_and_a_stopped_run_reports_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.faultbench import __main__, quiet, suite
+
+    monkeypatch.setattr(quiet, "DAY_S", 120.0)
+    monkeypatch.setattr(quiet, "WINDOW_S", 60.0)
+    part = ["--hospital", "two", "--targets", "150", "--keep", str(tmp_path)]
+    assert __main__.main([*part, "--quiet", "2", "--weeks", "1"]) == 0
+    told = capsys.readouterr().out
+    assert "0.0 quiet hours" in told
+    assert "0.2 quiet hours on end" in told
+    on_end = list(quiet.days(suite.hospital("two", 150, 1), 2, seed=1))
+    assert [day.pages for day in on_end] == [0, 0]
+    assert all(day.readings > 100 and day.busy_s <= day.cpu_s for day in on_end)
+    monkeypatch.setattr(quiet, "days", None)  # what is there is not worked out again
+    monkeypatch.setattr(quiet, "window", None)
+    assert __main__.main([*part, "--quiet", "9", "--weeks", "2", "--report"]) == 0
+    assert capsys.readouterr().out == told

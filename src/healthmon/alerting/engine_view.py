@@ -45,9 +45,10 @@ class Showing:
     def seen(self, reading: Reading) -> None:
         """The target has a new reading."""
         self._dirty.add(reading.target)
-        area = self._evidence.estate.vantage_area(reading.vantage)
-        if area is not None:
-            self._dirty_lines.update((area, service) for service in self._used_by.get(reading.target, ()))
+        services = self._used_by.get(reading.target)
+        area = self._evidence.estate.vantage_area(reading.vantage) if services else None
+        if services and area is not None:
+            self._dirty_lines.update((area, service) for service in services)
 
     def touch(self, targets: Iterable[str]) -> None:
         """Something else that bears on these targets has changed."""

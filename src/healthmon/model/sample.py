@@ -116,6 +116,10 @@ class Reading:
     samples: tuple[Sample, ...] = ()
     rest_s: float = 0.0
 
+    def says_nothing(self) -> bool:
+        """All is well, and there is no more to it."""
+        return self.outcome is Outcome.OK and self.reason is None and not self.samples
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from healthmon.alerting.detect.conditions import Facts, Labels, absent_after, cleared, verdict_of
 from healthmon.alerting.detect.groups import Groups
 from healthmon.alerting.detect.index import Bound, RuleIndex
-from healthmon.alerting.detect.presences import Presences
+from healthmon.alerting.detect.presences import AGENT_CHECK, Presences
 from healthmon.alerting.detect.recall import Recall
 from healthmon.alerting.detect.sight import Sight, learn_late, look_back
 from healthmon.alerting.detect.silence import AgentSilence, agent_key
@@ -89,7 +89,9 @@ class AlertDesk:
         self.stale.discard(series)
         slate = self.index.slate(reading.target, reading.check)
         calm = not self._by_series.get(series) and not self.recall.flaps(series)
-        if slate.bounds and not (calm and told is not None and told.quiet and not slate.counted):
+        if calm and told is None and slate.idle and reading.says_nothing():
+            pass
+        elif slate.bounds and not (calm and told is not None and told.quiet and not slate.counted):
             facts = Facts.of(reading, slate.metrics)
             if calm and told is None:  # most readings are good, and nothing is open
                 left = self._tracks.left(slate, series, reading, facts)
@@ -100,8 +102,10 @@ class AlertDesk:
                 facts.ask = sight.answer
                 for bound, dimensions in left:
                     self._judge(bound, dimensions, reading, facts, sight, now)
-        self.watch_series(reading)
-        self.present.said(reading)
+        if series not in self._watched:
+            self.watch_series(reading)
+        if reading.check == AGENT_CHECK:
+            self.present.said(reading)
 
     def learn_late(self, reading: Reading, *, remember: bool = True) -> None:
         """A reading that is too late to be judged may still teach what is usual, and that its looker ran."""

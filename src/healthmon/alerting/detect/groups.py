@@ -100,7 +100,7 @@ class Groups:
         self._push = push
         self._tallies: dict[AlertKey, Tally] = {}
         self._places: dict[tuple[str, tuple[str, str, str]], tuple[AlertKey, Tally, str]] = {}
-        self._silent_of: dict[str, list[tuple[AlertKey, str]]] = {}  # by rule: the group of each agent, and as whose
+        self._silent_of: dict[str, tuple[list[AlertKey], list[tuple[int, str]]]] = {}  # by rule: its groups, the agents
         self._standing: dict[AlertKey, Standing] = {}
         self._dirty: set[AlertKey] = set()
         self._waiting: set[AlertKey] = set()
@@ -152,33 +152,36 @@ class Groups:
         group = rule.condition
         assert isinstance(group, Group)
         assert isinstance(group.where, Absent)
-        places = self._silent_of.get(rule.id)
-        if places is None or len(places) != len(agents):
-            places = self._silent_of[rule.id] = [self._silent_place(rule, group, agent) for agent in agents]
+        keys, places = self._silent_of.get(rule.id) or self._silent_places(rule, group, agents)
         for_s = group.where.for_s
-        sides: dict[AlertKey, tuple[float, set[str], set[str]]] = {}
-        side: tuple[float, set[str], set[str]] | None
-        for (key, unit), at in zip(places, heard, strict=True):
+        sides: list[tuple[set[str], set[str]] | None] = [None] * len(keys)
+        begun = [alerts[key].bad_since if key in alerts else now for key in keys]
+        oldest = [since - group.within_s - for_s if group.within_s else -math.inf for since in begun]
+        for (number, unit), at in zip(places, heard, strict=True):
             if at is None:
                 continue
-            if (side := sides.get(key)) is None:
-                since = alerts[key].bad_since if key in alerts else now
-                oldest = since - group.within_s - for_s if group.within_s else -math.inf
-                side = sides[key] = (oldest, set(), set())
-            oldest, holding, judged = side
-            if at < oldest:
+            side = sides[number]
+            if side is None:
+                side = sides[number] = (set(), set())
+            if at < oldest[number]:
                 continue  # gone for longer than this question is about
-            judged.add(unit)
+            side[1].add(unit)
             if now - at >= for_s:
-                holding.add(unit)
-        for key in sorted(sides):
-            _, holding, judged = sides[key]
-            yield self._verdict(key, group, holding, judged, now, reason=Reason.SILENT)
+                side[0].add(unit)
+        for key, side in zip(keys, sides, strict=True):
+            if side is not None:
+                yield self._verdict(key, group, *side, now, reason=Reason.SILENT)
 
-    def _silent_place(self, rule: Rule, group: Group, agent: Agent) -> tuple[AlertKey, str]:
-        """The group that an agent belongs to, and as whose."""
-        place = self._place(group.by, agent.target or "")
-        return AlertKey(rule.id, place, GROUP_CHECK, EVERYBODY), self._agent_unit(group, agent)
+    def _silent_places(
+        self, rule: Rule, group: Group, agents: Sequence[Agent]
+    ) -> tuple[list[AlertKey], list[tuple[int, str]]]:
+        """The groups of a rule about agents, in order, and of every agent the number of its group, and as whose."""
+        of = [AlertKey(rule.id, self._place(group.by, one.target or ""), GROUP_CHECK, EVERYBODY) for one in agents]
+        keys = sorted(set(of))
+        numbers = {key: number for number, key in enumerate(keys)}
+        places = [(numbers[key], self._agent_unit(group, agent)) for key, agent in zip(of, agents, strict=True)]
+        self._silent_of[rule.id] = keys, places
+        return keys, places
 
     def _wait(self, key: AlertKey, tally: Tally) -> None:
         at = None if key in self._waiting else tally.next_silence()

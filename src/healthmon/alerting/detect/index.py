@@ -84,10 +84,10 @@ def _screen(condition: Condition) -> tuple[tuple[str, Labels], float, float] | N
 class Slate:
     """The rules about one check of one target, and what all of them together need to know of a reading.
 
-    counted: some group counts its series.
+    counted: some group counts its series; idle: a good reading that carries nothing means nothing to any of them.
     """
 
-    __slots__ = ("_asked", "_screens", "bounds", "counted", "metrics", "screened", "unscreened")
+    __slots__ = ("_asked", "_screens", "bounds", "counted", "idle", "metrics", "screened", "unscreened")
 
     def __init__(self, bounds: tuple[Bound, ...]) -> None:
         self.bounds = bounds
@@ -102,6 +102,7 @@ class Slate:
                 value, low, high = bound.screen
                 least, most = self._screens.get(value, (-math.inf, math.inf))
                 self._screens[value] = (max(low, least), min(high, most))
+        self.idle = not self.asked(_GOOD)
 
     def good(self, facts: Facts) -> bool:
         """Whether no plain limit is passed, of as many rules as there may be; of readings without labels."""

@@ -20,6 +20,8 @@ CELLS_MOST = 500_000
 #: A window that was told nothing for so many of its lengths is dropped; so many cells are looked at in one go.
 _DROP_AFTER = 3.0
 _SWEEP = 300
+#: Kinds of cells that are windows.
+_WINDOWS = ("w", "r")
 _SEPARATOR = "\x1f"
 #: Day 1 of the calendar is a Monday.
 _MONDAY = 24
@@ -158,7 +160,7 @@ class Recall:
         if not self._to_sweep:
             self._to_sweep = list(self._cells)
         for key in self._to_sweep[-_SWEEP:]:
-            cell = self._cells.get(key)
+            cell = self._cells.get(key) if key[0] in _WINDOWS else None
             if isinstance(cell, Slots) and now - cell.at > _DROP_AFTER * cell.over_s:
                 self._drop(key)
         del self._to_sweep[-_SWEEP:]

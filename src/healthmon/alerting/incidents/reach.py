@@ -63,12 +63,13 @@ class Reach:
             self._seen.add(series)
             self._targets = None
         at, of = self._newest
-        if not reached(reading):
+        well = reading.outcome is Outcome.OK
+        if not (well or reached(reading)):
             if of == series:
                 self._newest = (float("-inf"), None)
         elif of is not None and reading.started >= at:
             self._newest = (reading.started, series)
-        if cut_off(reading):
+        if not well and cut_off(reading):
             self._cut.add(series)
         else:
             self._cut.discard(series)
