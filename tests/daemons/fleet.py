@@ -15,7 +15,8 @@ from healthmon.model.sample import Batch, Outcome, Reading, Sample
 from healthmon.runtime.clock import SystemClock
 from healthmon.runtime.ranges import Ranges, add, contiguous_upto
 from healthmon.transport import codec, mqtt
-from healthmon.transport.codec import Ack, State
+from healthmon.transport.bundle import is_bundle, unbundle
+from healthmon.transport.codec import Ack, Probing, State
 from healthmon.transport.inbox import Inbox
 from healthmon.transport.publisher import Publisher, last_will
 from healthmon.transport.spool import Spool
@@ -45,6 +46,7 @@ class Server:
     states: list[State] = field(default_factory=list)
     held: dict[tuple[str, str], Ranges] = field(default_factory=dict)
     going: asyncio.Event = field(default_factory=asyncio.Event)
+    messages: int = 0  # of kind batch; one may bring several
     inbox: Inbox = field(init=False)
 
     def __post_init__(self) -> None:
@@ -56,6 +58,11 @@ class Server:
             self.states.append(codec.decode_state(payload))
         if kind != "batch":
             return
+        self.messages += 1
+        for part in unbundle(payload) if is_bundle(payload) else (payload,):
+            await self._take(agent, part)
+
+    async def _take(self, agent: str, payload: bytes) -> None:
         batch = codec.decode(payload)
         self.arrived.append((CLOCK.now(), batch))
         if self.acking:
@@ -85,8 +92,8 @@ class Agent:
 
 
 @contextlib.asynccontextmanager
-async def serving(broker: Broker, **how: Any) -> AsyncIterator[Server]:
-    """A server that is subscribed."""
+async def serving(broker: Broker, *, bundles: bool = False, **how: Any) -> AsyncIterator[Server]:
+    """A server that is subscribed and says so, as the real one does."""
     server = Server()
     connect = mqtt.connector(broker, client_id="server", clean=False)
     server.inbox = Inbox(connect=connect, site=SITE, handle=server.handle, clock=CLOCK, **how)
@@ -94,6 +101,7 @@ async def serving(broker: Broker, **how: Any) -> AsyncIterator[Server]:
     try:
         async with asyncio.timeout(20):
             await server.inbox.connected.wait()
+        await server.inbox.announce(Probing(stopped=False, bundles=bundles))
         yield server
     finally:
         await ended(running)

@@ -21,6 +21,7 @@ from daemons.healthmon import until
 from daemons.onesite import CLOCK, OneSite, Speaker, one_site, reading, speaker
 from healthmon.model.sample import Batch
 from healthmon.transport import codec
+from healthmon.transport.bundle import bundle
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow]
 
@@ -100,6 +101,20 @@ async def test_every_bad_payload_is_counted_and_noted_and_good_ones_flow(site: O
     for reason, count in rejected(site).items():
         assert site.metric("healthmon_ingest_rejected_total", reason=reason) == count
         assert list((site.data / "quarantine").glob(f"{reason}-*.json"))
+
+
+async def test_of_a_bundle_what_can_be_read_is_taken(site: OneSite) -> None:
+    async with speaker(site) as agent:
+        await good(agent)
+        before = rejected(site)
+        parts = [codec.encode(agent.batch(live=False)) for _ in range(3)]
+        inner = bundle([codec.encode(agent.batch(seq=agent.seq + 100))])  # none may hide in another
+        agent.seq -= 1
+        await agent.send(bundle([parts[0], b"noise", parts[1][:-9], inner, *parts[1:]]))
+        await agent.send(bundle(parts)[:-9])
+        await good(agent)  # the three between are durable too, or it would not be
+        assert since(before, site) == {"malformed": 4}
+        assert agent.upto == agent.seq
 
 
 async def test_bits_that_flip_on_the_way_never_stop_it(site: OneSite) -> None:

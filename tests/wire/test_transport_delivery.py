@@ -17,8 +17,9 @@ from daemons.mosquitto import Mosquitto
 from daemons.nats import Nats
 from daemons.relay import relay_to
 from healthmon.model.incident import Ask
+from healthmon.model.sample import Batch
 from healthmon.runtime.ranges import merge
-from healthmon.transport import inbox, mqtt, topics
+from healthmon.transport import bundle, codec, inbox, mqtt, topics
 from healthmon.transport.codec import Ack
 
 pytestmark = pytest.mark.wire
@@ -88,14 +89,14 @@ async def test_what_is_not_acknowledged_is_sent_again_ever_less_often(daemon: An
 
 
 async def test_a_silent_server_is_asked_batch_by_batch_not_flooded(daemon: Any, tmp_path: Path) -> None:
-    """A persistent session keeps all that is sent while the server is away: a backlog must not go there each 30 s."""
+    """Nobody may be there to hear it: a backlog must not go out each 30 s."""
     agent = make_agent(daemon.broker, tmp_path / "spool.sqlite", resend_s=0.4)
     for number in range(1, 201):
         await agent.see(f"t{number}", live=False)
     async with serving(daemon.broker) as server:
         server.acking = False
         async with publishing(agent):
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(3.5)
             assert 2 <= len(server.arrived) <= 8
             assert len(set(server.targets())) >= 2, "one that is never taken does not block the others"
             server.acking = True
@@ -163,6 +164,68 @@ async def test_a_server_that_was_away_gets_everything(daemon: Any, tmp_path: Pat
         async with serving(daemon.broker) as server:
             await until(lambda: agent.spool.batches == 0)
     assert set(server.targets()) == {f"t{number}" for number in range(50)}
+
+
+async def test_what_went_to_nobody_comes_again_as_soon_as_the_server_says_that_it_is_here(
+    daemon: Any, tmp_path: Path
+) -> None:
+    """The broker keeps no batch; without the server's word the agent would wait for `resend_s`."""
+    agent = make_agent(daemon.broker, tmp_path / "spool.sqlite", resend_s=3600.0)
+    async with publishing(agent):
+        for number in range(50):
+            await agent.see(f"t{number}")
+        await until(lambda: agent.publisher.stats().sent_live == 50)
+        async with serving(daemon.broker, bundles=True) as server:
+            await agent.see("first after it")
+            await until(lambda: agent.spool.batches == 0)
+    assert Counter(server.targets()) == Counter([f"t{number}" for number in range(50)] + ["first after it"])
+    assert server.arrived[0][1].live, "what is new goes first"
+    assert server.messages <= 1 + 1 + 3, "a live one, one that asks, the others in bundles"
+
+
+async def test_a_server_that_knows_no_bundles_gets_none(daemon: Any, tmp_path: Path) -> None:
+    agent = make_agent(daemon.broker, tmp_path / "spool.sqlite")
+    for number in range(40):
+        await agent.see(f"t{number}", live=False)
+    async with serving(daemon.broker) as server, publishing(agent):
+        await until(lambda: agent.spool.batches == 0)
+    assert server.messages == len(server.arrived) == 40
+
+
+async def test_live_batches_pass_the_bundles_that_wait(daemon: Any) -> None:
+    def batch(seq: int, *, live: bool) -> bytes:
+        return codec.encode(Batch("pc-1", "0" * 16, seq, 1.0, 1.0, live, (reading(f"t{seq}"),)))
+
+    async with serving(daemon.broker, bundles=True) as server:
+        server.going.clear()
+        async with mqtt.connector(daemon.broker, client_id="other")() as bus:
+            for first in range(0, 50, 10):
+                parts = [batch(seq, live=False) for seq in range(first + 1, first + 11)]
+                await bus.publish(topics.batch(SITE, "pc-1"), bundle.bundle(parts))
+            await until(lambda: server.inbox.stats().backlog >= 4)  # one is in hand
+            for seq in range(101, 106):
+                await bus.publish(topics.batch(SITE, "pc-1"), batch(seq, live=True))
+            await until(lambda: server.inbox.stats().backlog >= 9)
+            server.going.set()
+            await until(lambda: len(server.arrived) == 55)
+    seqs = [batch.seq for _, batch in server.arrived]
+    assert seqs == [*range(1, 11), *range(101, 106), *range(11, 51)]
+
+
+async def test_a_session_that_kept_batches_at_the_broker_keeps_none_any_more(daemon: Any, tmp_path: Path) -> None:
+    """An older server subscribed at QoS 1 in the same session; its queue must not come in before what is new."""
+    topic = topics.every(SITE, "batch")
+    async with mqtt.connector(daemon.broker, client_id="server", clean=False)() as bus:
+        await bus.subscribe(topic, qos=1)
+    async with serving(daemon.broker):
+        pass
+    async with mqtt.connector(daemon.broker, client_id="other")() as other:
+        await other.publish(topics.batch(SITE, "pc-1"), b"kept by nobody")
+    agent = make_agent(daemon.broker, tmp_path / "spool.sqlite")
+    async with serving(daemon.broker) as server, publishing(agent):
+        await agent.see("new")
+        await until(lambda: server.targets() == ["new"])
+        assert server.inbox.stats().failures == 0
 
 
 async def test_live_batches_that_waited_a_moment_arrive_in_the_order_they_were_seen(

@@ -12,7 +12,7 @@ import random
 import secrets
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -23,9 +23,16 @@ from healthmon.model.sample import Outcome, Reading, Sample
 from healthmon.runtime.ranges import contains, merge
 from healthmon.runtime.supervise import detach
 from healthmon.transport import codec, packets, topics
+from healthmon.transport.bundle import MOST, bundle
 from healthmon.transport.mqtt import KEEPALIVE_S, endpoint
-from healthmon.transport.pace import Pace
-from healthmon.transport.publisher import fleet_pace_hz, reconnect_spread_s
+from healthmon.transport.pace import Pace, longest_rest_s
+from healthmon.transport.publisher import (
+    ON_ITS_WAY_S,
+    bundled_pace_hz,
+    fleet_pace_hz,
+    late_spread_s,
+    reconnect_spread_s,
+)
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +88,9 @@ class SimAgent(asyncio.Protocol):
         self._received = bytearray()
         self._catching_up = False
         self._confirmed_at = -inf
-        self._pace = Pace(fleet.catch_up_hz)
+        self._pace = Pace(fleet.catch_up_hz, longest_rest_s=longest_rest_s(fleet.load.agents))
         self._wrote_at = -inf
+        self._late_from = -inf
         self.waiting: dict[int, _Kept] = {}
         self.up = False
 
@@ -134,14 +142,29 @@ class SimAgent(asyncio.Protocol):
         elif kind == packets.PUBACK:
             self._fleet.counts["pubacks"] += 1
         elif kind == packets.PUBLISH:
-            topic = topics.parse(packets.published(flags, body)[0])
-            if topic is not None and topic.kind == "ack":
-                self._acknowledged(codec.decode_ack(packets.published(flags, body)[1]))
+            self._hear(*packets.published(flags, body))
         elif kind == packets.SUBACK:
             self.up = True
             self._pace.begin()
             self._fleet.connected(self)
             self._catch_up()
+
+    def _hear(self, name: str, payload: bytes) -> None:
+        topic = topics.parse(name)
+        if topic is not None and topic.kind == "ack":
+            self._acknowledged(codec.decode_ack(payload))
+        elif name == topics.probing(self._fleet.load.site):
+            self._server_is_here(bundles=codec.decode_probing(payload).bundles)
+
+    def _server_is_here(self, *, bundles: bool) -> None:
+        fleet, now = self._fleet, self._fleet.clock.mono()
+        self._pace.at_once, self._pace.hz = (MOST, fleet.bundled_hz) if bundles else (1, fleet.catch_up_hz)
+        for kept in self.waiting.values():
+            if kept.times:
+                kept.again_at, kept.times = min(kept.again_at, now + ON_ITS_WAY_S), 1
+        spread_s = late_spread_s(len(self.waiting), hz=self._pace.hz, fleet_size=fleet.load.agents)
+        self._late_from = now + ON_ITS_WAY_S + random.uniform(0.0, spread_s)
+        fleet.clock.call_later(self._late_from - now, self._catch_up)
 
     def _greet(self, code: int) -> None:
         if code:
@@ -178,7 +201,7 @@ class SimAgent(asyncio.Protocol):
         self.waiting[self._seq] = _Kept(clock.now(), clock.mono())
         self._fleet.counts["made"] += 1
         if self.up:
-            self._send(self._seq)
+            self._send((self._seq,))
         self._catch_up()
         clock.call_later(self._fleet.load.every_s, self.look)
 
@@ -189,13 +212,20 @@ class SimAgent(asyncio.Protocol):
             self._write(packets.PING)
         clock.call_later(KEEPALIVE_S / 2, self.beat)
 
-    def _send(self, seq: int) -> None:
+    def _send(self, seqs: Sequence[int]) -> None:
+        """One batch, or several in one message."""
+        payloads = [self._enveloped(seq) for seq in seqs]
+        payload = bundle(payloads) if len(payloads) > 1 else payloads[0]
+        self._publish(topics.batch(self._fleet.load.site, self.name), payload)
+
+    def _enveloped(self, seq: int) -> bytes:
         kept, clock = self.waiting[seq], self._fleet.clock
         kept.live = not kept.times and clock.mono() - kept.made_mono <= LIVE_FOR_S
         kept.sent_at = clock.mono()
         kept.again_at = clock.mono() + self._pace.patience_s(RESEND_S) * 2.0**kept.times
         kept.times += 1
-        payload = codec.envelop(
+        self._fleet.counts["sent_again" if kept.times > 1 else "sent"] += 1
+        return codec.envelop(
             self._fleet.body(self.name, kept.made_at),
             agent=self.name,
             epoch=self._epoch,
@@ -205,8 +235,6 @@ class SimAgent(asyncio.Protocol):
             live=kept.live,
             dropped=(),
         )
-        self._publish(topics.batch(self._fleet.load.site, self.name), payload)
-        self._fleet.counts["sent_again" if kept.times > 1 else "sent"] += 1
 
     def _acknowledged(self, ack: codec.Ack) -> None:
         if ack.epoch != self._epoch:
@@ -223,20 +251,24 @@ class SimAgent(asyncio.Protocol):
 
     def _catch_up(self) -> None:
         """Begin to send what waits, unless that is under way or there is nothing."""
-        if not self._catching_up and self.up and any(True for _ in self._due()):
+        clock = self._fleet.clock
+        if not self._catching_up and self.up and clock.mono() >= self._late_from and self._due():
             self._catching_up = True
-            self._fleet.clock.call_later(random.uniform(0.0, 1.0) / self._fleet.catch_up_hz, self._send_late)
+            clock.call_later(random.uniform(0.0, 1.0), self._send_late)
 
     def _send_late(self) -> None:
         self._catching_up = False
         now = self._fleet.clock.mono()
+        if not self.up or now < self._late_from:
+            return
         out = sum(1 for kept in self.waiting.values() if not kept.live and kept.again_at > now)
-        window = self._pace.window if self._confirmed_at > now - 2 * RESEND_S else 1
-        if self.up and out < window and (seq := max(self._due(), default=0)):
-            self._send(seq)
-        if self.up and any(True for _ in self._due()):
+        room = (self._pace.window if self._confirmed_at > now - 2 * RESEND_S else 1) - out
+        newest = sorted(self._due(), reverse=True)[: max(0, min(room, self._pace.at_once))]
+        if newest:
+            self._send(newest)
+        if self._due():
             self._catching_up = True
-            self._fleet.clock.call_later(self._pace.rest_s(1), self._send_late)
+            self._fleet.clock.call_later(self._pace.rest_s(max(1, len(newest))), self._send_late)
 
     def _due(self) -> list[int]:
         now = self._fleet.clock.mono()
@@ -255,8 +287,9 @@ class Fleet:
         self.late_ages: list[float] = []
         self.up = 0
         self.catch_up_hz = fleet_pace_hz(load.agents)
+        self.bundled_hz = bundled_pace_hz(load.agents)
         self._shape = shape(load.points)
-        self._spread_s = reconnect_spread_s(load.agents)
+        self.spread_s = reconnect_spread_s(load.agents)
         self._stopping = False
         self.agents = [SimAgent(self, number) for number in range(load.agents)]
         where = endpoint(broker.url)
@@ -266,8 +299,8 @@ class Fleet:
     def start(self) -> None:
         """Connect all, spread as reconnects are; each begins to look at its own moment of the interval."""
         for agent in self.agents:
-            self._later(random.uniform(0.0, self._spread_s), agent)
-            self.clock.call_later(self._spread_s + random.uniform(0.0, self.load.every_s), agent.look)
+            self._later(random.uniform(0.0, self.spread_s), agent)
+            self.clock.call_later(self.spread_s + random.uniform(0.0, self.load.every_s), agent.look)
             self.clock.call_later(random.uniform(0.0, KEEPALIVE_S / 2), agent.beat)
 
     def stop(self) -> None:
@@ -304,7 +337,7 @@ class Fleet:
         self.up -= was_up
         if not self._stopping:
             self.counts["lost_connections"] += was_up
-            self._later(random.uniform(0.0, self._spread_s) if was_up else random.uniform(0.5, 2.0), agent)
+            self._later(random.uniform(0.0, self.spread_s) if was_up else random.uniform(0.5, 2.0), agent)
 
     def acknowledged(self, age_s: float, *, live: bool) -> None:
         """One batch is durable in store and journal."""
@@ -324,7 +357,7 @@ class Fleet:
         except (OSError, TimeoutError):
             self.counts["connects_failed"] += 1
             if not self._stopping:
-                self._later(random.uniform(1.0, max(2.0, min(30.0, self._spread_s))), agent)
+                self._later(random.uniform(1.0, max(2.0, min(30.0, self.spread_s))), agent)
 
 
 async def _open(made: Callable[[], SimAgent], host: str, port: int, tls: ssl.SSLContext | None) -> None:

@@ -19,6 +19,7 @@ from healthmon.model.errors import MalformedBatch
 from healthmon.model.ports import Clock
 from healthmon.store.writer import StoreWriter
 from healthmon.transport import codec
+from healthmon.transport.bundle import is_bundle, unbundle
 from healthmon.transport.inbox import Inbox
 
 log = logging.getLogger(__name__)
@@ -56,10 +57,21 @@ class Reception:
 
     async def handle(self, kind: str, agent: str, payload: bytes) -> None:
         """One MQTT message."""
-        home = self._home
         if not self._may(agent, len(payload)):
             self._too_fast(kind, agent, payload)
             return
+        for part in self._parts(agent, payload) if kind == "batch" and is_bundle(payload) else (payload,):
+            self._take(kind, agent, part)
+
+    def _parts(self, agent: str, payload: bytes) -> list[bytes]:
+        try:
+            return unbundle(payload)
+        except MalformedBatch as error:
+            self._home.quarantine.refuse(agent, payload, error.reason, str(error))
+            return []
+
+    def _take(self, kind: str, agent: str, payload: bytes) -> None:
+        home = self._home
         try:
             if kind == "batch":
                 self._take_batch(agent, payload)

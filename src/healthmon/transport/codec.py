@@ -141,12 +141,16 @@ class State(msgspec.Struct, frozen=True):
 
 
 class Probing(msgspec.Struct, frozen=True):
-    """The retained state of the stop button: whether any probe may leave, and who pressed or released it."""
+    """The retained state of the stop button: whether any probe may leave, and who pressed or released it.
+
+    Said anew at each connection of the server. bundles: it takes several stored batches in one message.
+    """
 
     stopped: bool
     by: str = ""
     at: float = 0.0
     v: int = VERSION
+    bundles: bool = False
 
 
 _pack = msgspec.msgpack.Encoder()

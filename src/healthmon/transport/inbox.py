@@ -14,8 +14,9 @@ from healthmon.model.errors import TransportDown
 from healthmon.model.ports import Bus, Clock, Connect, Message
 from healthmon.runtime.backoff import Backoff
 from healthmon.runtime.queue import BoundedQueue, FullPolicy
-from healthmon.runtime.supervise import keep, spawn
+from healthmon.runtime.supervise import detach, keep, spawn
 from healthmon.transport import codec, topics
+from healthmon.transport.bundle import is_bundle
 from healthmon.transport.codec import Ack, Probing
 from healthmon.transport.stalls import Stalls
 
@@ -26,6 +27,11 @@ Handle = Callable[[str, str, bytes], Awaitable[None]]
 Refused = Callable[[str, bytes, str], None]
 BACKLOG = 4096
 BACKLOG_BYTES = 64 << 20
+LATE_BACKLOG = 512  # bundles of stored batches: they wait for every live one
+#: A batch is in its agent's spool until we acknowledge it, so the broker need not keep another copy on disk: that cost
+#: the embedded one seven fsyncs for each. What it loses goes out again when we say that we are here. Tools that speak
+#: `lp` have no spool, and a state is said once.
+QOS = {"batch": 0, "lp": 1, "state": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,9 @@ class Inbox:
         self._probing: Probing | None = None
         self._counts: Counter[str] = Counter()
         self._backlog = BoundedQueue[Message](name="inbox", limit=BACKLOG, policy=FullPolicy.REFUSE)
+        self._late = BoundedQueue[Message](name="inbox-late", limit=LATE_BACKLOG, policy=FullPolicy.REFUSE)
         self._waiting_bytes = 0
+        self._came = asyncio.Event()
         self.stalls = Stalls()
         self.connected = asyncio.Event()
         self.connected_since = float("-inf")  # monotonic seconds of the newest connection
@@ -116,9 +124,9 @@ class Inbox:
         return InboxStats(
             connected=self._bus is not None,
             connections=count["connections"],
-            backlog=len(self._backlog),
+            backlog=len(self._backlog) + len(self._late),
             handled=count["handled"],
-            refused=self._backlog.refused + count["no_room"],
+            refused=self._backlog.refused + self._late.refused + count["no_room"],
             oversize=count["oversize"],
             foreign=count["foreign"],
             failures=count["failures"],
@@ -136,18 +144,19 @@ class Inbox:
     async def _session(self) -> None:
         async with self._connect() as bus:
             for kind in self._kinds:
-                await bus.subscribe(topics.every(self._site, kind), qos=1)
+                await bus.subscribe(topics.every(self._site, kind), qos=QOS[kind])
             self._bus = bus
             self._counts["connections"] += 1
             self.connected_since = self._clock.mono()
             self.connected.set()
             log.info("inbox connected", extra={"site": self._site})
+            telling = detach("inbox-tell", self._tell_probing())  # a cluster that elects a leader confirms it late
             try:
-                await self._tell_probing()
                 async for message in bus.messages():
                     self._note_arrival()
                     self._keep(message)
             finally:
+                telling.cancel()
                 self._bus = None
                 self.connected.clear()
 
@@ -156,8 +165,9 @@ class Inbox:
         size = len(message.payload)
         if self._waiting_bytes + size > BACKLOG_BYTES:
             self._counts["no_room"] += 1
-        elif self._backlog.offer(message):
+        elif (self._late if is_bundle(message.payload) else self._backlog).offer(message):
             self._waiting_bytes += size
+            self._came.set()
 
     def _note_arrival(self) -> None:
         if (stall_s := self.stalls.arrived(self._clock.mono())) is not None:
@@ -165,9 +175,17 @@ class Inbox:
 
     async def _work(self) -> None:
         while True:
-            for message in await self._backlog.take(64):
+            for message in await self._next():
                 self._waiting_bytes -= len(message.payload)
                 await self._hand_over(message)
+            await asyncio.sleep(0)  # a backlog must not keep the others from the loop, nor live batches in the socket
+
+    async def _next(self) -> list[Message]:
+        """Some that wait; of the late ones one, and that only when nothing else waits."""
+        while not (self._backlog or self._late):
+            self._came.clear()
+            await self._came.wait()
+        return await (self._backlog.take(64) if self._backlog else self._late.take(1))
 
     def _refuse(self, agent: str, message: Message, reason: str) -> None:
         self._counts[reason] += 1

@@ -23,10 +23,14 @@ def longest_rest_s(fleet_size: int) -> float:
 
 
 class Pace:
-    """`hz`: batches a second at most; `longest_rest_s` after a slow answer."""
+    """`hz`: batches a second at most; `longest_rest_s` after a slow answer.
+
+    `at_once`: how many go in one message; the window is never less.
+    """
 
     def __init__(self, hz: float, *, longest_rest_s: float = LONGEST_REST_S) -> None:
-        self._hz = hz
+        self.hz = hz
+        self.at_once = 1
         self._longest_rest_s = longest_rest_s
         self._took_s = 0.0
         self._window = 1
@@ -35,7 +39,7 @@ class Pace:
     @property
     def window(self) -> int:
         """How many late batches may wait for their acknowledgement."""
-        return self._window
+        return max(self._window, self.at_once)
 
     def acknowledged(self, took_s: float, *, held_s: float = 0.0) -> None:
         """A late batch is durable, so long after it was sent; held_s of it the server waited on purpose."""
@@ -59,6 +63,11 @@ class Pace:
         self._took_s, self._window = 0.0, 1
 
     def rest_s(self, sent: int) -> float:
-        """How long to wait after sending so many; an answer that comes meanwhile may shorten it."""
-        slow_s = SLOWNESS * self._took_s**2 if self._took_s >= QUICK_S and self._window == 1 else 0.0
-        return max(sent / self._hz, min(self._longest_rest_s, slow_s))
+        """How long to wait after sending so many; an answer that comes meanwhile may shorten it.
+
+        A server that takes bundles takes them behind live data, so they need less care.
+        """
+        slow_s = 0.0
+        if self._took_s >= QUICK_S and self._window == 1:
+            slow_s = self._took_s if self.at_once > 1 else SLOWNESS * self._took_s**2
+        return max(sent / self.hz, min(self._longest_rest_s, slow_s))

@@ -18,6 +18,7 @@ from healthmon.runtime.backoff import Backoff
 from healthmon.runtime.ranges import Ranges, contains, merge
 from healthmon.runtime.supervise import keep, spawn
 from healthmon.transport import codec, topics
+from healthmon.transport.bundle import MOST, bundle, parcels
 from healthmon.transport.codec import Ack, Probing, State, Will
 from healthmon.transport.pace import Pace, longest_rest_s
 from healthmon.transport.shelf import Pending
@@ -29,9 +30,12 @@ LIVE_AT_ONCE = 16
 REMEMBERED = 4096  # batches whose last sending we remember
 LONGEST_RESEND_S = 600.0
 FLEET_CATCH_UP_HZ = 2000.0  # what all agents together may send a server that comes back
+FLEET_BUNDLED_HZ = 1000.0  # the same in bundles, which each agent begins at a moment of its own
 GOODBYE_S = 2.0
 IDLE_S = 1.0
 WINDOW_FULL_S = 0.25
+ON_ITS_WAY_S = 1.0  # an acknowledgement may be
+LATE_SPREAD = 4.0  # times the spread of the reconnects: over so long at most a fleet begins to catch up
 ABOUT_EVERY_S = 15.0
 
 
@@ -52,6 +56,16 @@ def reconnect_spread_s(fleet_size: int) -> float:
 def fleet_pace_hz(fleet_size: int) -> float:
     """How many stored batches a second one agent of such a fleet sends to a server that comes back."""
     return max(1.0, min(200.0, FLEET_CATCH_UP_HZ / max(1, fleet_size)))
+
+
+def bundled_pace_hz(fleet_size: int) -> float:
+    """The same of a server that takes bundles: few messages, so an agent may wait longer for its turn."""
+    return min(200.0, FLEET_BUNDLED_HZ / max(1, fleet_size))
+
+
+def late_spread_s(backlog: int, *, hz: float, fleet_size: int) -> float:
+    """Over how many seconds agents with such a backlog begin to catch up, so that a server gets what it can take."""
+    return min(backlog / hz, LATE_SPREAD * reconnect_spread_s(fleet_size))
 
 
 @dataclass(slots=True)
@@ -105,7 +119,11 @@ class Publisher:
         self._on_probing = on_probing
         self._spread_s = reconnect_spread_s(fleet_size)
         self._resend_s = resend_s
-        self._pace = Pace(catch_up_hz or fleet_pace_hz(fleet_size), longest_rest_s=longest_rest_s(fleet_size))
+        self._fleet_size = fleet_size
+        self._hz = catch_up_hz or fleet_pace_hz(fleet_size)
+        self._bundled_hz = catch_up_hz or bundled_pace_hz(fleet_size)
+        self._pace = Pace(self._hz, longest_rest_s=longest_rest_s(fleet_size))
+        self._late_from = -inf  # monotonic s; none of the backlog goes before
         self._sendings: dict[tuple[str, int], _Sending] = {}
         self._about = about
         self._told_about_at = -inf  # monotonic s; anew with each connection
@@ -200,8 +218,11 @@ class Publisher:
                 log.warning("malformed answer from the server", extra={"topic": message.topic, "error": str(error)})
 
     async def _hear(self, message: Message) -> None:
-        if message.topic == topics.probing(self._site) and self._on_probing:
-            self._on_probing(codec.decode_probing(message.payload))
+        if message.topic == topics.probing(self._site):
+            probing = codec.decode_probing(message.payload)
+            self._server_is_here(bundles=probing.bundles)
+            if self._on_probing:
+                self._on_probing(probing)
         topic = topics.parse(message.topic)
         if topic is None:
             return
@@ -224,6 +245,15 @@ class Publisher:
             if sending.declared:
                 await self._spool.declared(ack.epoch, sending.declared)
 
+    def _server_is_here(self, *, bundles: bool) -> None:
+        """It says so at each connection: what it has not acknowledged may have gone to nobody."""
+        self._pace.at_once, self._pace.hz = (MOST, self._bundled_hz) if bundles else (1, self._hz)
+        again_at = self._clock.mono() + ON_ITS_WAY_S
+        for sending in self._sendings.values():
+            sending.again_at, sending.times = min(sending.again_at, again_at), 0
+        spread_s = late_spread_s(self._spool.batches, hz=self._pace.hz, fleet_size=self._fleet_size)
+        self._late_from = again_at + random.uniform(0.0, spread_s)
+
     async def _send_live(self, bus: Bus) -> None:
         while True:
             while fresh := self._spool.fresh(LIVE_AT_ONCE):
@@ -237,8 +267,10 @@ class Publisher:
                 await self._say(bus, "up")
             if self._spool.batches <= len(self._waiting()):
                 await self._clock.sleep(IDLE_S)
+            elif (early_s := self._late_from - self._clock.mono()) > 0.0:
+                await self._clock.sleep(min(IDLE_S, early_s))
             elif batches := await self._next_late():
-                await self._send(bus, batches)
+                await (self._send_bundled if len(batches) > 1 and self._pace.at_once > 1 else self._send)(bus, batches)
                 await self._rest(len(batches))
             else:
                 await self._clock.sleep(WINDOW_FULL_S)
@@ -255,7 +287,7 @@ class Publisher:
         room = self._window() - sum(1 for sending in self._sendings.values() if sending.late and sending.at > since)
         if room <= 0:
             return []
-        batches = await self._spool.stored(min(room, LIVE_AT_ONCE), self._waiting())
+        batches = await self._spool.stored(min(room, max(LIVE_AT_ONCE, self._pace.at_once)), self._waiting())
         waiting = self._waiting()  # again: a live one may have gone out while the disk was read
         return [batch for batch in batches if (batch.epoch, batch.seq) not in waiting]
 
@@ -265,7 +297,7 @@ class Publisher:
         return {name for name, sending in self._sendings.items() if sending.again_at > now}
 
     def _window(self) -> int:
-        """While nothing is confirmed, one batch at a time asks whether the server is back: the broker keeps all."""
+        """While nothing is confirmed, one batch at a time asks whether the server is back."""
         return self._pace.window if self._confirmed_at > self._clock.mono() - 2 * self._resend_s else 1
 
     async def _send(self, bus: Bus, batches: Sequence[Pending]) -> None:
@@ -277,10 +309,20 @@ class Publisher:
                 spawn(group, f"publish {batch.seq}", self._send_one(bus, batch))
 
     async def _send_one(self, bus: Bus, batch: Pending) -> None:
-        name = (batch.epoch, batch.seq)
+        await self._publish(bus, [batch], self._enveloped(batch))
+
+    async def _send_bundled(self, bus: Bus, batches: Sequence[Pending]) -> None:
+        """In few messages; the newest are in the first."""
+        left = list(batches)
+        for parcel in parcels([self._enveloped(batch) for batch in batches]):
+            several, left = left[: len(parcel)], left[len(parcel) :]
+            await self._publish(bus, several, bundle(parcel) if len(parcel) > 1 else parcel[0])
+
+    def _enveloped(self, batch: Pending) -> bytes:
+        """As it goes out now; from here on it counts as sent."""
         declared = self._spool.dropped(batch.epoch)
-        self._remember(name, late=not batch.live, declared=declared)
-        payload = codec.envelop(
+        self._remember((batch.epoch, batch.seq), late=not batch.live, declared=declared)
+        return codec.envelop(
             batch.body,
             agent=self._agent,
             epoch=batch.epoch,
@@ -292,13 +334,17 @@ class Publisher:
             about=self._say_about(),
             clock=batch.clock,
         )
+
+    async def _publish(self, bus: Bus, batches: Sequence[Pending], payload: bytes) -> None:
         try:
             await bus.publish(topics.batch(self._site, self._agent), payload, qos=1)
         except TransportDown:
-            self._sendings.pop(name, None)  # nobody has it: it may go at once when we are back
+            for batch in batches:  # nobody has it: it may go at once when we are back
+                self._sendings.pop((batch.epoch, batch.seq), None)
             raise
-        self._spool.sent([batch])
-        self._counts["live" if batch.live else "catch_up"] += 1
+        self._spool.sent(batches)
+        for batch in batches:
+            self._counts["live" if batch.live else "catch_up"] += 1
 
     def _say_about(self) -> About | None:
         """With the first batch of a connection, and then now and again."""

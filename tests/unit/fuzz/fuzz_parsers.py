@@ -49,6 +49,7 @@ from healthmon.probes.reasons import Finding
 from healthmon.runtime.clock import SystemClock
 from healthmon.store import answers, influxql, lineproto
 from healthmon.transport import codec, topics
+from healthmon.transport.bundle import bundle, unbundle
 
 
 @dataclass(frozen=True)
@@ -440,6 +441,7 @@ PARSERS = (
     Parser("certificate", certificate.validity, _CERTIFICATE),
     Parser("snmp values", _snmp, (b"12.5", b"\x9fx\x04\x42\xc8\0\0", b"\x9fy\x08" + bytes(8), b"Te1/0/1", bytes(8))),
     Parser("batch", _batch, _BATCHES, (MalformedBatch,)),
+    Parser("bundle", unbundle, (bundle(_BATCHES), bundle(())), (MalformedBatch,)),
     Parser("acknowledgement", codec.decode_ack, _SMALL, (MalformedBatch,)),
     Parser("ask", codec.decode_ask, _SMALL, (MalformedBatch,)),
     Parser("state", codec.decode_state, _SMALL, (MalformedBatch,)),
