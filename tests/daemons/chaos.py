@@ -236,7 +236,10 @@ class ChaosRig(Rig):
         assert len(confirmed) >= at_least, figures
         assert not lost, f"{figures}: {sorted(lost)[:5]}"
         assert not doubled, figures
-        assert len(set(stored) - confirmed) <= self.kills["agent"] * 200, figures
+        unsaid = set(stored) - confirmed
+        assert len(unsaid) <= self.kills["agent"] * 200, (
+            f"{figures}, {len(unsaid)} never confirmed: {sorted(unsaid)[:5]}"
+        )
         return figures
 
 

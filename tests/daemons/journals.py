@@ -82,3 +82,12 @@ def everything(journal: Journal) -> tuple[Restored, list[object]]:
     told = [journal.notices(id_) for id_ in ("inc-1", "inc-2")]
     read = [journal.timeline("inc-1"), journal.ledger(1000), journal.events("person"), told]
     return journal.restore(), read
+
+
+async def dropped(nats: Nats, organisation: str) -> None:
+    """Its stream and copy are gone: each reserves what it may need, and one node has room for a few dozen."""
+    line = JournalLine(nats.url, organisation=organisation, username="tester", password="a-password")
+    await line.open()
+    await line.jetstream.delete_stream(f"healthmon-journal-{organisation}")
+    await line.jetstream.delete_object_store(f"healthmon-journal-{organisation}")
+    await line.close()

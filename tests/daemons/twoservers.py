@@ -84,16 +84,20 @@ class Two:
 
 
 @contextlib.contextmanager
-def two(folder: Path, *, life: str | None = "3s", **more: Any) -> Iterator[tuple[Two, Receiver, Daemon]]:
+def two(
+    folder: Path, *, life: str | None = "3s", stream: bool = False, **more: Any
+) -> Iterator[tuple[Two, Receiver, Daemon]]:
     """Both up: `a` leads, `b` has a copy of its journal. The daemon keeps the lease; life None: as it is by default.
 
-    more: blocks of the configuration of both, over what is there.
+    stream: and the journal beside it. more: blocks of the configuration of both, over what is there.
     """
     folder.mkdir(exist_ok=True)
     broker = Mosquitto(folder / "mosquitto", extra="persistence false")
     pager = Receiver(lambda number: Answer())
     with nats(folder / "nats") as (port, keeper):
         broker.start()
+        if stream:
+            more["journal"] = {"line": f"nats://127.0.0.1:{port}"}
         made = Two(folder, broker.broker.url, pager.url, port, life=life, more=more)
         try:
             for service in made.services.values():

@@ -45,9 +45,18 @@ def main() -> None:
 
     async def logged(readings: Sequence[Reading], **more: Any) -> int:
         marked = [replace(reading, took=round(random.random(), 9)) for reading in readings]
-        seq = await append(marked, **more)
-        os.write(log, "".join(f"{r.target}\t{r.check}\t{r.started!r}\t{r.took!r}\n" for r in marked).encode())
+        adding = asyncio.ensure_future(append(marked, **more))
+        try:
+            seq = await asyncio.shield(adding)
+        except asyncio.CancelledError:  # a stop: what its thread is about to confirm is confirmed
+            await adding
+            note(marked)
+            raise
+        note(marked)
         return seq
+
+    def note(marked: Sequence[Reading]) -> None:
+        os.write(log, "".join(f"{r.target}\t{r.check}\t{r.started!r}\t{r.took!r}\n" for r in marked).encode())
 
     runtime.spool.append = logged  # type: ignore[method-assign]
     asyncio.run(until_signal(runtime.run()))

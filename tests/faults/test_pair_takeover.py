@@ -64,6 +64,31 @@ def test_the_standby_goes_on_with_the_same_incident(tmp_path: Path) -> None:
         back.start()
 
 
+def test_a_standby_that_slept_goes_on_from_the_stream(tmp_path: Path) -> None:
+    """It missed the incident, the page and the acknowledgement; the leader is killed; nobody is paged again."""
+    with two(tmp_path / "pair", stream=True) as (made, pager, _):
+        standby = made.servers["b"].daemon.process
+        assert standby is not None
+        standby.send_signal(signal.SIGSTOP)
+        made.services["ed"].down()
+        until(lambda: pages(pager, "opened"), timeout_s=60, what="a page, though the standby sleeps")
+        (incident,) = made.incidents("a")
+        made.servers["a"].post(f"incidents/{incident}/ack", by="Duty engineer")
+        made.servers["a"].daemon.kill9()
+        standby.send_signal(signal.SIGCONT)
+        until(lambda: is_up(made, "b"), timeout_s=90, what="b leads")
+        until(lambda: made.incidents("b") == {incident: "acknowledged"}, timeout_s=60, what="b has it from the stream")
+        assert "the journal was brought up to its stream" in made.servers["b"].log.read_text()
+        made.services["ed"].up()
+        until(lambda: pages(pager, "mitigated"), timeout_s=90, what="b says that it is back")
+        told = [posted.json for posted in list(pager.posted)]
+        assert {one["incident"]["id"] for one in told} == {incident}
+        repeats = [one for number, one in enumerate(told) if one["key"] in {before["key"] for before in told[:number]}]
+        assert all(one["repeat"] for one in repeats)
+        assert len(repeats) <= 1
+        assert [term["server"] for term in _terms(made, "b")] == ["a", "b"]
+
+
 def standby_says(made: Two, pager: Receiver, incident: str) -> None:
     """b serves a page and a health of its own, which nobody takes for the server's."""
     until(lambda: made.listed("b") == {incident: "open"}, timeout_s=60, what="the copy has the incident")

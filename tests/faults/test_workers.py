@@ -69,7 +69,7 @@ class Loaded:
 class Estate:
     """The server, its workers, and the agents of one small hospital on three nodes and an InfluxDB."""
 
-    def __init__(self, folder: Path, made: Cluster, influx: Influx, *, detection: bool) -> None:
+    def __init__(self, folder: Path, made: Cluster, influx: Influx, *, detection: bool, speaking: bool) -> None:
         self.made = made
         self.influx = influx
         broker = {"url": made.broker.url, "username": "tester", "password": "a-password"}
@@ -83,11 +83,11 @@ class Estate:
         rules.write_text(yaml.safe_dump({"rules": [LOGINS]}))
         hosts = [{"id": pc, "kind": "ward-workstation", "address": "127.0.0.1", "area": "ed"} for pc in AGENTS]
         servers = [target for target in self.site.site["targets"] if target["kind"] == "server"]
-        agents = [{"id": pc, "target": pc, "roles": ["ward-workstation"]} for pc in AGENTS]
+        agents = [{"id": pc, "target": pc, "roles": ["ward-workstation"]} for pc in AGENTS if speaking]
         self.site.site |= {"targets": servers + hosts, "agents": agents}
         self.site.write()
         self.workers = {name: self._worker(folder, name) for name in WORKERS}
-        self.agents = [Loaded(made, folder, name) for name in AGENTS]
+        self.agents = [Loaded(made, folder, name) for name in AGENTS if speaking]
 
     def _worker(self, folder: Path, name: str) -> Daemon:
         log = folder / f"{name}.log"
@@ -116,12 +116,12 @@ class Estate:
 
 
 @contextlib.contextmanager
-def estate(folder: Path, *, detection: bool = False) -> Iterator[Estate]:
-    """Everything up: both services were seen through the workers."""
+def estate(folder: Path, *, detection: bool = False, speaking: bool = True) -> Iterator[Estate]:
+    """Everything up: both services were seen through the workers. speaking: agents are declared, and so missed."""
     with cluster(folder / "cluster") as made:
         influx = Influx(folder / "influx")
         influx.start()
-        found = Estate(folder, made, influx, detection=detection)
+        found = Estate(folder, made, influx, detection=detection, speaking=speaking)
         for service in found.site.services.values():
             service.up()
         found.site.daemon.ready = lambda: answers(found.site)
@@ -198,7 +198,7 @@ async def story(found: Estate) -> set[tuple[str, float]]:
 
 
 def test_the_server_reads_on_where_it_was_killed(tmp_path: Path) -> None:
-    with estate(tmp_path) as found:
+    with estate(tmp_path, speaking=False) as found:
         found.site.services["icu"].down()
         until(lambda: found.pages("opened"), timeout_s=60, what="a page")
         found.site.daemon.kill9()

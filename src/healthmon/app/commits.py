@@ -46,7 +46,7 @@ class Commits:
                 await self.stream.put(changes)
             await asyncio.to_thread(self._journal.commit, changes)
             if self._leading is not None:
-                await self._leading.replicate(changes)
+                await self._leading.replicate(changes, self._journal.marks)
 
     async def step(self, changes: Changes) -> None:
         """The same for a step of the engine: said once when it fails. Raises JournalDown."""
@@ -70,5 +70,5 @@ class Commits:
                 await self.stream.put(Changes(at=line.at, audit=(line,)))
             added = await asyncio.to_thread(add)
             if added and self._leading is not None:
-                await self._leading.replicate(Changes(at=line.at, audit=(line,)))
+                await self._leading.replicate(Changes(at=line.at, audit=(line,)), self._journal.marks)
         return added

@@ -40,13 +40,14 @@ _pack = msgspec.msgpack.Encoder()
 
 
 class _Piece(msgspec.Struct, array_like=True):
-    """Part of a set of changes, or of the journal's copy. seq: of the newest changes in it."""
+    """Part of a set of changes, or of the journal's copy. seq: of the newest changes in it; marks: as in the file."""
 
     term: int
     seq: int
     offset: int
     size: int
     body: bytes
+    marks: dict[str, float] = {}
 
 
 _unpack_piece = msgspec.msgpack.Decoder(_Piece)
@@ -102,8 +103,11 @@ class Leading:
                 return
             self.lease, self._confirmed_at = renewed, self.clock.mono()
 
-    async def replicate(self, changes: Changes) -> None:
-        """Tell the other server, at most a second long; call in the order of the commits."""
+    async def replicate(self, changes: Changes, marks: dict[str, float]) -> None:
+        """Tell the other server, at most a second long; call in the order of the commits.
+
+        marks: the journal's, how far its stream is written: the other's file shall say the same of itself.
+        """
         self.seq += 1
         if self.clock.mono() < self._rest_until:
             self.copied = False
@@ -112,7 +116,8 @@ class Leading:
         body, copied = _pack.encode(changes), False
         try:
             for offset in range(0, len(body), PIECE_BYTES):
-                piece = _Piece(self.lease.term, self.seq, offset, len(body), body[offset : offset + PIECE_BYTES])
+                part = body[offset : offset + PIECE_BYTES]
+                piece = _Piece(self.lease.term, self.seq, offset, len(body), part, marks)
                 copied = await self.link.ask(CHANGES, _pack.encode(piece), within_s=REPLICATE_S) == b"ok"
         except TransportDown:
             copied, self._rest_until = False, self.clock.mono() + REST_S
@@ -175,7 +180,7 @@ class Following:
         self._journal: Journal | None = None
         self._term = self._seq = 0
         self._parts = bytearray()
-        self._early: list[tuple[int, Changes]] = []
+        self._early: list[tuple[int, Changes, dict[str, float]]] = []
         self._lock = asyncio.Lock()
         self.seen: Lease | None = None  # who has the lease, as it was last asked for
 
@@ -225,11 +230,12 @@ class Following:
                 return b"ok"
             changes = _unpack_changes.decode(bytes(self._parts))
             if self._journal is None:
-                self._early = [*self._early[-9_999:], (piece.seq, changes)]
+                self._early = [*self._early[-9_999:], (piece.seq, changes, piece.marks)]
                 return b"copying"
             if piece.term != self._term or piece.seq != self._seq + 1:
                 self.close()
                 return b"missed"
+            self._journal.marks = piece.marks
             await asyncio.to_thread(self._journal.commit, changes)
             self._seq = piece.seq
             return b"ok"
@@ -253,8 +259,9 @@ class Following:
         async with self._lock:
             journal = Journal(self._put(fresh))
             self._term, self._seq = piece.term, piece.seq
-            for seq, changes in self._early:
+            for seq, changes, marks in self._early:
                 if seq == self._seq + 1:
+                    journal.marks = marks
                     journal.commit(changes)
                     self._seq = seq
             self._early, self._journal = [], journal
