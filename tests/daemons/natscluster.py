@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from daemons.certs import Authority
 from daemons.healthmon import until
 from daemons.nats import nats_server
 from daemons.process import Daemon, free_port, listens
@@ -18,29 +19,42 @@ NODES = 3
 
 
 class Cluster:
-    """`broker` names all nodes; `kill` and `start` one of them by its number."""
+    """`broker` names all nodes; `kill` and `start` one of them by its number. tls: nobody is let in without it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, tls: bool = False) -> None:
         folder.mkdir(parents=True)
+        self._authority = Authority(folder) if tls else None
+        self.ca_file = str(self._authority.ca_file) if self._authority else None
         self.ports = [free_port() for _ in range(NODES)]
         self.clients = [free_port() for _ in range(NODES)]
         routes = [free_port() for _ in range(NODES)]
         self.nodes = [self._node(folder, number, routes) for number in range(NODES)]
-        urls = ",".join(f"mqtt://127.0.0.1:{port}" for port in self.ports)
-        self.broker = Broker(url=urls, username="tester", password="a-password")
-        self.nats = ",".join(f"nats://127.0.0.1:{port}" for port in self.clients)
+        urls = ",".join(self._mqtt(number) for number in range(NODES))
+        self.broker = Broker(urls, "tester", "a-password", self.ca_file)
+        self.nats = ",".join(f"{'tls' if tls else 'nats'}://127.0.0.1:{port}" for port in self.clients)
+
+    def _mqtt(self, number: int) -> str:
+        return f"{'mqtts' if self._authority else 'mqtt'}://127.0.0.1:{self.ports[number]}"
+
+    def _tls(self, number: int) -> str:
+        if self._authority is None:
+            return ""
+        issued = self._authority.issue(f"n{number}")
+        return f'tls {{ cert_file: "{issued.cert_file}", key_file: "{issued.key_file}" }}'
 
     def _node(self, folder: Path, number: int, routes: list[int]) -> Daemon:
         others = ", ".join(f"nats-route://127.0.0.1:{port}" for port in routes)
-        config = folder / f"n{number}.conf"
+        config, tls = folder / f"n{number}.conf", self._tls(number)
         config.write_text(
             f"""
             server_name: n{number}
             host: 127.0.0.1
             port: {self.clients[number]}
+            {tls}
             jetstream {{ store_dir: "{folder / f"js{number}"}" }}
             cluster {{ name: healthmon, host: 127.0.0.1, port: {routes[number]}, routes: [{others}] }}
-            mqtt {{ host: 127.0.0.1, port: {self.ports[number]}, ack_wait: 5s, max_ack_pending: 1024 }}
+            mqtt {{ host: 127.0.0.1, port: {self.ports[number]}, ack_wait: 5s, max_ack_pending: 1024
+            {tls} }}
             authorization {{ users: [ {{ user: tester, password: "a-password" }} ] }}
             """
         )
@@ -56,7 +70,7 @@ class Cluster:
 
     def settle(self, number: int) -> None:
         """Wait until this node takes a publish at QoS 1."""
-        one = Broker(f"mqtt://127.0.0.1:{self.ports[number]}", "tester", "a-password")
+        one = Broker(self._mqtt(number), "tester", "a-password", self.ca_file)
         until(lambda: asyncio.run(_takes(one, f"ready-{number}")), timeout_s=60, what=f"node {number} takes a publish")
 
     def kill(self, number: int) -> None:
@@ -76,9 +90,9 @@ async def _takes(broker: Broker, name: str) -> bool:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
+def cluster(folder: Path, *, tls: bool = False) -> Iterator[Cluster]:
     """Three nodes that are up; all end with the block."""
-    made = Cluster(folder)
+    made = Cluster(folder, tls=tls)
     try:
         made.start()
         yield made

@@ -39,7 +39,7 @@ async def journal_stream(site: SiteConfig, clock: Clock) -> AsyncIterator[Journa
         yield None
         return
     line = JournalLine(config.line, organisation=site.estate.organisation.id, username=config.username,
-                       password=config.password)  # fmt: skip
+                       password=config.password, ca_file=config.ca_file)  # fmt: skip
     path = site.data_dir / "journal.sqlite"
     try:
         yield JournalStream(line, path, clock=clock, begun=await brought_up(line, path, clock))

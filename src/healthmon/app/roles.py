@@ -140,7 +140,7 @@ async def run_one_of_two(
     usable(site.data_dir)
     pair = site.pair
     link = PairLink(pair.lease, organisation=site.estate.organisation.id, holder=pair.name, username=pair.username,
-                    password=pair.password)  # fmt: skip
+                    password=pair.password, ca_file=pair.ca_file)  # fmt: skip
 
     async def serve(leading: Leading) -> None:
         await run_server(read(), clock=clock, ready=ready, reread=read, watch=watch, leading=leading)

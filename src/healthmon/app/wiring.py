@@ -145,7 +145,7 @@ def public_url(web: WebConfig) -> str:
 def line_of(config: WorkersConfig, organisation: str, name: str) -> WorkLine:
     """The connection that the configuration means."""
     return WorkLine(config.line, organisation=organisation, name=name, username=config.username,
-                    password=config.password, partitions=PARTITIONS)  # fmt: skip
+                    password=config.password, ca_file=config.ca_file, partitions=PARTITIONS)  # fmt: skip
 
 
 def ack_link(notice: Notice, *, secret: bytes, public_url: str) -> str | None:

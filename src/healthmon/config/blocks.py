@@ -66,8 +66,18 @@ def broker_of(written: Written) -> Broker | None:
         return None
     if not all(one.strip().startswith(("mqtt://", "mqtts://")) for one in form.url.split(",")):
         written.validator.problem(("broker", "url"), "unknown scheme (allowed: mqtt://, mqtts://)")
-    ca_file = str(beside(written.document, ("broker", "ca_file"), form.ca_file)) if form.ca_file else None
-    return Broker(form.url, form.username, secret_of(written, form, "password", ("broker",)), ca_file)
+    return Broker(form.url, form.username, secret_of(written, form, "password", ("broker",)), _ca_of(written, "broker"))
+
+
+def _ca_of(written: Written, block: str) -> str | None:
+    """The authority that this block trusts; None: those of the system."""
+    ca_file: str | None = getattr(written, block).ca_file
+    return str(beside(written.document, (block, "ca_file"), ca_file)) if ca_file else None
+
+
+def _nats_urls(written: Written, path: tuple[str, str], urls: str) -> None:
+    if not all(one.strip().startswith(("nats://", "tls://")) for one in urls.split(",")):
+        written.validator.problem(path, "unknown scheme (allowed: nats://, tls://)")
 
 
 def pair_of(written: Written) -> PairConfig | None:
@@ -77,12 +87,12 @@ def pair_of(written: Written) -> PairConfig | None:
         return None
     if written.broker is None or written.broker.url is None:
         problem(("ha",), "needs `broker.url`: two servers cannot share an embedded broker")
-    if not all(one.strip().startswith(("nats://", "tls://")) for one in form.lease.split(",")):
-        problem(("ha", "lease"), "unknown scheme (allowed: nats://, tls://)")
+    _nats_urls(written, ("ha", "lease"), form.lease)
     if not 2.0 <= form.life <= 30.0:
         problem(("ha", "life"), f"{form.life:g} s is out of range (allowed: 2s to 30s)")
     name = form.name or socket.gethostname()
-    return PairConfig(form.lease, name, form.life, form.username, secret_of(written, form, "password", ("ha",)))
+    password = secret_of(written, form, "password", ("ha",))
+    return PairConfig(form.lease, name, form.life, form.username, password, _ca_of(written, "ha"))
 
 
 def journal_of(written: Written) -> JournalConfig | None:
@@ -90,9 +100,9 @@ def journal_of(written: Written) -> JournalConfig | None:
     form = written.journal
     if form is None:
         return None
-    if not all(one.strip().startswith(("nats://", "tls://")) for one in form.line.split(",")):
-        written.validator.problem(("journal", "line"), "unknown scheme (allowed: nats://, tls://)")
-    return JournalConfig(form.line, form.username, secret_of(written, form, "password", ("journal",)))
+    _nats_urls(written, ("journal", "line"), form.line)
+    password = secret_of(written, form, "password", ("journal",))
+    return JournalConfig(form.line, form.username, password, _ca_of(written, "journal"))
 
 
 def workers_of(written: Written) -> WorkersConfig | None:
@@ -104,10 +114,9 @@ def workers_of(written: Written) -> WorkersConfig | None:
         problem(("workers",), "needs `broker.url`: the cluster of nats-servers that agents speak to")
     if written.store.influxdb is None and written.store.lineprotocol is None:
         problem(("workers",), "needs `store.influxdb` or `store.lineprotocol`: several processes cannot share a file")
-    if not all(one.strip().startswith(("nats://", "tls://")) for one in form.line.split(",")):
-        problem(("workers", "line"), "unknown scheme (allowed: nats://, tls://)")
+    _nats_urls(written, ("workers", "line"), form.line)
     password = secret_of(written, form, "password", ("workers",))
-    return WorkersConfig(form.line, form.username, password, form.detection)
+    return WorkersConfig(form.line, form.username, password, form.detection, _ca_of(written, "workers"))
 
 
 def store_of(written: Written) -> StoreConfig:

@@ -317,6 +317,7 @@ class PairForm(Form):
     username: str | None = None
     password: str | None = None
     password_file: str | None = None
+    ca_file: str | None = Field(default=None, description="With `tls://`: the authority of its certificate, PEM")
 
 
 class JournalForm(Form):
@@ -326,6 +327,7 @@ class JournalForm(Form):
     username: str | None = None
     password: str | None = None
     password_file: str | None = None
+    ca_file: str | None = Field(default=None, description="With `tls://`: the authority of its certificate, PEM")
 
 
 class WorkersForm(Form):
@@ -335,6 +337,7 @@ class WorkersForm(Form):
     username: str | None = None
     password: str | None = None
     password_file: str | None = None
+    ca_file: str | None = Field(default=None, description="With `tls://`: the authority of its certificate, PEM")
     detection: bool = Field(
         default=False, description="Workers judge each series too (windows, baselines); the server does the rest"
     )

@@ -148,6 +148,7 @@ class PairConfig:
     lease_s: float = 10.0
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ class JournalConfig:
     line: str
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,7 @@ class WorkersConfig:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     detection: bool = False
+    ca_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from healthmon.model.errors import TransportDown
+from healthmon.transport.natsclient import connected
 
 log = logging.getLogger(__name__)
 
@@ -26,24 +27,26 @@ class JetLine:
     """`connect` first, within `asking`; `jetstream` is the client's own view of the streams."""
 
     def __init__(
-        self, url: str, *, organisation: str, name: str, username: str | None = None, password: str | None = None
+        self,
+        url: str,
+        *,
+        organisation: str,
+        name: str,
+        username: str | None = None,
+        password: str | None = None,
+        ca_file: str | None = None,
     ) -> None:
         self.organisation = organisation
         self.jetstream: Any = None
-        self._urls = [one.strip() for one in url.split(",")]
+        self._url = url
         self._name = name
-        self._who = {"user": username, "password": password} if username else {}
+        self._who = {"username": username, "password": password, "ca_file": ca_file}
         self._client: Any = None
 
     async def connect(self) -> None:
         """Once; the client finds its way back by itself."""
-        import nats
-
         if self._client is None:
-            self._client = await nats.connect(
-                self._urls, name=f"healthmon {self._name}", max_reconnect_attempts=-1, reconnect_time_wait=0.5,
-                connect_timeout=2, ping_interval=3, max_outstanding_pings=2, error_cb=_quiet, **self._who,
-            )  # fmt: skip
+            self._client = await connected(self._url, name=self._name, **self._who)
         self.jetstream = self._client.jetstream(timeout=ANSWER_S)
 
     @property
@@ -126,8 +129,3 @@ class JetLine:
             raise
         except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
             raise TransportDown(f"JetStream: {type(error).__name__} {error}".strip()) from None
-
-
-async def _quiet(error: Exception) -> None:
-    """Lost connections are said by who needs them."""
-    log.debug("nats", extra={"error": str(error)})

@@ -66,9 +66,17 @@ class JournalLine(JetLine):
     """`open` first. Raises TransportDown, and Overtaken where somebody else has written."""
 
     def __init__(
-        self, url: str, *, organisation: str, username: str | None = None, password: str | None = None
+        self,
+        url: str,
+        *,
+        organisation: str,
+        username: str | None = None,
+        password: str | None = None,
+        ca_file: str | None = None,
     ) -> None:
-        super().__init__(url, organisation=organisation, name="journal", username=username, password=password)
+        super().__init__(
+            url, organisation=organisation, name="journal", username=username, password=password, ca_file=ca_file
+        )
         self._stream = f"healthmon-journal-{organisation}"
         self._subject = f"healthmon.journal.{organisation}"
         self._objects: Any = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import ssl
 import sys
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -23,6 +22,7 @@ from healthmon.runtime.supervise import heeding, spawn
 from healthmon.transport.arrivals import Arrivals
 from healthmon.transport.codec import Will
 from healthmon.transport.sideloop import in_side_thread
+from healthmon.transport.trust import trusting
 
 IN_FLIGHT = 64  # publishes that wait for their PUBACK at once
 KEEPALIVE_S = 20
@@ -246,7 +246,7 @@ def _client(
         timeout=HURRY_S if hurry else CONNECT_S,
         max_inflight_messages=IN_FLIGHT,
         socket_options=_socket_options(),
-        tls_context=_trust(broker.ca_file) if where.tls else None,
+        tls_context=trusting(broker.ca_file) if where.tls else None,
         logger=_LIBRARY,
     )
     client.pending_calls_threshold = 4 * IN_FLIGHT  # it warns above; our own limit is below
@@ -262,11 +262,3 @@ def _socket_options() -> list[tuple[int, int, int]]:
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         options.append((socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS))
     return options
-
-
-def _trust(ca_file: str | None) -> ssl.SSLContext:
-    """Checks certificate and host name, against this authority or those of the system."""
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        raise TransportDown(f"ca_file {ca_file}: {error}") from None

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from healthmon.model.errors import TransportDown
+from healthmon.transport.natsclient import connected
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +48,19 @@ class PairLink:
     """One server's connection. Every method raises TransportDown when NATS cannot be asked."""
 
     def __init__(
-        self, url: str, *, organisation: str, holder: str, username: str | None = None, password: str | None = None
+        self,
+        url: str,
+        *,
+        organisation: str,
+        holder: str,
+        username: str | None = None,
+        password: str | None = None,
+        ca_file: str | None = None,
     ) -> None:
         self.holder = holder
-        self._urls = [one.strip() for one in url.split(",")]
+        self._url = url
         self._key = organisation
-        self._who = {"user": username, "password": password} if username else {}
+        self._who = {"username": username, "password": password, "ca_file": ca_file}
         self._client: Any = None
         self._bucket: Any = None
 
@@ -144,14 +152,10 @@ class PairLink:
             raise TransportDown(f"lease: {type(error).__name__} {error}".strip()) from None
 
     async def _open(self) -> None:
-        import nats
         from nats.js.errors import BucketNotFoundError, NotFoundError
 
         if self._client is None:
-            self._client = await nats.connect(
-                self._urls, name=f"healthmon {self.holder}", max_reconnect_attempts=-1, reconnect_time_wait=0.5,
-                connect_timeout=2, ping_interval=3, max_outstanding_pings=2, error_cb=_quiet, **self._who,
-            )  # fmt: skip
+            self._client = await connected(self._url, name=self.holder, **self._who)
         stream = self._client.jetstream(timeout=ANSWER_S)
         try:
             self._bucket = await stream.key_value(BUCKET)
@@ -175,8 +179,3 @@ def _lease(entry: Any) -> Lease:
     except msgspec.MsgspecError as error:
         raise TransportDown(f"the lease cannot be read: {error}") from None
     return Lease(value.holder, value.term, int(entry.revision))
-
-
-async def _quiet(error: Exception) -> None:
-    """Lost connections are said by who needs them."""
-    log.debug("nats", extra={"error": str(error)})

@@ -51,9 +51,12 @@ class WorkLine(JetLine):
         name: str,
         username: str | None = None,
         password: str | None = None,
+        ca_file: str | None = None,
         partitions: int = 32,
     ) -> None:
-        super().__init__(url, organisation=organisation, name=name, username=username, password=password)
+        super().__init__(
+            url, organisation=organisation, name=name, username=username, password=password, ca_file=ca_file
+        )
         self._partitions = partitions
         self._clocks: Any = None
         self.batches = f"healthmon-batches-{organisation}"
