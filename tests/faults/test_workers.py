@@ -32,8 +32,8 @@ AGENTS = tuple(f"pc-{number}" for number in range(1, 9))
 WORKERS = ("worker-1", "worker-2", "worker-3")
 #: 8 agents x 5 batches a second x 5 readings: 200 readings a second.
 EVERY_S, READINGS = 0.2, 5
-#: Of every PC 40 failed logins, 15 of them before the worker is killed: only who remembers those counts 30 of 60.
-FAILS_FROM_S, FAILS_UNTIL_S = 1.0, 9.0
+#: Of every PC 40 failed logins, some 15 of them before the worker is killed: only who remembers those counts 30 of 60.
+FAILS_FROM, FAILS_UNTIL, LOGINS_LEAST = 5, 45, 60
 LOGINS = {
     "id": "logins-fail", "on": {"checks": ["login"]}, "mode": "shadow", "effect": "warning", "no_data": "hold",
     "condition": {"of_last": {"n": 30, "of": 60, "condition": {"outcome": "failed"}}}, "keep": "10m",
@@ -52,19 +52,20 @@ class Loaded:
             spool=self.spool, connect=connect, site=ORGANISATION, agent=name, clock=CLOCK, resend_s=2.0
         )
         self.made: list[float] = []
+        self.logins = 0
         self.feeding = True
 
     async def feed(self) -> None:
-        began = CLOCK.mono()
         while self.feeding:
             at = CLOCK.now()
             moments = [round(at + number * 0.001, 6) for number in range(READINGS)]
-            fails = FAILS_FROM_S <= CLOCK.mono() - began < FAILS_UNTIL_S
+            fails = FAILS_FROM <= self.logins < FAILS_UNTIL
             login = reading(self.name, check="login", started=at, samples=(),
                             outcome=Outcome.FAILED if fails else Outcome.OK,
                             reason=Reason.TIMEOUT if fails else None)  # fmt: skip
             await self.spool.append([*(reading(self.name, started=moment) for moment in moments), login])
             self.made += moments
+            self.logins += 1
             self.publisher.wake()
             await asyncio.sleep(EVERY_S)
 
@@ -191,6 +192,8 @@ async def story(found: Estate) -> set[tuple[str, float]]:
     await asyncio.sleep(3.0)
     await asyncio.to_thread(found.made.nodes[0].start)
     await asyncio.to_thread(found.made.settle, 0)
+    while min(agent.logins for agent in found.agents) < LOGINS_LEAST:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
     for agent in found.agents:
         agent.feeding = False  # not cancelled: what the spool took in the last moment is made as well
     await asyncio.gather(*feeds)

@@ -7,6 +7,7 @@ costs a repeat at most, since the store and the server that leads take the same 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import Callable
@@ -103,8 +104,9 @@ class WorkShift:
             log.debug("nobody can hear that this worker lives", extra={"error": str(error)})
 
     async def _part(self) -> None:
-        async with asyncio.timeout(2 * BEAT_S):
-            await self._beat(left=True)
+        with contextlib.suppress(TimeoutError):  # then the others miss us
+            async with asyncio.timeout(2 * BEAT_S):
+                await self._beat(left=True)
 
     def _heard(self, payload: bytes) -> None:
         try:

@@ -75,6 +75,8 @@ class Unit:
                 log.exception("unit crashed", extra={"unit": self.name})
                 if on_crash:
                     on_crash(self, error)
+                if (task := asyncio.current_task()) and task.cancelling():
+                    raise asyncio.CancelledError from error  # it was told to end, and its last words failed
             await self._clock.sleep(self._backoff.next_s())
 
     def _note(self, began: float) -> None:

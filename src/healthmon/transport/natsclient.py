@@ -12,7 +12,7 @@ from healthmon.transport.trust import trusting
 log = logging.getLogger(__name__)
 
 #: The client itself would ask its nodes for ever, and never say why none lets us in.
-CONNECT_S = 6.0
+CONNECT_S = 5.0
 
 
 async def connected(

@@ -76,6 +76,27 @@ async def swallowing(done: asyncio.Future[int]) -> int:
         raise
 
 
+async def test_a_unit_whose_last_words_fail_ends_all_the_same() -> None:
+    clock, begun = Ticking(), 0
+
+    async def run() -> None:
+        nonlocal begun
+        begun += 1
+        if begun > 3:
+            return  # a unit that went on would never end
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise TimeoutError  # a goodbye that nobody answers
+
+    task = asyncio.ensure_future(Unit("speaker", run, clock=clock).supervise())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5.0)
+    assert begun == 1
+
+
 async def test_a_cancellation_that_a_call_has_swallowed_is_heeded() -> None:
     done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     task = asyncio.ensure_future(heeding(swallowing(done)))
