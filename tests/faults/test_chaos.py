@@ -1,7 +1,7 @@
 """Chaos from a seed: faults of ours while a service of the hospital goes down and up. Nothing lost, nothing said twice.
 
 Short here; `make chaos` runs as many faults as N says. HEALTHMON_CHAOS_SEED plays one run again, on every kind of site
-in turn or on the one that HEALTHMON_CHAOS_SITE names.
+in turn or on the one that HEALTHMON_CHAOS_SITE names, for HEALTHMON_CHAOS_CYCLES cycles each.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.timeout(7200)]
 
 FAULTS = int(os.environ.get("HEALTHMON_CHAOS", "0"))
 #: One site lives through so many cycles of three faults; then another begins.
-CYCLES = 4
+CYCLES = int(os.environ.get("HEALTHMON_CHAOS_CYCLES", "4"))
 
 
 def seed_of() -> int:
