@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from daemons.certs import Authority
 from daemons.nats import nats_server
+from daemons.onesite import OneSite
 from daemons.process import Daemon, free_port, listens, running
+from healthmon.app.doctor import Patient, Verdict
+from healthmon.app.doctor_looks import LOOKS
+from healthmon.config import load
 from healthmon.model.errors import TransportDown
+from healthmon.runtime.clock import SystemClock
 from healthmon.transport import natsclient
 from healthmon.transport.journalline import JournalLine
 from healthmon.transport.pairing import PairLink
@@ -69,3 +75,20 @@ async def test_another_authority_is_refused_in_words(url: str, tmp_path: Path, m
 async def test_an_authority_that_cannot_be_read_is_named(url: str, tmp_path: Path) -> None:
     with pytest.raises(TransportDown, match=r"nobody\.pem"):
         await opened(url, tmp_path / "nobody.pem")
+
+
+def test_doctor_asks_each_line(url: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(natsclient, "CONNECT_S", 1.0)
+    port = free_port()
+    site = OneSite(
+        tmp_path, broker={"url": "mqtt://192.0.2.1"},
+        journal={"line": url, "ca_file": str(folder / "ca.pem")},
+        ha={"lease": f"nats://someone:secret@127.0.0.1:{port}", "name": "a"},
+    )  # fmt: skip
+    patient = Patient(load(site.config, today=date(2026, 1, 1)), SystemClock(), lambda _: None)
+    lease, journal = LOOKS["lines"](patient)
+    assert (lease.verdict, journal.verdict) == (Verdict.BAD, Verdict.OK)
+    assert lease.text.startswith(f"ha.lease (127.0.0.1:{port}): no node of NATS lets us in")
+    assert "secret" not in lease.text
+    authorities = [one.text for one in LOOKS["certificates"](patient)]
+    assert any(text.startswith("journal.ca_file: ") for text in authorities)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from healthmon.app import doctor_disk, doctor_services
+from healthmon.app import doctor_disk, doctor_lines, doctor_services
 from healthmon.app.doctor import Finding, Look, Patient, Verdict
 
 
@@ -28,6 +28,7 @@ LOOKS: dict[str, Look] = {
     "spool": doctor_disk.waiting,
     "server": doctor_services.server,
     "broker": doctor_services.broker,
+    "lines": doctor_lines.lines,
     "certificates": doctor_services.certificates,
     "clock": doctor_services.clock,
     "agents": doctor_services.fleet,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from healthmon.app.doctor import Finding, Patient, Verdict, run_briefly
+from healthmon.app.doctor_lines import lines_of
 from healthmon.app.roles import known_broker
 from healthmon.model.errors import ConfigError, TransportDown
 from healthmon.model.plan import Broker
@@ -119,8 +120,13 @@ def certificates(patient: Patient) -> Iterator[Finding]:
             yield from _certificate(where, cert, patient.clock.now())
             yield from _belongs(where, cert, key)
     authority = site.broker.ca_file if site.broker else site.listener.ca_file if site.listener else None
-    if authority:
-        yield from _certificate("broker.ca_file", Path(authority), patient.clock.now())
+    trusted = [
+        ("broker.ca_file", authority),
+        *((f"{line.where.split('.')[0]}.ca_file", line.ca_file) for line in lines_of(site)),
+    ]
+    for where, believed in trusted:
+        if believed:
+            yield from _certificate(where, Path(believed), patient.clock.now())
 
 
 def _certificate(where: str, path: Path, now: float) -> Iterator[Finding]:
