@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from healthmon.runtime.sqlite import insert_rows
 from healthmon.store.lineproto import Unwritable
 
 Tags = tuple[tuple[str, str], ...]
@@ -48,6 +49,9 @@ class Catalog:
         self._series: dict[tuple[int, str], int] = {}
         self._new: list[tuple[ShapeKey, Shape]] = []
         self._next_shape = 1
+        self._next_series = 1
+        self._series_rows: list[tuple[int, str, str, str]] = []  # not in the file yet
+        self._shape_rows: list[tuple[int, str]] = []
 
     @classmethod
     def load(cls, db: sqlite3.Connection) -> Catalog:
@@ -65,19 +69,26 @@ class Catalog:
         wanted = match.items()
         return [entry for entry in list(entries) if wanted <= entry.tags.items()]
 
-    def new_shape(self, db: sqlite3.Connection, key: ShapeKey) -> Shape:
-        """A shape nobody has seen before, within the caller's transaction; raises Unwritable."""
+    def new_shape(self, key: ShapeKey) -> Shape:
+        """A shape nobody has seen before; `write_new` must follow. Raises Unwritable."""
         family, tags, names = key
         if not family or not names:
             raise Unwritable("no measurement name" if names else "no fields")
         stream = self._stream(family, tags)
-        series = tuple(self._intern(db, stream, family, name, tags) for name in names)
+        series = tuple(self._intern(stream, family, name, tags) for name in names)
         shape = Shape(self._next_shape, stream, series)
-        db.execute("INSERT INTO shapes VALUES (?, ?)", (shape.number, json.dumps(series)))
+        self._shape_rows.append((shape.number, json.dumps(series)))
         self._next_shape += 1
         self.shapes[key] = self.by_number[shape.number] = shape
         self._new.append((key, shape))
         return shape
+
+    def write_new(self, db: sqlite3.Connection) -> None:
+        """What is new since the last time, within the caller's transaction."""
+        insert_rows(db, "INSERT INTO series (id, family, field, tags)", self._series_rows)
+        insert_rows(db, "INSERT INTO shapes", self._shape_rows)
+        self._series_rows.clear()
+        self._shape_rows.clear()
 
     def committed(self) -> None:
         """What was new is on disk."""
@@ -85,27 +96,27 @@ class Catalog:
 
     def undone(self, db: sqlite3.Connection) -> None:
         """The transaction was rolled back: forget what it brought."""
-        if self._new:
+        if self._new or self._series_rows:
             self.__dict__.update(Catalog.load(db).__dict__)
 
     def _stream(self, family: str, tags: Tags) -> int:
         return self._streams.setdefault((family, tags), len(self._streams) + 1)
 
-    def _intern(self, db: sqlite3.Connection, stream: int, family: str, name: str, tags: Tags) -> int:
+    def _intern(self, stream: int, family: str, name: str, tags: Tags) -> int:
         known = self._series.get((stream, name))
         if known:
             return known
         text = json.dumps(dict(sorted(tags)), ensure_ascii=False)
-        number = db.execute(
-            "INSERT INTO series (family, field, tags) VALUES (?, ?, ?) RETURNING id", (family, name, text)
-        ).fetchone()[0]
+        number = self._next_series
+        self._series_rows.append((number, family, name, text))
         self._enter(number, family, name, tags, text)
-        return int(number)
+        return number
 
     def _enter(self, number: int, family: str, field: str, tags: Tags, text: str) -> None:
         stream = self._stream(family, tags)
         entry = Entry(number, text, stream, family, field, dict(tags))
         self.entries[number] = entry
+        self._next_series = max(self._next_series, number + 1)
         self._metrics.setdefault((family, field), []).append(entry)
         self._series[(stream, field)] = number
 

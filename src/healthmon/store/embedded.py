@@ -144,6 +144,7 @@ class EmbeddedStore:
         try:
             with transaction(self._db) as db:
                 ready = self._prepare(rows, rejected)
+                self._catalog.write_new(db)
                 upto = 0
                 if ready.times:
                     body = pack_rows(ready)
@@ -166,7 +167,7 @@ class EmbeddedStore:
                 names, values = zip(*row.fields, strict=True) if row.fields else ((), ())
                 shape = shapes.get((row.family, row.tags, names))
                 if shape is None:
-                    shape = self._catalog.new_shape(self._db, (row.family, row.tags, names))
+                    shape = self._catalog.new_shape((row.family, row.tags, names))
                 if row.at != moment:
                     moment, at = -1.0, micros_of(row.at)
                     moment = row.at

@@ -72,7 +72,7 @@ class StoreWriter:
     """
 
     def __init__(
-        self, store: Store, *, clock: Clock, limit: int = 1000, most_rows: int = 5000, hold_ack_s: float | None = None
+        self, store: Store, *, clock: Clock, limit: int = 4096, most_rows: int = 5000, hold_ack_s: float | None = None
     ) -> None:
         self._store = store
         self._clock = clock

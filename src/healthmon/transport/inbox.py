@@ -27,6 +27,7 @@ Handle = Callable[[str, str, bytes], Awaitable[None]]
 Refused = Callable[[str, bytes, str], None]
 BACKLOG = 4096
 BACKLOG_BYTES = 64 << 20
+AT_ONCE = 16  # messages between two rounds of the event loop
 LATE_BACKLOG = 512  # bundles of stored batches: they wait for every live one
 #: A batch is in its agent's spool until we acknowledge it, so the broker need not keep another copy on disk: that cost
 #: the embedded one seven fsyncs for each. What it loses goes out again when we say that we are here. Tools that speak
@@ -185,7 +186,7 @@ class Inbox:
         while not (self._backlog or self._late):
             self._came.clear()
             await self._came.wait()
-        return await (self._backlog.take(64) if self._backlog else self._late.take(1))
+        return await (self._backlog.take(AT_ONCE) if self._backlog else self._late.take(1))
 
     def _refuse(self, agent: str, message: Message, reason: str) -> None:
         self._counts[reason] += 1
