@@ -297,10 +297,11 @@ class Fleet:
         self._tls = ssl.create_default_context(cafile=broker.ca_file) if where.tls else None
 
     def start(self) -> None:
-        """Connect all, spread as reconnects are; each begins to look at its own moment of the interval."""
+        """Connect all, spread as reconnects are; each begins to look at its own moment of the interval then."""
         for agent in self.agents:
-            self._later(random.uniform(0.0, self.spread_s), agent)
-            self.clock.call_later(self.spread_s + random.uniform(0.0, self.load.every_s), agent.look)
+            at_s = random.uniform(0.0, self.spread_s)
+            self._later(at_s, agent)
+            self.clock.call_later(at_s + random.uniform(0.0, self.load.every_s), agent.look)
             self.clock.call_later(random.uniform(0.0, KEEPALIVE_S / 2), agent.beat)
 
     def stop(self) -> None:

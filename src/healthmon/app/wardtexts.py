@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 async def ward_texts(server: Server) -> list[Notice]:
     """New texts of every incident to every ward with a telephone; the told-log keeps each from being sent twice."""
-    plan, view = server.site.wards.texts, server.view()
+    plan = server.site.wards.texts
     if plan is None:
         return []
-    wards = list(_wards(server))
+    view, wards = server.view(), list(_wards(server))
     found: list[Notice] = []
     for incident in view.incidents:
         if _settled(incident, view.at):

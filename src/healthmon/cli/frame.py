@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import date
@@ -26,6 +27,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Which ward is about to lose which clinical service, and why. First: `healthmon demo` or `healthmon up`.",
 )
+
+#: How long the event loop may wait for the interpreter after each system call while a thread computes; by default 5 ms.
+SWITCH_S = 0.0005
 
 Result = TypeVar("Result")
 ConfigOption = Annotated[
@@ -92,6 +96,7 @@ def listening(web: Any, listen: str) -> Any:
 
 def start(work: Coroutine[Any, Any, Any]) -> None:
     """Run a role until a signal ends it."""
+    sys.setswitchinterval(SWITCH_S)
     asyncio.run(until_signal(work))
 
 

@@ -21,6 +21,7 @@ from healthmon.model.ports import Bus, Connect, Message
 from healthmon.runtime.supervise import heeding, spawn
 from healthmon.transport.arrivals import Arrivals
 from healthmon.transport.codec import Will
+from healthmon.transport.readahead import ReadAhead
 from healthmon.transport.sideloop import in_side_thread
 from healthmon.transport.trust import trusting
 
@@ -183,6 +184,7 @@ async def _entered(broker: Broker, nodes: Nodes, *, client_id: str, clean: bool,
         try:
             client = _client(broker, where, client_id=client_id, clean=clean, will=will, hurry=len(nodes) > 1)
             await _enter(client)
+            _read_ahead(client)
             return client
         except (aiomqtt.MqttError, OSError, ValueError, TransportDown) as error:
             refusals.append(f"{where.host}:{where.port}: {error}")
@@ -197,6 +199,13 @@ async def _enter(client: aiomqtt.Client) -> None:
     except BaseException:
         _abandon(client)
         raise
+
+
+def _read_ahead(client: aiomqtt.Client) -> None:
+    """aiomqtt reads on while its socket has something `pending`; neither it nor paho has a public place for another."""
+    paho: Any = client._client
+    if paho._sock is not None:
+        paho._sock = ReadAhead(paho._sock)
 
 
 def _abandon(client: aiomqtt.Client) -> None:
