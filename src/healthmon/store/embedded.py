@@ -31,8 +31,11 @@ from healthmon.store.upkeep import ENDPOINT, GENERAL, Retention, transaction
 
 log = logging.getLogger(__name__)
 
-#: Points in memory at which they are sealed; twice as many make a write wait.
+#: Points in memory at which they are sealed, more where there are many series: a block of a point or two for each of
+#: them costs more than it saves. Twice as many make a write wait.
 SEAL_POINTS = 250_000
+SEAL_POINTS_A_SERIES = 6
+SEAL_POINTS_MOST = 1_500_000
 
 Answer = TypeVar("Answer")
 
@@ -50,7 +53,7 @@ class EmbeddedStore:
         *,
         retention: Retention | None = None,
         retention_days: float | None = None,
-        seal_points: int = SEAL_POINTS,
+        seal_points: int | None = None,
     ) -> None:
         self.retention = retention or (Retention() if retention_days is None else Retention(raw=retention_days))
         self.salvaged = ""
@@ -154,7 +157,7 @@ class EmbeddedStore:
             raise
         self._catalog.committed()
         self._hots[-1].add(ready, upto)
-        if self._hots[-1].points >= self._seal_points:
+        if self._hots[-1].points >= self._enough_points():
             self._seal_soon()
         return Written(len(rows) - len(rejected), tuple(rejected))
 
@@ -182,10 +185,14 @@ class EmbeddedStore:
 
     # --- sealing and upkeep, each in a thread ------------------------------------------------------------------
 
+    def _enough_points(self) -> int:
+        by_series = min(SEAL_POINTS_MOST, SEAL_POINTS_A_SERIES * len(self._catalog.entries))
+        return self._seal_points or max(SEAL_POINTS, by_series)
+
     def _seal_soon(self) -> None:
         """A thread seals what is there; when the last one is not through and rows pile up, the writer waits for it."""
         if self._sealer is not None and self._sealer.is_alive():
-            if self._hots[-1].points < 2 * self._seal_points:
+            if self._hots[-1].points < 2 * self._enough_points():
                 return
             self._writing.release()
             self._sealer.join()

@@ -77,6 +77,7 @@ class StoreWriter:
         self._store = store
         self._clock = clock
         self._most_rows = most_rows
+        self._early = store if isinstance(store, AnswersEarly) else None  # asked once: the question is a slow one
         self._fixed_hold_s = hold_ack_s
         self._queue: BoundedQueue[_Put] = BoundedQueue(name="store", limit=limit, policy=FullPolicy.REFUSE)
         self._held: deque[tuple[float, str, list[_Put]]] = deque()
@@ -205,7 +206,7 @@ class StoreWriter:
         """How long `done` waits after a write, because the store answers before its disk has the rows."""
         if self._fixed_hold_s is not None:
             return self._fixed_hold_s
-        return self._store.hold_ack_s if isinstance(self._store, AnswersEarly) else 0.0
+        return self._early.hold_ack_s if self._early is not None else 0.0
 
     def _hold(self, puts: list[_Put], hold_s: float) -> None:
         self._held.append((self._clock.mono() + hold_s, self._incarnation or "", puts))
@@ -236,9 +237,7 @@ class StoreWriter:
         return self._incarnation == incarnation
 
     async def _current_incarnation(self) -> str:
-        if isinstance(self._store, AnswersEarly):
-            return await self._store.incarnation()
-        return ""
+        return await self._early.incarnation() if self._early is not None else ""
 
     async def _expire(self, store: Expires) -> None:
         await self._clock.sleep(_EXPIRE_FIRST_S)
