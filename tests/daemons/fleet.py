@@ -14,7 +14,7 @@ from healthmon.model.plan import Broker
 from healthmon.model.sample import Batch, Outcome, Reading, Sample
 from healthmon.runtime.clock import SystemClock
 from healthmon.runtime.ranges import Ranges, add, contiguous_upto
-from healthmon.transport import codec, mqtt
+from healthmon.transport import codec, mqtt, topics
 from healthmon.transport.bundle import is_bundle, unbundle
 from healthmon.transport.codec import Ack, Probing, State
 from healthmon.transport.inbox import Inbox
@@ -92,8 +92,8 @@ class Agent:
 
 
 @contextlib.asynccontextmanager
-async def serving(broker: Broker, *, bundles: bool = False, **how: Any) -> AsyncIterator[Server]:
-    """A server that is subscribed and says so, as the real one does."""
+async def serving(broker: Broker, *, older: bool = False, **how: Any) -> AsyncIterator[Server]:
+    """A server that is subscribed and says so, as the real one does; an older one says not how it takes batches."""
     server = Server()
     connect = mqtt.connector(broker, client_id="server", clean=False)
     server.inbox = Inbox(connect=connect, site=SITE, handle=server.handle, clock=CLOCK, **how)
@@ -101,7 +101,11 @@ async def serving(broker: Broker, *, bundles: bool = False, **how: Any) -> Async
     try:
         async with asyncio.timeout(20):
             await server.inbox.connected.wait()
-        await server.inbox.announce(Probing(stopped=False, bundles=bundles))
+        if older:
+            async with mqtt.connector(broker, client_id="older")() as bus:
+                await bus.publish(topics.probing(SITE), codec.encode_probing(Probing(stopped=False)), retain=True)
+        else:
+            await server.inbox.announce(Probing(stopped=False))
         yield server
     finally:
         await ended(running)

@@ -175,7 +175,7 @@ async def test_what_went_to_nobody_comes_again_as_soon_as_the_server_says_that_i
         for number in range(50):
             await agent.see(f"t{number}")
         await until(lambda: agent.publisher.stats().sent_live == 50)
-        async with serving(daemon.broker, bundles=True) as server:
+        async with serving(daemon.broker) as server:
             await agent.see("first after it")
             await until(lambda: agent.spool.batches == 0)
     assert Counter(server.targets()) == Counter([f"t{number}" for number in range(50)] + ["first after it"])
@@ -187,7 +187,7 @@ async def test_a_server_that_knows_no_bundles_gets_none(daemon: Any, tmp_path: P
     agent = make_agent(daemon.broker, tmp_path / "spool.sqlite")
     for number in range(40):
         await agent.see(f"t{number}", live=False)
-    async with serving(daemon.broker) as server, publishing(agent):
+    async with serving(daemon.broker, older=True) as server, publishing(agent):
         await until(lambda: agent.spool.batches == 0)
     assert server.messages == len(server.arrived) == 40
 
@@ -196,7 +196,7 @@ async def test_live_batches_pass_the_bundles_that_wait(daemon: Any) -> None:
     def batch(seq: int, *, live: bool) -> bytes:
         return codec.encode(Batch("pc-1", "0" * 16, seq, 1.0, 1.0, live, (reading(f"t{seq}"),)))
 
-    async with serving(daemon.broker, bundles=True) as server:
+    async with serving(daemon.broker) as server:
         server.going.clear()
         async with mqtt.connector(daemon.broker, client_id="other")() as bus:
             for first in range(0, 50, 10):

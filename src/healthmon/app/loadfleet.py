@@ -91,6 +91,7 @@ class SimAgent(asyncio.Protocol):
         self._pace = Pace(fleet.catch_up_hz, longest_rest_s=longest_rest_s(fleet.load.agents))
         self._wrote_at = -inf
         self._late_from = -inf
+        self._qos = 1
         self.waiting: dict[int, _Kept] = {}
         self.up = False
 
@@ -154,11 +155,12 @@ class SimAgent(asyncio.Protocol):
         if topic is not None and topic.kind == "ack":
             self._acknowledged(codec.decode_ack(payload))
         elif name == topics.probing(self._fleet.load.site):
-            self._server_is_here(bundles=codec.decode_probing(payload).bundles)
+            self._server_is_here(codec.decode_probing(payload))
 
-    def _server_is_here(self, *, bundles: bool) -> None:
+    def _server_is_here(self, probing: codec.Probing) -> None:
         fleet, now = self._fleet, self._fleet.clock.mono()
-        self._pace.at_once, self._pace.hz = (MOST, fleet.bundled_hz) if bundles else (1, fleet.catch_up_hz)
+        self._qos = probing.qos
+        self._pace.at_once, self._pace.hz = (MOST, fleet.bundled_hz) if probing.bundles else (1, fleet.catch_up_hz)
         for kept in self.waiting.values():
             if kept.times:
                 kept.again_at, kept.times = min(kept.again_at, now + ON_ITS_WAY_S), 1
@@ -184,8 +186,8 @@ class SimAgent(asyncio.Protocol):
         self._number = self._number % 65_535 + 1
         return self._number
 
-    def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        self._write(packets.publish(topic, payload, number=self._next(), retain=retain))
+    def _publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
+        self._write(packets.publish(topic, payload, number=self._next() if qos else None, retain=retain))
 
     def _write(self, packet: bytes) -> None:
         if self._transport is not None:
@@ -216,7 +218,7 @@ class SimAgent(asyncio.Protocol):
         """One batch, or several in one message."""
         payloads = [self._enveloped(seq) for seq in seqs]
         payload = bundle(payloads) if len(payloads) > 1 else payloads[0]
-        self._publish(topics.batch(self._fleet.load.site, self.name), payload)
+        self._publish(topics.batch(self._fleet.load.site, self.name), payload, qos=self._qos)
 
     def _enveloped(self, seq: int) -> bytes:
         kept, clock = self.waiting[seq], self._fleet.clock

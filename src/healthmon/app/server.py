@@ -308,9 +308,7 @@ class Server:
         for ask in decided.asks:
             await self.inbox.send_ask(ask.vantage, ask)
         stopped_by = stop_button(self.stop_file)
-        bundles = self.site.workers is None  # a worker takes one by one
-        probing = codec.Probing(stopped_by is not None, stopped_by or "", self.clock.now(), bundles=bundles)
-        await self.inbox.announce(probing)
+        await self.inbox.announce(codec.Probing(stopped_by is not None, stopped_by or "", self.clock.now()))
 
     def pages_somebody(self) -> bool:
         """Whether anything at all is live."""

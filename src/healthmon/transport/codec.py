@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -144,6 +144,8 @@ class Probing(msgspec.Struct, frozen=True):
     """The retained state of the stop button: whether any probe may leave, and who pressed or released it.
 
     Said anew at each connection of the server. bundles: it takes several stored batches in one message.
+    qos: at which batches are worth publishing. 0: nobody but their agent keeps them, so a PUBACK would say nothing, and
+    an embedded broker writes to its disk for each.
     """
 
     stopped: bool
@@ -151,6 +153,7 @@ class Probing(msgspec.Struct, frozen=True):
     at: float = 0.0
     v: int = VERSION
     bundles: bool = False
+    qos: Literal[0, 1] = 1
 
 
 _pack = msgspec.msgpack.Encoder()

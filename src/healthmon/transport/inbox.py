@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from healthmon.model.ask import Ask
 from healthmon.model.errors import TransportDown
@@ -32,7 +34,7 @@ LATE_BACKLOG = 512  # bundles of stored batches: they wait for every live one
 #: A batch is in its agent's spool until we acknowledge it, so the broker need not keep another copy on disk: that cost
 #: the embedded one seven fsyncs for each. What it loses goes out again when we say that we are here. Tools that speak
 #: `lp` have no spool, and a state is said once.
-QOS = {"batch": 0, "lp": 1, "state": 1}
+QOS: Mapping[str, int] = {"batch": 0, "lp": 1, "state": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +110,13 @@ class Inbox:
         return True
 
     async def announce(self, probing: Probing) -> None:
-        """Say how the stop button stands to every agent, now and at each new connection; agents keep it retained."""
+        """Say how the stop button stands to every agent, now and at each new connection; agents keep it retained.
+
+        With it goes how we take batches: workers take them one by one, out of a stream that wants QoS 1.
+        """
         if self._probing is None or self._probing.stopped is not probing.stopped:
-            self._probing = probing
+            ours = "batch" in self._kinds
+            self._probing = replace(probing, bundles=ours, qos=0 if ours else 1)
             await self._tell_probing()
 
     async def _tell_probing(self) -> None:

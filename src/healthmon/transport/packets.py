@@ -49,8 +49,10 @@ def subscribe(number: int, topics: Iterable[str]) -> bytes:
     return _packet(0x82, struct.pack(">H", number) + b"".join(_text(topic) + b"\0" for topic in topics))
 
 
-def publish(topic: str, payload: bytes, *, number: int, retain: bool = False) -> bytes:
-    """PUBLISH at QoS 1; `number` is its packet identifier, 1 to 65535."""
+def publish(topic: str, payload: bytes, *, number: int | None, retain: bool = False) -> bytes:
+    """PUBLISH at QoS 1; `number` is its packet identifier, 1 to 65535. None: at QoS 0, which has none."""
+    if number is None:
+        return _packet(0x30 | retain, _text(topic) + payload)
     return _packet(0x32 | retain, _text(topic) + struct.pack(">H", number) + payload)
 
 

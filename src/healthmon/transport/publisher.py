@@ -81,7 +81,10 @@ class _Sending:
 
 @dataclass(frozen=True, slots=True)
 class PublisherStats:
-    """connected now; sent counts PUBACKs, acked counts batches deleted from the spool."""
+    """connected now; sent counts what the broker has (QoS 1) or the connection took (QoS 0).
+
+    acked counts batches deleted from the spool.
+    """
 
     connected: bool
     connections: int
@@ -123,6 +126,7 @@ class Publisher:
         self._hz = catch_up_hz or fleet_pace_hz(fleet_size)
         self._bundled_hz = catch_up_hz or bundled_pace_hz(fleet_size)
         self._pace = Pace(self._hz, longest_rest_s=longest_rest_s(fleet_size))
+        self._qos = 1
         self._late_from = -inf  # monotonic s; none of the backlog goes before
         self._sendings: dict[tuple[str, int], _Sending] = {}
         self._about = about
@@ -220,7 +224,7 @@ class Publisher:
     async def _hear(self, message: Message) -> None:
         if message.topic == topics.probing(self._site):
             probing = codec.decode_probing(message.payload)
-            self._server_is_here(bundles=probing.bundles)
+            self._server_is_here(probing)
             if self._on_probing:
                 self._on_probing(probing)
         topic = topics.parse(message.topic)
@@ -245,9 +249,10 @@ class Publisher:
             if sending.declared:
                 await self._spool.declared(ack.epoch, sending.declared)
 
-    def _server_is_here(self, *, bundles: bool) -> None:
+    def _server_is_here(self, probing: Probing) -> None:
         """It says so at each connection: what it has not acknowledged may have gone to nobody."""
-        self._pace.at_once, self._pace.hz = (MOST, self._bundled_hz) if bundles else (1, self._hz)
+        self._qos = probing.qos
+        self._pace.at_once, self._pace.hz = (MOST, self._bundled_hz) if probing.bundles else (1, self._hz)
         again_at = self._clock.mono() + ON_ITS_WAY_S
         for sending in self._sendings.values():
             sending.again_at, sending.times = min(sending.again_at, again_at), 0
@@ -337,7 +342,7 @@ class Publisher:
 
     async def _publish(self, bus: Bus, batches: Sequence[Pending], payload: bytes) -> None:
         try:
-            await bus.publish(topics.batch(self._site, self._agent), payload, qos=1)
+            await bus.publish(topics.batch(self._site, self._agent), payload, qos=self._qos)
         except TransportDown:
             for batch in batches:  # nobody has it: it may go at once when we are back
                 self._sendings.pop((batch.epoch, batch.seq), None)
