@@ -71,6 +71,10 @@ def pipeline_of(site: SiteConfig, epochs: Mapping[tuple[str, str], Epoch]) -> Pi
     return Pipeline(estate=site.estate, families=declared_families(site), epochs=epochs, declared=heard_by(site))
 
 
+#: Batches before store or engine behind which stored ones wait, so that live ones are through within a second.
+LATE_BEHIND = 256
+
+
 def inbox_of(server: Server, broker: Broker) -> Inbox:
     """What hears the agents; where workers take the batches, only the rest."""
     site = server.site
@@ -81,6 +85,7 @@ def inbox_of(server: Server, broker: Broker) -> Inbox:
         clock=server.clock,
         kinds=("batch", "state", "lp") if site.workers is None else ("state", "lp"),
         on_refused=server.quarantine.refuse,
+        busy=lambda: server.writer.queued > LATE_BEHIND or server.room.waiting > LATE_BEHIND,
     )
 
 

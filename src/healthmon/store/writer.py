@@ -106,6 +106,11 @@ class StoreWriter:
             self._keys.add(key)
         return True
 
+    @property
+    def queued(self) -> int:
+        """Batches that wait to be written."""
+        return len(self._queue)
+
     async def run(self) -> None:
         """Write for ever, and let the store expire its old points once an hour."""
         async with asyncio.TaskGroup() as group:

@@ -30,6 +30,7 @@ Refused = Callable[[str, bytes, str], None]
 BACKLOG = 4096
 BACKLOG_BYTES = 64 << 20
 AT_ONCE = 16  # messages between two rounds of the event loop
+BUSY_S = 0.02  # then we look again whether a late one may go
 LATE_BACKLOG = 512  # bundles of stored batches: they wait for every live one
 #: A batch is in its agent's spool until we acknowledge it, so the broker need not keep another copy on disk: that cost
 #: the embedded one seven fsyncs for each. What it loses goes out again when we say that we are here. Tools that speak
@@ -53,7 +54,10 @@ class InboxStats:
 
 
 class Inbox:
-    """Takes every agent's messages in a persistent session and hands (kind, agent, payload) to `handle`, in order."""
+    """Takes every agent's messages in a persistent session and hands (kind, agent, payload) to `handle`, in order.
+
+    busy: whether bundles of stored batches must wait, because what comes after us is full.
+    """
 
     def __init__(
         self,
@@ -65,6 +69,7 @@ class Inbox:
         max_bytes: int = codec.MAX_PAYLOAD_BYTES,
         kinds: tuple[str, ...] = ("batch", "state", "lp"),
         on_refused: Refused | None = None,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._connect = connect
         self._site = site
@@ -73,6 +78,7 @@ class Inbox:
         self._max_bytes = max_bytes
         self._kinds = kinds
         self._on_refused = on_refused
+        self._busy = busy
         self._bus: Bus | None = None
         self._probing: Probing | None = None
         self._counts: Counter[str] = Counter()
@@ -188,11 +194,16 @@ class Inbox:
             await asyncio.sleep(0)  # a backlog must not keep the others from the loop, nor live batches in the socket
 
     async def _next(self) -> list[Message]:
-        """Some that wait; of the late ones one, and that only when nothing else waits."""
-        while not (self._backlog or self._late):
+        """Some that wait; of the late ones one, and that only when nothing else waits, here or behind us."""
+        while True:
+            if self._backlog:
+                return await self._backlog.take(AT_ONCE)
+            if self._late and not self._busy():
+                return await self._late.take(1)
             self._came.clear()
-            await self._came.wait()
-        return await (self._backlog.take(AT_ONCE) if self._backlog else self._late.take(1))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BUSY_S if self._late else None):
+                    await self._came.wait()
 
     def _refuse(self, agent: str, message: Message, reason: str) -> None:
         self._counts[reason] += 1
