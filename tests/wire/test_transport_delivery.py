@@ -214,16 +214,16 @@ async def test_live_batches_pass_the_bundles_that_wait(daemon: Any) -> None:
 
 async def test_bundles_wait_while_what_comes_after_the_inbox_is_full(daemon: Any) -> None:
     full = True
-    async with serving(daemon.broker, busy=lambda: full) as server:
-        async with mqtt.connector(daemon.broker, client_id="other")() as bus:
-            for seq in (1, 2, 3):
-                batch = Batch("pc-1", "0" * 16, seq, 1.0, 1.0, seq == 3, (reading(f"t{seq}"),))
-                payload = codec.encode(batch)
-                await bus.publish(topics.batch(SITE, "pc-1"), payload if batch.live else bundle.bundle([payload]))
-            await until(lambda: [one.seq for _, one in server.arrived] == [3])
-            assert server.inbox.stats().backlog == 2
-            full = False
-            await until(lambda: [one.seq for _, one in server.arrived] == [3, 1, 2])
+    other = mqtt.connector(daemon.broker, client_id="other")
+    async with serving(daemon.broker, busy=lambda: full) as server, other() as bus:
+        for seq in (1, 2, 3):
+            batch = Batch("pc-1", "0" * 16, seq, 1.0, 1.0, seq == 3, (reading(f"t{seq}"),))
+            payload = codec.encode(batch)
+            await bus.publish(topics.batch(SITE, "pc-1"), payload if batch.live else bundle.bundle([payload]))
+        await until(lambda: [one.seq for _, one in server.arrived] == [3])
+        assert server.inbox.stats().backlog == 2
+        full = False
+        await until(lambda: [one.seq for _, one in server.arrived] == [3, 1, 2])
 
 
 async def test_a_session_that_kept_batches_at_the_broker_keeps_none_any_more(daemon: Any, tmp_path: Path) -> None:
