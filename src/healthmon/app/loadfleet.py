@@ -159,7 +159,7 @@ class SimAgent(asyncio.Protocol):
 
     def _server_is_here(self, probing: codec.Probing) -> None:
         fleet, now = self._fleet, self._fleet.clock.mono()
-        self._qos = probing.qos
+        self._qos = 0 if probing.qos == 0 else 1
         self._pace.at_once, self._pace.hz = (MOST, fleet.bundled_hz) if probing.bundles else (1, fleet.catch_up_hz)
         for kept in self.waiting.values():
             if kept.times:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
@@ -153,7 +153,7 @@ class Probing(msgspec.Struct, frozen=True):
     at: float = 0.0
     v: int = VERSION
     bundles: bool = False
-    qos: Literal[0, 1] = 1
+    qos: int = 1
 
 
 _pack = msgspec.msgpack.Encoder()

@@ -251,7 +251,7 @@ class Publisher:
 
     def _server_is_here(self, probing: Probing) -> None:
         """It says so at each connection: what it has not acknowledged may have gone to nobody."""
-        self._qos = probing.qos
+        self._qos = 0 if probing.qos == 0 else 1  # whatever a later server may say, its stop button is heard
         self._pace.at_once, self._pace.hz = (MOST, self._bundled_hz) if probing.bundles else (1, self._hz)
         again_at = self._clock.mono() + ON_ITS_WAY_S
         for sending in self._sendings.values():

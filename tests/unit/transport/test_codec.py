@@ -308,3 +308,9 @@ def test_bad_acks_are_refused(payload: bytes, reason: str) -> None:
     with pytest.raises(MalformedBatch) as caught:
         codec.decode_ack(payload)
     assert caught.value.reason == reason
+
+
+def test_a_stop_button_is_heard_whatever_else_a_later_server_says_with_it() -> None:
+    said = b'{"v":1,"stopped":true,"by":"it","at":1.0,"bundles":true,"qos":7,"more":[1]}'
+    assert codec.decode_probing(said).stopped
+    assert (codec.decode_probing(b'{"v":1,"stopped":false}').qos, codec.decode_probing(said).bundles) == (1, True)
