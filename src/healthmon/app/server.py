@@ -301,10 +301,10 @@ class Server:
 
     async def _send(self, decided: Decided) -> None:
         due, self._ack_due = self._ack_due, set()
-        async with asyncio.TaskGroup() as group:  # one after the other each would wait for a round of the loop
-            for agent, epoch in sorted(due):
-                ack = codec.Ack(epoch, *self.pipeline.ack(agent, epoch), self.writer.hold_s)
-                spawn(group, f"ack {agent}", self.inbox.send_ack(agent, ack))
+        acks = [
+            (one, codec.Ack(epoch, *self.pipeline.ack(one, epoch), self.writer.hold_s)) for one, epoch in sorted(due)
+        ]
+        await asyncio.gather(*(self.inbox.send_ack(*ack) for ack in acks))  # each waits for a round of the loop
         for ask in decided.asks:
             await self.inbox.send_ask(ask.vantage, ask)
         stopped_by = stop_button(self.stop_file)
