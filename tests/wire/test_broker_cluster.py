@@ -56,6 +56,9 @@ class LoadedAgent:
             self.longest_s = max(self.longest_s, CLOCK.mono() - since if since else 0.0)
 
 
+Waits = tuple[float, float]
+
+
 async def drained(agents: list[LoadedAgent], within_s: float) -> None:
     async with asyncio.timeout(within_s):
         while any(agent.spool.batches for agent in agents):  # noqa: ASYNC110
@@ -73,16 +76,16 @@ def test_any_node_killed_under_load_loses_nothing_and_raises_nothing(tmp_path: P
         stored = in_store(site)
     print(f"{len(sent)} readings, {len(sent - set(stored))} lost, "
           f"{sum(n - 1 for n in stored.values())} doubled; longest wait for an acknowledgement after each kill: "
-          f"{', '.join(f'{one:.1f} s' for one in stalls)}")  # fmt: skip
+          f"{', '.join(f'{most:.1f} s' for most, _ in stalls)}")  # fmt: skip
     assert len(sent) > 300
     assert sent == set(stored)
     assert max(stored.values()) == 1
     assert [one["title"] for one in incidents] == []
     assert told == said, "each stall stands in the log and in the metrics"
-    assert said >= sum(one > 8.0 for one in stalls), "every long one was noticed"
+    assert said >= sum(least > 8.0 for _, least in stalls), "whenever all waited long the server noticed"
 
 
-async def loaded(made: Cluster, folder: Path) -> tuple[set[tuple[str, float]], list[float]]:
+async def loaded(made: Cluster, folder: Path) -> tuple[set[tuple[str, float]], list[Waits]]:
     """What three agents spooled while each node was killed in turn, all of it acknowledged; the waits."""
     agents = [LoadedAgent(made, folder, name) for name in AGENTS]
     tasks = [asyncio.ensure_future(agent.publisher.run()) for agent in agents]
@@ -100,9 +103,12 @@ async def loaded(made: Cluster, folder: Path) -> tuple[set[tuple[str, float]], l
     return {(agent.name, at) for agent in agents for at in agent.sent}, stalls
 
 
-async def kill_each(made: Cluster, agents: list[LoadedAgent]) -> list[float]:
-    """Each node in turn: killed, away for a while, back; the longest wait of any agent each time."""
-    stalls = []
+async def kill_each(made: Cluster, agents: list[LoadedAgent]) -> list[Waits]:
+    """Each node in turn: killed, away for a while, back; the longest wait of the worst and of the best agent each time.
+
+    One whose node died sends again what was under way, while the server hears the others.
+    """
+    stalls = list[Waits]()
     for number in range(NODES):
         await asyncio.sleep(1.0)
         for agent in agents:
@@ -112,7 +118,8 @@ async def kill_each(made: Cluster, agents: list[LoadedAgent]) -> list[float]:
         await asyncio.to_thread(made.nodes[number].start)
         await asyncio.to_thread(made.settle, number)
         await drained_once(agents)
-        stalls.append(max(agent.longest_s for agent in agents))
+        waits = [agent.longest_s for agent in agents]
+        stalls.append((max(waits), min(waits)))
     return stalls
 
 
