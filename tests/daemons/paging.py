@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 
 from healthmon.alerting.oncall.waking import DEFAULT_WAKING
-from healthmon.model.alert import AlertKey, Effect
+from healthmon.model.alert import Alert, AlertKey, Effect, Phase
 from healthmon.model.incident import (
     ImpactLine,
     Incident,
     IncidentKind,
     IncidentState,
+    LedgerRow,
     Member,
     Notice,
     Paths,
@@ -27,6 +28,7 @@ from healthmon.model.incident import (
     Step,
     Why,
 )
+from healthmon.model.sample import Reason
 from healthmon.model.topology import (
     Acuity,
     Agent,
@@ -203,3 +205,14 @@ class Receiver:
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def alert(phase: Phase = Phase.FIRING, **labels: str) -> Alert:
+    """An alert of a switch."""
+    key = AlertKey("check-failed", "sw-ward7", "icmp", "poller", tuple(sorted(labels.items())))
+    return Alert(key, phase, Effect.DOWN, MORNING, MORNING - 5, MORNING, 3, 1.0, Reason.TIMEOUT, "no answer")
+
+
+def row(key: str = "k1", at: float = MORNING, cause: str = "shadow", of: str = "inc-1") -> LedgerRow:
+    """A page that was held back."""
+    return LedgerRow(at, of, key, "pager", cause, "would have paged")

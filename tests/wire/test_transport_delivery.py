@@ -226,6 +226,38 @@ async def test_bundles_wait_while_what_comes_after_the_inbox_is_full(daemon: Any
         await until(lambda: [one.seq for _, one in server.arrived] == [3, 1, 2])
 
 
+async def test_bundles_beyond_the_bound_are_refused_and_sent_again(
+    daemon: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "LATE_BACKLOG", 1)
+    agents = [
+        make_agent(daemon.broker, tmp_path / f"{name}.sqlite", name, resend_s=0.5) for name in ("pc-1", "pc-2", "pc-3")
+    ]
+    for agent in agents:
+        for number in range(3):
+            await agent.see(f"{agent.name}-{number}", live=False)
+    full = True
+    sending = [publishing(agent) for agent in agents]
+    async with serving(daemon.broker, busy=lambda: full) as server, sending[0], sending[1], sending[2]:
+        await until(lambda: len(server.arrived) >= 3)  # one of each asks whether the server is there
+        await until(lambda: server.inbox.stats().refused >= 2)
+        full = False
+        await until(lambda: all(agent.spool.batches == 0 for agent in agents))
+    assert set(server.targets()) == {f"pc-{agent}-{number}" for agent in (1, 2, 3) for number in range(3)}
+
+
+@pytest.mark.parametrize(("kinds", "wanted"), [(("batch", "state", "lp"), (True, 0)), (("state", "lp"), (False, 1))])
+async def test_how_batches_are_taken_is_said_with_the_stop_button(
+    daemon: Any, kinds: tuple[str, ...], wanted: tuple[bool, int]
+) -> None:
+    """Where workers take them, one by one and at QoS 1: they come out of a stream."""
+    async with serving(daemon.broker, kinds=kinds), mqtt.connector(daemon.broker, client_id="other")() as bus:
+        await bus.subscribe(topics.probing(SITE))
+        async with asyncio.timeout(20):
+            said = codec.decode_probing((await anext(bus.messages())).payload)
+    assert (said.bundles, said.qos) == wanted
+
+
 async def test_a_session_that_kept_batches_at_the_broker_keeps_none_any_more(daemon: Any, tmp_path: Path) -> None:
     """An older server subscribed at QoS 1 in the same session; its queue must not come in before what is new."""
     topic = topics.every(SITE, "batch")

@@ -71,7 +71,7 @@ def pipeline_of(site: SiteConfig, epochs: Mapping[tuple[str, str], Epoch]) -> Pi
     return Pipeline(estate=site.estate, families=declared_families(site), epochs=epochs, declared=heard_by(site))
 
 
-#: Batches before store or engine behind which stored ones wait, so that live ones are through within a second.
+#: So many batches before store or engine, and stored ones wait: live ones queue there behind no more than these.
 LATE_BEHIND = 256
 
 

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from healthmon.model.errors import FileFromNewerVersion
 
@@ -15,7 +14,6 @@ from healthmon.model.errors import FileFromNewerVersion
 Migration = str | Callable[[sqlite3.Connection], None]
 
 _BACKUP_PAGES = 2_000
-_ROWS_AT_ONCE = 128
 
 
 def open_database(
@@ -41,18 +39,6 @@ def open_database(
         db.close()
         raise
     return db
-
-
-def insert_rows(db: sqlite3.Connection, insert: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """`INSERT ... INTO table [(columns)]` of many rows, within the caller's transaction.
-
-    Many rows in one statement: after each statement the thread must get the interpreter back from whoever runs, and
-    beside a busy event loop `executemany`, one statement a row, waits longer for that than for the disk.
-    """
-    for first in range(0, len(rows), _ROWS_AT_ONCE):
-        some = rows[first : first + _ROWS_AT_ONCE]
-        marks = f"({', '.join('?' * len(some[0]))})"
-        db.execute(f"{insert} VALUES {', '.join([marks] * len(some))}", [value for row in some for value in row])
 
 
 def _refuse_newer(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from healthmon.runtime.sqlite import insert_rows
 from healthmon.store.lineproto import Unwritable
 
 Tags = tuple[tuple[str, str], ...]
@@ -85,8 +84,8 @@ class Catalog:
 
     def write_new(self, db: sqlite3.Connection) -> None:
         """What is new since the last time, within the caller's transaction."""
-        insert_rows(db, "INSERT INTO series (id, family, field, tags)", self._series_rows)
-        insert_rows(db, "INSERT INTO shapes", self._shape_rows)
+        db.executemany("INSERT INTO series (id, family, field, tags) VALUES (?, ?, ?, ?)", self._series_rows)
+        db.executemany("INSERT INTO shapes VALUES (?, ?)", self._shape_rows)
         self._series_rows.clear()
         self._shape_rows.clear()
 

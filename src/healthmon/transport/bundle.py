@@ -1,4 +1,4 @@
-"""Several stored batches in one message: after an outage that costs a server a third of what they cost one by one.
+"""Several stored batches in one message: after an outage a server takes them with less work than one by one.
 
 A msgpack array of payloads, each a batch as it would have gone alone, so one that cannot be read spoils no other. Only
 a server that says so (`Probing.bundles`) gets any, and it takes them when no live batch waits.

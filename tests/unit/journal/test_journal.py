@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from daemons.paging import MORNING, incident, mitigated, notice
+from daemons.paging import MORNING, alert, incident, mitigated, notice, row
 from healthmon.alerting.journal import Journal
 from healthmon.alerting.journal_rows import SENDING, progress
-from healthmon.model.alert import Alert, AlertKey, Effect, Phase
-from healthmon.model.incident import Entry, Incident, IncidentState, LedgerRow, NoticeResult
+from healthmon.model.alert import Phase
+from healthmon.model.incident import Entry, Incident, IncidentState, NoticeResult
 from healthmon.model.journal import Changes, Epoch, Restored
 from healthmon.model.sample import Outcome, Reading, Reason, Sample
 
@@ -29,15 +29,6 @@ def reading(target: str = "sw-ward7", value: float = 1.5, **more: object) -> Rea
         Sample("tls", "subject", "CN=x"),
     )
     return Reading(target, "icmp", "poller", MORNING, 0.1, Outcome.FAILED, Reason.TIMEOUT, "no answer", samples)
-
-
-def alert(phase: Phase = Phase.FIRING, **labels: str) -> Alert:
-    key = AlertKey("check-failed", "sw-ward7", "icmp", "poller", tuple(sorted(labels.items())))
-    return Alert(key, phase, Effect.DOWN, MORNING, MORNING - 5, MORNING, 3, 1.0, Reason.TIMEOUT, "no answer")
-
-
-def row(key: str = "k1", at: float = MORNING, cause: str = "shadow", of: str = "inc-1") -> LedgerRow:
-    return LedgerRow(at, of, key, "pager", cause, "would have paged")
 
 
 EPOCH = Epoch("pc-w7-01", "9f3c0d5e7a1b2c48", 0.25, MORNING, MORNING + 9, ((1, 7), (9, 9)), ((1, 7),), ((8, 8),))
