@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from healthmon.model.about import About
 from healthmon.model.incident import Ask
 from healthmon.model.plan import Broker
 from healthmon.model.sample import Batch, Outcome, Reading, Sample
@@ -65,6 +66,8 @@ class Server:
     async def _take(self, agent: str, payload: bytes) -> None:
         batch = codec.decode(payload)
         self.arrived.append((CLOCK.now(), batch))
+        if batch.about is not None:
+            self.inbox.turns.says(agent, batch.about.batches)
         if self.acking:
             seqs = add(self.held.get((agent, batch.epoch), ()), batch.seq)
             self.held[agent, batch.epoch] = seqs
@@ -116,7 +119,13 @@ def make_agent(broker: Broker, path: Path, name: str = "pc-1", *, max_bytes: int
     spool = Spool(path, agent=name, max_bytes=max_bytes, clock=CLOCK)
     connect = mqtt.connector(broker, client_id=name, will=last_will(SITE, name, spool))
     asked: list[Ask] = []
-    publisher = Publisher(spool=spool, connect=connect, site=SITE, agent=name, clock=CLOCK, on_ask=asked.append, **how)
+
+    def about() -> About:
+        return About(started=1.0, booted=1.0, batches=spool.batches)
+
+    publisher = Publisher(
+        spool=spool, connect=connect, site=SITE, agent=name, clock=CLOCK, on_ask=asked.append, about=about, **how
+    )
     return Agent(name, spool, publisher, asked)
 
 

@@ -90,7 +90,7 @@ async def test_what_is_not_acknowledged_is_sent_again_ever_less_often(daemon: An
 
 async def test_a_silent_server_is_asked_batch_by_batch_not_flooded(daemon: Any, tmp_path: Path) -> None:
     """Nobody may be there to hear it: a backlog must not go out each 30 s."""
-    agent = make_agent(daemon.broker, tmp_path / "spool.sqlite", resend_s=0.4)
+    agent = make_agent(daemon.broker, tmp_path / "spool.sqlite", resend_s=0.1)
     for number in range(1, 201):
         await agent.see(f"t{number}", live=False)
     async with serving(daemon.broker) as server:

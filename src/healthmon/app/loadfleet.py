@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
+from healthmon.model.about import About
 from healthmon.model.errors import MalformedBatch
 from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock
@@ -27,10 +28,12 @@ from healthmon.transport.bundle import MOST, bundle
 from healthmon.transport.mqtt import KEEPALIVE_S, endpoint
 from healthmon.transport.pace import Pace, longest_rest_s
 from healthmon.transport.publisher import (
+    ABOUT_EVERY_S,
+    AGENT_CATCH_UP_HZ,
     ON_ITS_WAY_S,
-    bundled_pace_hz,
+    UNASKED,
+    asks_after_s,
     fleet_pace_hz,
-    late_spread_s,
     reconnect_spread_s,
 )
 
@@ -90,7 +93,10 @@ class SimAgent(asyncio.Protocol):
         self._confirmed_at = -inf
         self._pace = Pace(fleet.catch_up_hz, longest_rest_s=longest_rest_s(fleet.load.agents))
         self._wrote_at = -inf
-        self._late_from = -inf
+        self._about_at = -inf
+        self._gets_turns = False
+        self._room = 0
+        self._ask_at = -inf
         self._qos = 1
         self.waiting: dict[int, _Kept] = {}
         self.up = False
@@ -99,7 +105,7 @@ class SimAgent(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._transport, self._number = transport, 0
+        self._transport, self._number, self._about_at = transport, 0, -inf
         self._received.clear()
         transport.write(
             packets.connect(
@@ -160,13 +166,14 @@ class SimAgent(asyncio.Protocol):
     def _server_is_here(self, probing: codec.Probing) -> None:
         fleet, now = self._fleet, self._fleet.clock.mono()
         self._qos = 0 if probing.qos == 0 else 1
-        self._pace.at_once, self._pace.hz = (MOST, fleet.bundled_hz) if probing.bundles else (1, fleet.catch_up_hz)
+        self._gets_turns = probing.bundles
+        self._pace.hz = AGENT_CATCH_UP_HZ if probing.bundles else fleet.catch_up_hz
+        self._pace.longest_rest_s = 0.0 if probing.bundles else longest_rest_s(fleet.load.agents)
         for kept in self.waiting.values():
             if kept.times:
                 kept.again_at, kept.times = min(kept.again_at, now + ON_ITS_WAY_S), 1
-        spread_s = late_spread_s(len(self.waiting), hz=self._pace.hz, fleet_size=fleet.load.agents)
-        self._late_from = now + ON_ITS_WAY_S + random.uniform(0.0, spread_s)
-        fleet.clock.call_later(self._late_from - now, self._catch_up)
+        self._room, self._ask_at, self._about_at = 0, now + asks_after_s(fleet.load.agents), -inf
+        fleet.clock.call_later(self._ask_at - now, self._catch_up)
 
     def _greet(self, code: int) -> None:
         if code:
@@ -176,7 +183,7 @@ class SimAgent(asyncio.Protocol):
         site = self._fleet.load.site
         wanted = (topics.ack(site, self.name), topics.ask(site, self.name), topics.probing(site))
         self._write(packets.subscribe(self._next(), wanted))
-        self._publish(topics.state(site, self.name), self._state("up"), retain=True)
+        self._publish(topics.state(site, self.name), self._state("up"), qos=self._qos, retain=True)
 
     def _state(self, word: str) -> bytes:
         now = self._fleet.clock.now()
@@ -236,7 +243,16 @@ class SimAgent(asyncio.Protocol):
             mono=clock.mono(),
             live=kept.live,
             dropped=(),
+            about=self._about(),
         )
+
+    def _about(self) -> About | None:
+        """What it says of itself now and again."""
+        now = self._fleet.clock.mono()
+        if now - self._about_at < ABOUT_EVERY_S:
+            return None
+        self._about_at = now
+        return About(self._fleet.began, self._fleet.began, batches=len(self.waiting))
 
     def _acknowledged(self, ack: codec.Ack) -> None:
         if ack.epoch != self._epoch:
@@ -250,27 +266,40 @@ class SimAgent(asyncio.Protocol):
             if not kept.live:
                 self._pace.acknowledged(now - kept.sent_at)
             self._fleet.acknowledged(now - kept.made_mono, live=kept.live)
+        if ack.room:
+            self._room, self._ask_at = ack.room, now + UNASKED * RESEND_S
+            self._catch_up()
 
     def _catch_up(self) -> None:
         """Begin to send what waits, unless that is under way or there is nothing."""
         clock = self._fleet.clock
-        if not self._catching_up and self.up and clock.mono() >= self._late_from and self._due():
+        if not self._catching_up and self.up and self._due():
             self._catching_up = True
             clock.call_later(random.uniform(0.0, 1.0), self._send_late)
 
     def _send_late(self) -> None:
         self._catching_up = False
-        now = self._fleet.clock.mono()
-        if not self.up or now < self._late_from:
+        if not self.up:
             return
-        out = sum(1 for kept in self.waiting.values() if not kept.live and kept.again_at > now)
-        room = (self._pace.window if self._confirmed_at > now - 2 * RESEND_S else 1) - out
-        newest = sorted(self._due(), reverse=True)[: max(0, min(room, self._pace.at_once))]
+        room = self._turn() if self._gets_turns else self._window()
+        newest = sorted(self._due(), reverse=True)[: max(0, min(room, MOST if self._gets_turns else 1))]
         if newest:
+            self._room = max(0, self._room - len(newest))
             self._send(newest)
-        if self._due():
+        if self._due() and (self._room or not self._gets_turns):
             self._catching_up = True
             self._fleet.clock.call_later(self._pace.rest_s(max(1, len(newest))), self._send_late)
+
+    def _turn(self) -> int:
+        now = self._fleet.clock.mono()
+        if not self._room and now >= self._ask_at:
+            self._room, self._ask_at = 1, now + UNASKED * RESEND_S
+        return self._room
+
+    def _window(self) -> int:
+        now = self._fleet.clock.mono()
+        out = sum(1 for kept in self.waiting.values() if not kept.live and kept.again_at > now)
+        return (self._pace.window if self._confirmed_at > now - 2 * RESEND_S else 1) - out
 
     def _due(self) -> list[int]:
         now = self._fleet.clock.mono()
@@ -289,7 +318,7 @@ class Fleet:
         self.late_ages: list[float] = []
         self.up = 0
         self.catch_up_hz = fleet_pace_hz(load.agents)
-        self.bundled_hz = bundled_pace_hz(load.agents)
+        self.began = clock.now()
         self._shape = shape(load.points)
         self.spread_s = reconnect_spread_s(load.agents)
         self._stopping = False

@@ -115,6 +115,8 @@ class Reception:
         if not home.writer.put(admitted.rows, lambda: self._stored(*key), key=key):
             self._put_off("store_queue_full")
         skew_s = admitted.epoch.skew_s
+        if batch.about is not None:
+            home.inbox.turns.says(agent, batch.about.batches)
         self._fleet.spoke(agent, now, batch.about, skew_s=skew_s, listening_since=now - listening_s)
         if admitted.new:
             home.drills.arrived(batch, admitted)

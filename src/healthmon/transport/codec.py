@@ -96,12 +96,14 @@ class Ack:
     """Every seq <= upto and every one in `ranges` is durable in store and journal.
 
     held: seconds that the server waits on purpose before it says so, because its store answers before its disk has it.
+    room: so many stored batches may go now, to a server that takes bundles.
     """
 
     epoch: str
     upto: int
     ranges: Ranges = ()
     held: float = 0.0
+    room: int = 0
 
 
 class _WireAck(msgspec.Struct, omit_defaults=True):
@@ -110,6 +112,7 @@ class _WireAck(msgspec.Struct, omit_defaults=True):
     upto: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
     ranges: tuple[tuple[_Seq, _Seq], ...] = ()
     held: Annotated[float, msgspec.Meta(ge=0.0, le=600.0)] = 0.0
+    room: Annotated[int, msgspec.Meta(ge=0, le=1 << 16)] = 0
 
 
 class _WireAsk(msgspec.Struct):
@@ -143,7 +146,8 @@ class State(msgspec.Struct, frozen=True):
 class Probing(msgspec.Struct, frozen=True):
     """The retained state of the stop button: whether any probe may leave, and who pressed or released it.
 
-    Said anew at each connection of the server. bundles: it takes several stored batches in one message.
+    Said anew at each connection of the server. bundles: it takes several stored batches in one message, and says in
+    its acknowledgements whose turn it is.
     qos: at which batches are worth publishing. 0: nobody but their agent keeps them, so a PUBACK would say nothing, and
     an embedded broker writes to its disk for each.
     """
@@ -283,13 +287,13 @@ def finite_only(reading: Reading) -> Reading:
 
 def encode_ack(ack: Ack) -> bytes:
     """An acknowledgement as JSON."""
-    return _json.encode(_WireAck(VERSION, ack.epoch, ack.upto, ack.ranges, ack.held))
+    return _json.encode(_WireAck(VERSION, ack.epoch, ack.upto, ack.ranges, ack.held, ack.room))
 
 
 def decode_ack(payload: bytes) -> Ack:
     """Raises MalformedBatch."""
     wire = _decode_small(_parse_ack, payload)
-    return Ack(wire.epoch, wire.upto, wire.ranges, wire.held)
+    return Ack(wire.epoch, wire.upto, wire.ranges, wire.held, wire.room)
 
 
 def encode_ask(ask: Ask) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,6 +22,7 @@ from healthmon.transport import codec, topics
 from healthmon.transport.bundle import is_bundle
 from healthmon.transport.codec import Ack, Probing
 from healthmon.transport.stalls import Stalls
+from healthmon.transport.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +89,7 @@ class Inbox:
         self._waiting_bytes = 0
         self._came = asyncio.Event()
         self.stalls = Stalls()
+        self.turns = Turns()
         self.connected = asyncio.Event()
         self.connected_since = float("-inf")  # monotonic seconds of the newest connection
 
@@ -98,7 +101,12 @@ class Inbox:
             await keep("inbox", self._session, clock=self._clock, recoverable=(TransportDown,), backoff=backoff)
 
     async def send_ack(self, agent: str, ack: Ack) -> None:
-        """Tell an agent what is durable. May get lost: the agent sends again what it does not hear of."""
+        """Tell an agent what is durable, and whether it is its turn to send what it has stored.
+
+        May get lost: the agent sends again what it does not hear of.
+        """
+        if room := self.turns.give(agent, waiting=len(self._late), now=self._clock.mono()):
+            ack = dataclasses.replace(ack, room=room)
         await self._answer(topics.ack(self._site, agent), codec.encode_ack(ack))
 
     async def send_ask(self, agent: str, ask: Ask) -> None:
@@ -175,10 +183,12 @@ class Inbox:
 
     def _keep(self, message: Message) -> None:
         """Bounded in messages and in bytes; what finds no room is sent again by its spool."""
-        size = len(message.payload)
+        size, late = len(message.payload), is_bundle(message.payload)
+        if late and (topic := topics.parse(message.topic)) is not None:
+            self.turns.came(topic.agent)
         if self._waiting_bytes + size > BACKLOG_BYTES:
             self._counts["no_room"] += 1
-        elif (self._late if is_bundle(message.payload) else self._backlog).offer(message):
+        elif (self._late if late else self._backlog).offer(message):
             self._waiting_bytes += size
             self._came.set()
 

@@ -70,11 +70,12 @@ class MqttBus:
         async with self._slots:
             await self._until_lost(self._client.publish(topic, payload, qos=qos, retain=retain, timeout=PUBACK_S))
 
-    async def subscribe(self, topic: str, *, qos: int = 0) -> None:
-        """Return when the broker has agreed; a refusal is TransportDown too."""
-        codes = await self._until_lost(self._client.subscribe(topic, qos=qos, timeout=PUBACK_S))
+    async def subscribe(self, *topics: str, qos: int = 0) -> None:
+        """In one packet: an embedded broker writes a session down for each. A refusal is TransportDown too."""
+        wanted = [(topic, qos) for topic in topics]
+        codes = await self._until_lost(self._client.subscribe(wanted, timeout=PUBACK_S))
         if any(getattr(code, "value", code) >= 0x80 for code in codes or ()):
-            raise TransportDown(f"the broker refused the subscription to {topic}")
+            raise TransportDown(f"the broker refused the subscription to {', '.join(topics)}")
 
     def messages(self) -> AsyncIterator[Message]:
         """Everything that arrives, in order; ends only by TransportDown."""

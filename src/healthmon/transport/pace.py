@@ -23,29 +23,23 @@ def longest_rest_s(fleet_size: int) -> float:
 
 
 class Pace:
-    """`hz`: batches a second at most; `longest_rest_s` after a slow answer.
+    """`hz`: batches a second at most; `longest_rest_s` after a slow answer; 0 where the server says whose turn it is.
 
-    `at_once`: how many go in one message; the window is never less.
+    `window`: how many late batches may wait for their acknowledgement.
     """
 
     def __init__(self, hz: float, *, longest_rest_s: float = LONGEST_REST_S) -> None:
         self.hz = hz
-        self.at_once = 1
-        self._longest_rest_s = longest_rest_s
+        self.longest_rest_s = longest_rest_s
+        self.window = 1
         self._took_s = 0.0
-        self._window = 1
         self._answer_s = 0.0
-
-    @property
-    def window(self) -> int:
-        """How many late batches may wait for their acknowledgement."""
-        return max(self._window, self.at_once)
 
     def acknowledged(self, took_s: float, *, held_s: float = 0.0) -> None:
         """A late batch is durable, so long after it was sent; held_s of it the server waited on purpose."""
         self._took_s = max(0.0, took_s - held_s)
         quick_s = max(QUICK_S, held_s / 4.0)  # a round takes so long anyhow
-        self._window = min(WINDOW, self._window * 2) if self._took_s < quick_s else 1
+        self.window = min(WINDOW, self.window * 2) if self._took_s < quick_s else 1
 
     def answered(self, took_s: float) -> None:
         """Any batch is durable, live or late: so long do answers take now."""
@@ -60,14 +54,9 @@ class Pace:
 
     def begin(self) -> None:
         """A new connection: nothing is known of the server."""
-        self._took_s, self._window = 0.0, 1
+        self._took_s, self.window = 0.0, 1
 
     def rest_s(self, sent: int) -> float:
-        """How long to wait after sending so many; an answer that comes meanwhile may shorten it.
-
-        A server that takes bundles takes them behind live data, so they need less care.
-        """
-        slow_s = 0.0
-        if self._took_s >= QUICK_S and self._window == 1:
-            slow_s = self._took_s if self.at_once > 1 else SLOWNESS * self._took_s**2
-        return max(sent / self.hz, min(self._longest_rest_s, slow_s))
+        """How long to wait after sending so many; an answer that comes meanwhile may shorten it."""
+        slow_s = SLOWNESS * self._took_s**2 if self._took_s >= QUICK_S and self.window == 1 else 0.0
+        return max(sent / self.hz, min(self.longest_rest_s, slow_s))

@@ -30,12 +30,12 @@ LIVE_AT_ONCE = 16
 REMEMBERED = 4096  # batches whose last sending we remember
 LONGEST_RESEND_S = 600.0
 FLEET_CATCH_UP_HZ = 2000.0  # what all agents together may send a server that comes back
-FLEET_BUNDLED_HZ = 1000.0  # the same in bundles, which each agent begins at a moment of its own
+AGENT_CATCH_UP_HZ = 200.0  # what one of them may
 GOODBYE_S = 2.0
 IDLE_S = 1.0
 WINDOW_FULL_S = 0.25
 ON_ITS_WAY_S = 1.0  # an acknowledgement may be
-LATE_SPREAD = 4.0  # times the spread of the reconnects: over so long at most a fleet begins to catch up
+UNASKED = 4.0  # times `resend_s` without a turn, and one stored batch asks for it
 ABOUT_EVERY_S = 15.0
 
 
@@ -55,17 +55,12 @@ def reconnect_spread_s(fleet_size: int) -> float:
 
 def fleet_pace_hz(fleet_size: int) -> float:
     """How many stored batches a second one agent of such a fleet sends to a server that comes back."""
-    return max(1.0, min(200.0, FLEET_CATCH_UP_HZ / max(1, fleet_size)))
+    return max(1.0, min(AGENT_CATCH_UP_HZ, FLEET_CATCH_UP_HZ / max(1, fleet_size)))
 
 
-def bundled_pace_hz(fleet_size: int) -> float:
-    """The same of a server that takes bundles: few messages, so an agent may wait longer for its turn."""
-    return min(200.0, FLEET_BUNDLED_HZ / max(1, fleet_size))
-
-
-def late_spread_s(backlog: int, *, hz: float, fleet_size: int) -> float:
-    """Over how many seconds agents with such a backlog begin to catch up, so that a server gets what it can take."""
-    return min(backlog / hz, LATE_SPREAD * reconnect_spread_s(fleet_size))
+def asks_after_s(fleet_size: int) -> float:
+    """How long after a server has come an agent asks for its turn, if no live batch of its own has done so before."""
+    return ON_ITS_WAY_S + random.uniform(1.0, 2.0) * reconnect_spread_s(fleet_size)
 
 
 @dataclass(slots=True)
@@ -124,10 +119,12 @@ class Publisher:
         self._resend_s = resend_s
         self._fleet_size = fleet_size
         self._hz = catch_up_hz or fleet_pace_hz(fleet_size)
-        self._bundled_hz = catch_up_hz or bundled_pace_hz(fleet_size)
+        self._bundled_hz = catch_up_hz or AGENT_CATCH_UP_HZ
         self._pace = Pace(self._hz, longest_rest_s=longest_rest_s(fleet_size))
+        self._gets_turns = False  # from a server that takes bundles
         self._qos = 1
-        self._late_from = -inf  # monotonic s; none of the backlog goes before
+        self._room = 0  # stored batches that a server which gives turns takes now
+        self._ask_at = -inf  # monotonic s; then one asks it for a turn
         self._sendings: dict[tuple[str, int], _Sending] = {}
         self._about = about
         self._told_about_at = -inf  # monotonic s; anew with each connection
@@ -188,20 +185,20 @@ class Publisher:
             raise TransportDown(str(lost))
 
     async def _greet(self, bus: Bus) -> None:
-        await bus.subscribe(topics.ack(self._site, self._agent), qos=0)
-        await bus.subscribe(topics.ask(self._site, self._agent), qos=0)
-        await bus.subscribe(topics.probing(self._site), qos=0)
+        of = (self._site, self._agent)
+        await bus.subscribe(topics.ack(*of), topics.ask(*of), topics.probing(self._site), qos=0)
         await self._say(bus, "up")
         self.connected.set()
         log.info("publisher connected", extra={"agent": self._agent})
 
     async def _say(self, bus: Bus, word: str) -> None:
-        """Publish the retained state."""
+        """Publish the retained state. A goodbye is said once; what is said at each connection needs no second copy."""
         stats = self._spool.stats()
         self._said = stats.state
         spool = {"state": stats.state, "bytes": stats.bytes, "dropped_readings": stats.dropped_readings}
+        qos = self._qos if word == "up" else 1
         state = State(agent=self._agent, state=word, epoch=stats.epoch, at=self._clock.now(), spool=spool)
-        await bus.publish(topics.state(self._site, self._agent), codec.encode_state(state), qos=1, retain=True)
+        await bus.publish(topics.state(self._site, self._agent), codec.encode_state(state), qos=qos, retain=True)
 
     async def _part(self, bus: Bus) -> None:
         """Send what is fresh and say that the stop is meant."""
@@ -240,6 +237,9 @@ class Publisher:
         self._counts["acked"] += gone
         if gone:
             self._confirmed_at = self._clock.mono()
+        if ack.room:
+            self._room = ack.room
+            self._ask_at = self._clock.mono() + UNASKED * self._resend_s
         durable = merge(ack.ranges, ((1, ack.upto),))
         for name in [n for n in self._sendings if n[0] == ack.epoch and contains(durable, n[1])]:
             sending = self._sendings.pop(name)
@@ -252,12 +252,14 @@ class Publisher:
     def _server_is_here(self, probing: Probing) -> None:
         """It says so at each connection: what it has not acknowledged may have gone to nobody."""
         self._qos = 0 if probing.qos == 0 else 1  # whatever a later server may say, its stop button is heard
-        self._pace.at_once, self._pace.hz = (MOST, self._bundled_hz) if probing.bundles else (1, self._hz)
-        again_at = self._clock.mono() + ON_ITS_WAY_S
+        self._gets_turns = probing.bundles
+        self._pace.hz = self._bundled_hz if probing.bundles else self._hz
+        self._pace.longest_rest_s = 0.0 if probing.bundles else longest_rest_s(self._fleet_size)
+        now = self._clock.mono()
         for sending in self._sendings.values():
-            sending.again_at, sending.times = min(sending.again_at, again_at), 0
-        spread_s = late_spread_s(self._spool.batches, hz=self._pace.hz, fleet_size=self._fleet_size)
-        self._late_from = again_at + random.uniform(0.0, spread_s)
+            sending.again_at, sending.times = min(sending.again_at, now + ON_ITS_WAY_S), 0
+        self._room, self._ask_at = 0, now + asks_after_s(self._fleet_size)
+        self._told_about_at = -inf  # it may not know how much waits here
 
     async def _send_live(self, bus: Bus) -> None:
         while True:
@@ -272,10 +274,8 @@ class Publisher:
                 await self._say(bus, "up")
             if self._spool.batches <= len(self._waiting()):
                 await self._clock.sleep(IDLE_S)
-            elif (early_s := self._late_from - self._clock.mono()) > 0.0:
-                await self._clock.sleep(min(IDLE_S, early_s))
             elif batches := await self._next_late():
-                await (self._send_bundled if len(batches) > 1 and self._pace.at_once > 1 else self._send)(bus, batches)
+                await (self._send_bundled if self._gets_turns else self._send)(bus, batches)
                 await self._rest(len(batches))
             else:
                 await self._clock.sleep(WINDOW_FULL_S)
@@ -288,13 +288,21 @@ class Publisher:
 
     async def _next_late(self) -> list[Pending]:
         """What of the backlog may go now, newest first."""
-        since = self._clock.mono() - self._resend_s
-        room = self._window() - sum(1 for sending in self._sendings.values() if sending.late and sending.at > since)
+        room = self._turn() if self._gets_turns else self._window()
         if room <= 0:
             return []
-        batches = await self._spool.stored(min(room, max(LIVE_AT_ONCE, self._pace.at_once)), self._waiting())
+        batches = await self._spool.stored(min(room, MOST if self._gets_turns else LIVE_AT_ONCE), self._waiting())
         waiting = self._waiting()  # again: a live one may have gone out while the disk was read
-        return [batch for batch in batches if (batch.epoch, batch.seq) not in waiting]
+        found = [batch for batch in batches if (batch.epoch, batch.seq) not in waiting]
+        self._room = max(0, self._room - len(found))
+        return found
+
+    def _turn(self) -> int:
+        """How many stored batches the server said it takes; long without a word, one asks."""
+        now = self._clock.mono()
+        if not self._room and now >= self._ask_at:
+            self._room, self._ask_at = 1, now + UNASKED * self._resend_s
+        return self._room
 
     def _waiting(self) -> set[tuple[str, int]]:
         """What was sent and need not be sent again yet."""
@@ -303,7 +311,9 @@ class Publisher:
 
     def _window(self) -> int:
         """While nothing is confirmed, one batch at a time asks whether the server is back."""
-        return self._pace.window if self._confirmed_at > self._clock.mono() - 2 * self._resend_s else 1
+        now = self._clock.mono()
+        window = self._pace.window if self._confirmed_at > now - 2 * self._resend_s else 1
+        return window - sum(1 for one in self._sendings.values() if one.late and one.at > now - self._resend_s)
 
     async def _send(self, bus: Bus, batches: Sequence[Pending]) -> None:
         if len(batches) == 1:

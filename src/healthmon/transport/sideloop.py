@@ -29,8 +29,8 @@ class SideBus:
     async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
         await self._across(self._bus.publish(topic, payload, qos=qos, retain=retain))
 
-    async def subscribe(self, topic: str, *, qos: int = 0) -> None:
-        await self._across(self._bus.subscribe(topic, qos=qos))
+    async def subscribe(self, *topics: str, qos: int = 0) -> None:
+        await self._across(self._bus.subscribe(*topics, qos=qos))
 
     def messages(self) -> AsyncIterator[Message]:
         return self._arrivals

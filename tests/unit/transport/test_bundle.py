@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from healthmon.model.errors import MalformedBatch
 from healthmon.model.sample import Batch
 from healthmon.transport import bundle, codec
-from healthmon.transport.publisher import late_spread_s
 
 BATCH = codec.encode(Batch("pc-1", "0" * 16, 1, 1.0, 1.0, False, ()))
 
@@ -51,10 +50,3 @@ def test_parcels_keep_the_order_and_their_bounds(sizes: list[int]) -> None:
     assert [part for parcel in parcels for part in parcel] == parts
     assert all(0 < len(parcel) <= bundle.MOST for parcel in parcels)
     assert all(len(parcel) == 1 or sum(map(len, parcel)) <= bundle.BYTES for parcel in parcels)
-
-
-def test_a_fleet_begins_to_catch_up_at_a_rate_that_one_server_can_take() -> None:
-    for agents in (10, 1_000, 10_000):
-        hz = 1000.0 / agents
-        assert agents * 20 / late_spread_s(20, hz=hz, fleet_size=agents) >= 1000.0 - 1e-6
-    assert late_spread_s(100_000, hz=0.1, fleet_size=10_000) == 240.0, "and never waits for ever"

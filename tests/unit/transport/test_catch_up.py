@@ -42,7 +42,7 @@ class HoldingServer:
             self._answers += 1
             self._due.append((self._clock.mono() + hold_s, batch.epoch, batch.seq))
 
-    async def subscribe(self, topic: str, *, qos: int = 1) -> None:
+    async def subscribe(self, *topics: str, qos: int = 1) -> None:
         pass
 
     async def messages(self) -> AsyncIterator[Message]:

@@ -69,10 +69,7 @@ def test_what_is_held_on_purpose_says_nothing_of_the_server() -> None:
     assert pace.window == 1
 
 
-def test_bundles_keep_a_window_of_one_bundle_and_rest_as_long_as_the_answer_took() -> None:
-    pace = Pace(200.0)
-    pace.at_once = 32
-    assert pace.window == 32
+def test_where_the_server_says_whose_turn_it_is_nobody_rests_for_a_slow_answer() -> None:
+    pace = Pace(200.0, longest_rest_s=0.0)
     pace.acknowledged(5.0)
-    assert pace.window == 32
-    assert pace.rest_s(32) == pytest.approx(5.0)
+    assert pace.rest_s(32) == pytest.approx(32 / 200.0)
