@@ -18,7 +18,7 @@ import yaml
 
 from healthmon import collectors, probes
 from healthmon.app import agent as agent_role
-from healthmon.app.ownrows import rows_of
+from healthmon.app.ownrows import OwnRows
 from healthmon.ingest.pipeline import Admitted, Pipeline
 from healthmon.ingest.rows import RESERVED_TAGS
 from healthmon.model.incident import ImpactLine, Incident, IncidentKind, IncidentState, Paths, Root, ServiceState
@@ -69,6 +69,7 @@ def fill(wanted: Mapping[str, set[str]], *, unknown: bool = False) -> Fill:
     exporter = Exporter(clock=clock, series_cap=100_000)
     rows: list[Row] = []
     texts: list[str] = []
+    own = OwnRows()
     for run in range(RUNS):
         at = START + run * EVERY_S
         seen = list(_readings(wanted, estate, run, unknown=unknown))
@@ -79,7 +80,7 @@ def fill(wanted: Mapping[str, set[str]], *, unknown: bool = False) -> Fill:
             assert isinstance(admitted, Admitted), admitted
             rows += admitted.rows
         view = _view(estate, seen, at, run, unknown=unknown)
-        rows += rows_of(view)
+        rows += own.rows(view)
         body = asyncio.run(_exposed(exporter, view))
         texts.append(re.sub(r"(?m)^([^#\n].*)$", rf"\1 {at}", body.decode()).replace("# EOF\n", ""))
         asyncio.run(clock.advance(EVERY_S))

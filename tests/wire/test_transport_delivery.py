@@ -246,6 +246,24 @@ async def test_bundles_beyond_the_bound_are_refused_and_sent_again(
     assert set(server.targets()) == {f"pc-{agent}-{number}" for agent in (1, 2, 3) for number in range(3)}
 
 
+async def test_live_batches_do_not_wait_behind_what_grows_old(
+    daemon: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "LATE_S", 0.1)
+    agent = make_agent(daemon.broker, tmp_path / "spool.sqlite", resend_s=0.5)
+    async with serving(daemon.broker) as server, publishing(agent):
+        server.going.clear()
+        for number in range(inbox.AT_ONCE + 1):  # so many may be in hand
+            await agent.see(f"t{number}")
+        await until(lambda: server.inbox.stats().backlog >= 1)
+        await asyncio.sleep(0.2)
+        await agent.see("too late")
+        await until(lambda: server.inbox.stats().refused >= 1)
+        server.going.set()
+        await until(lambda: agent.spool.batches == 0)
+    assert set(server.targets()) == {f"t{number}" for number in range(inbox.AT_ONCE + 1)} | {"too late"}
+
+
 @pytest.mark.parametrize(("kinds", "wanted"), [(("batch", "state", "lp"), (True, 0)), (("state", "lp"), (False, 1))])
 async def test_how_batches_are_taken_is_said_with_the_stop_button(
     daemon: Any, kinds: tuple[str, ...], wanted: tuple[bool, int]

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from math import inf
 
 from healthmon.ingest.absence import SILENT_S, Hints, guess, settled
+from healthmon.ingest.epochs import Track
 from healthmon.ingest.pipeline import Pipeline
 from healthmon.model.about import About, Absence, Cause
-from healthmon.model.journal import Epoch, Ranges
+from healthmon.model.journal import Ranges
 from healthmon.model.sample import Outcome, Reading
 from healthmon.model.view import AgentStatus, View
 
@@ -89,18 +90,22 @@ class Fleet:
 
     def with_facts(self, view: View, pipeline: Pipeline, now: float) -> dict[str, AgentStatus]:
         """Each status of the view with everything that is known here and in the ingest."""
-        statuses = with_epochs(view.agents, pipeline, now)
-        looks = _looks(view, [one for one in statuses.values() if one.state in _AWAY])
-        return {name: self._with_known(status, looks.get(name, ())) for name, status in statuses.items()}
+        tracks, cloned = pipeline.newest(), pipeline.cloned(now)
+        looks = _looks(view, [one for one in view.agents.values() if one.state in _AWAY])
+        found: dict[str, AgentStatus] = {}
+        for name, status in view.agents.items():
+            about, absence = self._said_of(status, looks.get(name, ()))
+            found[name] = _status(status, tracks.get(name), about, absence, cloned=name in cloned)
+        return found
 
-    def _with_known(self, status: AgentStatus, looks: Sequence[Reading]) -> AgentStatus:
+    def _said_of(self, status: AgentStatus, looks: Sequence[Reading]) -> tuple[About | None, Absence | None]:
         known = self._known.get(status.agent)
         if known is None:
-            return status
+            return None, None
         absence = known.past[-1] if known.past else None
         if status.state in _AWAY:
             absence = guess(status.agent, _hints(known, _host_up(looks, since=known.last_at)))
-        return replace(status, about=known.about, absence=absence)
+        return known.about, absence
 
 
 def _was_away(known: _Known, at: float, listening_since: float) -> bool:
@@ -133,28 +138,23 @@ def _host_up(looks: Sequence[Reading], *, since: float) -> bool | None:
     return False if Outcome.FAILED in outcomes else None
 
 
-def with_epochs(agents: Mapping[str, AgentStatus], pipeline: Pipeline, now: float) -> dict[str, AgentStatus]:
-    """Each status with the epoch that spoke last: number, clock, gaps, dropped batches, and whether it is cloned."""
-    newest: dict[str, Epoch] = {}
-    for epoch in pipeline.epochs().values():
-        if epoch.agent not in newest or epoch.last_at >= newest[epoch.agent].last_at:
-            newest[epoch.agent] = epoch
-    cloned = pipeline.cloned(now)
-    return {
-        name: _with_epoch(status, newest[name], pipeline, name in cloned) if name in newest else status
-        for name, status in agents.items()
-    }
-
-
-def _with_epoch(status: AgentStatus, epoch: Epoch, pipeline: Pipeline, cloned: bool) -> AgentStatus:
-    return replace(
-        status,
-        epoch=epoch.epoch,
-        seq=epoch.received[-1][1] if epoch.received else 0,
-        skew_s=epoch.skew_s,
-        gaps=_count(pipeline.gaps(epoch.agent, epoch.epoch)),
-        dropped=_count(epoch.declared_dropped),
+def _status(
+    seen: AgentStatus, track: Track | None, about: About | None, absence: Absence | None, *, cloned: bool
+) -> AgentStatus:
+    """With the epoch that spoke last. Made in one go: a view of 10,000 agents is made each few seconds."""
+    of = (seen.agent, seen.target, seen.state, seen.last_at)
+    if track is None:
+        return AgentStatus(*of, about=about, absence=absence)
+    return AgentStatus(
+        *of,
+        epoch=track.epoch,
+        seq=track.received[-1][1] if track.received else 0,
+        skew_s=track.clock[-1][1],
+        gaps=_count(track.gaps()),
+        dropped=_count(track.dropped),
         cloned=cloned,
+        about=about,
+        absence=absence,
     )
 
 

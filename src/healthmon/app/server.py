@@ -32,7 +32,7 @@ from healthmon.app.journalstream import JournalStream
 from healthmon.app.lines import Lines
 from healthmon.app.linkgraph import LinkBook, plugs_of
 from healthmon.app.lostticker import LostTicker
-from healthmon.app.ownrows import rows_of
+from healthmon.app.ownrows import OwnRows
 from healthmon.app.pair import Leading
 from healthmon.app.paperdesk import PaperDesk
 from healthmon.app.quarantine import Quarantine
@@ -195,10 +195,11 @@ class Server:
     async def _store_own_rows(self) -> None:
         """Service states, incidents and agents as points: nobody else writes them, and a missed one is only a gap."""
         await self.lost.begin(self.store)
+        own = OwnRows()
         while True:
             await self.clock.sleep(OWN_ROWS_EVERY_S)
             self.lost.look(self.view(), self.site)
-            self.writer.put(rows_of(self.view()), lambda: None)
+            self.writer.put(own.rows(self.view()), lambda: None)
 
     # --- in ---------------------------------------------------------------------------------------------------
 

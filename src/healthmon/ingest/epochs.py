@@ -83,7 +83,7 @@ class Track:
 
     def gaps(self) -> Ranges:
         """Numbers between the lowest and the highest received that neither came nor were declared as dropped."""
-        if not self.received:
+        if len(self.received) < 2:
             return ()
         known = ranges.merge(self.received, self.dropped)
         return ranges.gaps(known, self.received[-1][1], start=self.received[0][0])

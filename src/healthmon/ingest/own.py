@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from healthmon.ingest.identifiers import scrub
 from healthmon.model.incident import Incident, IncidentKind, ServiceState
@@ -13,15 +13,15 @@ from healthmon.model.view import AgentStatus, Health, ServiceStatus, View
 _SEVERITIES = range(1, 6)
 
 
-def own_rows(view: View) -> tuple[Row, ...]:
-    """One point per area x service, per severity x kind of open incidents, per agent and per incident.
+def own_rows(view: View, agents: Iterable[AgentStatus]) -> tuple[Row, ...]:
+    """One point per area x service, per severity x kind of open incidents, per incident and for each of these agents.
 
     States are text, and a state set beside it (exactly one 1.0): no number orders unknown beside ok.
     """
     return (
         *_services(view),
         *_incidents_open(view),
-        *_agents(view),
+        *_agents(view, agents),
         _health(view.health, view.at),
         *map(_incident, view.incidents),
     )
@@ -60,8 +60,8 @@ def _incidents_open(view: View) -> Iterator[Row]:
             yield Row("incident_open", tags, (("severity", float(incident.severity)),), view.at)
 
 
-def _agents(view: View) -> Iterator[Row]:
-    for agent in view.agents.values():
+def _agents(view: View, agents: Iterable[AgentStatus]) -> Iterator[Row]:
+    for agent in agents:
         host = view.estate.vantage_target(agent.agent)
         tags = _tags(
             site=host.site if host else None,

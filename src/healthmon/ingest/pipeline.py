@@ -153,6 +153,14 @@ class Pipeline:
         """Every epoch that is remembered, for the journal and for status pages."""
         return {key: track.frozen() for key, track in self._tracks.items()}
 
+    def newest(self) -> dict[str, Track]:
+        """Of each agent the epoch that spoke last, to be read."""
+        found: dict[str, Track] = {}
+        for (agent, _), track in self._tracks.items():
+            if agent not in found or track.last_at >= found[agent].last_at:
+                found[agent] = track
+        return found
+
     def gaps(self, agent: str, epoch: str) -> Ranges:
         """Gaps found: numbers that never came though later ones did, and that nobody declared as dropped."""
         track = self._tracks.get((agent, epoch))

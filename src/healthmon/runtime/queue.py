@@ -35,6 +35,11 @@ class BoundedQueue(Generic[Item]):
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def first(self) -> Item | None:
+        """What has waited longest."""
+        return self._items[0] if self._items else None
+
     def offer(self, item: Item) -> bool:
         """Put without waiting; False when the queue is full and the policy is not to drop."""
         if len(self._items) >= self.limit:

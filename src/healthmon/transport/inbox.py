@@ -31,6 +31,7 @@ Handle = Callable[[str, str, bytes], Awaitable[None]]
 Refused = Callable[[str, bytes, str], None]
 BACKLOG = 4096
 BACKLOG_BYTES = 64 << 20
+LATE_S = 3.0  # a live batch waits no longer here: its spool sends it again, in a bundle, which costs us a third
 AT_ONCE = 16  # messages between two rounds of the event loop
 BUSY_S = 0.02  # then we look again whether a late one may go
 LATE_BACKLOG = 512  # bundles of stored batches: they wait for every live one
@@ -38,6 +39,14 @@ LATE_BACKLOG = 512  # bundles of stored batches: they wait for every live one
 #: the embedded one seven fsyncs for each. What it loses goes out again when we say that we are here. Tools that speak
 #: `lp` have no spool, and a state is said once.
 QOS: Mapping[str, int] = {"batch": 0, "lp": 1, "state": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """at: monotonic seconds."""
+
+    at: float
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +93,8 @@ class Inbox:
         self._bus: Bus | None = None
         self._probing: Probing | None = None
         self._counts: Counter[str] = Counter()
-        self._backlog = BoundedQueue[Message](name="inbox", limit=BACKLOG, policy=FullPolicy.REFUSE)
-        self._late = BoundedQueue[Message](name="inbox-late", limit=LATE_BACKLOG, policy=FullPolicy.REFUSE)
+        self._backlog = BoundedQueue[_Arrived](name="inbox", limit=BACKLOG, policy=FullPolicy.REFUSE)
+        self._late = BoundedQueue[_Arrived](name="inbox-late", limit=LATE_BACKLOG, policy=FullPolicy.REFUSE)
         self._waiting_bytes = 0
         self._came = asyncio.Event()
         self.stalls = Stalls()
@@ -182,15 +191,22 @@ class Inbox:
                 self.connected.clear()
 
     def _keep(self, message: Message) -> None:
-        """Bounded in messages and in bytes; what finds no room is sent again by its spool."""
-        size, late = len(message.payload), is_bundle(message.payload)
-        if late and (topic := topics.parse(message.topic)) is not None:
+        """Bounded in messages, in bytes and in time; what finds no room is sent again by its spool."""
+        size, late, now = len(message.payload), is_bundle(message.payload), self._clock.mono()
+        topic = topics.parse(message.topic)
+        if late and topic is not None:
             self.turns.came(topic.agent)
-        if self._waiting_bytes + size > BACKLOG_BYTES:
+        if self._waiting_bytes + size > BACKLOG_BYTES or (
+            topic is not None and topic.kind == "batch" and self._behind(now)
+        ):
             self._counts["no_room"] += 1
-        elif (self._late if late else self._backlog).offer(message):
+        elif (self._late if late else self._backlog).offer(_Arrived(now, message)):
             self._waiting_bytes += size
             self._came.set()
+
+    def _behind(self, now: float) -> bool:
+        """Too much comes live: then what is newest is not let wait behind what grows old."""
+        return self._backlog.first is not None and now - self._backlog.first.at > LATE_S
 
     def _note_arrival(self) -> None:
         if (stall_s := self.stalls.arrived(self._clock.mono())) is not None:
@@ -198,12 +214,12 @@ class Inbox:
 
     async def _work(self) -> None:
         while True:
-            for message in await self._next():
-                self._waiting_bytes -= len(message.payload)
-                await self._hand_over(message)
+            for arrived in await self._next():
+                self._waiting_bytes -= len(arrived.message.payload)
+                await self._hand_over(arrived.message)
             await asyncio.sleep(0)  # a backlog must not keep the others from the loop, nor live batches in the socket
 
-    async def _next(self) -> list[Message]:
+    async def _next(self) -> list[_Arrived]:
         """Some that wait; of the late ones one, and that only when nothing else waits, here or behind us."""
         while True:
             if self._backlog:
