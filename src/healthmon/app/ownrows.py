@@ -9,9 +9,9 @@ from healthmon.model.sample import Row
 from healthmon.model.view import AgentStatus, View
 from healthmon.web.metrics import parse_counter
 
-#: Of a fleet each agent comes at least in each so many rounds: 10,000 in each one were nearly as many points as the
-#: fleet itself sends. Boards look back two minutes.
-ROUNDS = 4
+#: Of a fleet each agent comes so often (s): 10,000 at each look were nearly as many points as the fleet itself sends.
+#: Boards look back two minutes.
+EACH_S = 45.0
 #: A fleet up to this size comes whole each time.
 SMALL = 500
 
@@ -20,22 +20,23 @@ class OwnRows:
     """Remembers what was last written of each agent: what has changed is written at once."""
 
     def __init__(self) -> None:
-        self._round = 0
-        self._written: dict[str, tuple[object, ...]] = {}
+        self._written: dict[str, tuple[float, tuple[object, ...]]] = {}
 
     def rows(self, view: View) -> tuple[Row, ...]:
         """Every conclusion, and every counter of healthmon's own under the name and labels that /metrics has."""
-        self._round += 1
         return (*own_rows(view, list(self._due(view))), *_counters(view))
 
     def _due(self, view: View) -> Iterator[AgentStatus]:
-        self._written = {name: said for name, said in self._written.items() if name in view.agents}
-        rounds = 1 if len(view.agents) <= SMALL else ROUNDS
+        before, self._written = self._written, {}
+        each_s = 0.0 if len(view.agents) <= SMALL else EACH_S
         for number, agent in enumerate(view.agents.values()):
             said = (agent.state, agent.gaps, agent.dropped, agent.skew_s, agent.cloned)
-            if (number + self._round) % rounds == 0 or self._written.get(agent.agent) != said:
-                self._written[agent.agent] = said
+            first = (view.at - each_s * (number % 100) / 100, ())  # from now on not all at once
+            at, was = before.get(agent.agent, first)
+            if was != said or view.at - at >= each_s:
+                at = view.at if was else at
                 yield agent
+            self._written[agent.agent] = (at, said)
 
 
 def _counters(view: View) -> tuple[Row, ...]:

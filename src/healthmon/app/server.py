@@ -81,7 +81,8 @@ TICK_SPACING_S = 0.02
 #: After a long step the engine rests as long as it took, but never longer than this.
 STEP_REST_MOST_S = 5.0
 #: What healthmon itself concludes goes into the store this often.
-OWN_ROWS_EVERY_S = 15.0
+OWN_ROWS_EVERY_S, OWN_ROWS_MOST_S = 15.0, 45.0
+OWN_ROWS_SHARE = 50.0  # times as long as it takes, where that is more: a look at 10,000 agents takes a second
 
 
 class Server:
@@ -195,11 +196,13 @@ class Server:
     async def _store_own_rows(self) -> None:
         """Service states, incidents and agents as points: nobody else writes them, and a missed one is only a gap."""
         await self.lost.begin(self.store)
-        own = OwnRows()
+        own, took_s = OwnRows(), 0.0
         while True:
-            await self.clock.sleep(OWN_ROWS_EVERY_S)
+            await self.clock.sleep(min(OWN_ROWS_MOST_S, max(OWN_ROWS_EVERY_S, took_s * OWN_ROWS_SHARE)))
+            began = self.clock.mono()
             self.lost.look(self.view(), self.site)
             self.writer.put(own.rows(self.view()), lambda: None)
+            took_s = self.clock.mono() - began
 
     # --- in ---------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,10 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(_Index)
 
 
+#: (codec, bytes) of a block, as the file has it.
+Pressed = tuple[int, bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One series' points in time order."""
@@ -159,6 +163,11 @@ def squeeze(body: bytes, codec: int | None = None) -> tuple[int, bytes]:
     """(codec, compressed)."""
     codec = codec or BEST
     return codec, _CODECS[codec][0](body)
+
+
+def pressed(columns: Sequence[Column]) -> Pressed:
+    """These columns as one block."""
+    return squeeze(pack(columns))
 
 
 def expand(codec: int, body: bytes) -> bytes:

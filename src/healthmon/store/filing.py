@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from healthmon.model.sample import Value
-from healthmon.store.blocks import Block, Column, expand, pack, squeeze
+from healthmon.store.blocks import Block, Column, Pressed, expand, pressed
 from healthmon.store.catalog import Catalog, Entry
 
 _V1 = """
@@ -118,6 +118,8 @@ def by_day(columns: Iterable[Column]) -> Iterator[tuple[int, Column]]:
             yield day, Column(column.series, times, values)
 
 
+#: What makes a block of columns: here, or in another process.
+Pressing = Callable[[Sequence[Column]], Pressed]
 #: What is written into the table but for the id.
 Packed = tuple[int, int, int, str, int, str, str, int, int, int, int, bytes]
 
@@ -125,8 +127,11 @@ Packed = tuple[int, int, int, str, int, str, str, int, int, int, int, bytes]
 class Packer:
     """Columns of one day and place, in the order of their series, as rows of the table, block by block."""
 
-    def __init__(self, catalog: Catalog, place: Place, day: int, *, per_series: int = 1) -> None:
+    def __init__(
+        self, catalog: Catalog, place: Place, day: int, *, per_series: int = 1, press: Pressing = pressed
+    ) -> None:
         self.packed: list[Packed] = []
+        self._press = press
         self._catalog = catalog
         self._place = place
         self._day = day
@@ -153,7 +158,7 @@ class Packer:
 
     def _end_block(self) -> None:
         columns, place = self._columns, self._place
-        codec, body = squeeze(pack(columns))
+        codec, body = self._press(columns)
         low, high = self._entry(columns[0]).order, self._entry(columns[-1]).order
         start, until = min(column.times[0] for column in columns), max(column.times[-1] for column in columns)
         where = (place.tier, place.kept, self._day, place.family, place.rank)
@@ -179,14 +184,16 @@ def remove(db: sqlite3.Connection, ids: Iterable[int]) -> None:
 ClassOf = Callable[[Mapping[str, str]], int]
 
 
-def pack_columns(catalog: Catalog, columns: Iterable[Column], *, rank: int, class_of: ClassOf) -> Iterator[Packed]:
+def pack_columns(
+    catalog: Catalog, columns: Iterable[Column], *, rank: int, class_of: ClassOf, press: Pressing = pressed
+) -> Iterator[Packed]:
     """Raw columns of any series and days as rows of the table."""
     groups: dict[tuple[int, str, int], list[tuple[tuple[str, int], Column]]] = {}
     for day, column in by_day(columns):
         entry = catalog.entries[column.series]
         groups.setdefault((day, entry.family, class_of(entry.tags)), []).append(((entry.order, entry.number), column))
     for (day, family, kept), group in groups.items():
-        packer = Packer(catalog, Place(RAW, kept, family, rank), day)
+        packer = Packer(catalog, Place(RAW, kept, family, rank), day, press=press)
         for _, column in sorted(group, key=_order):
             packer.add(column)
         yield from packer.finish()

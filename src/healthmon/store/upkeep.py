@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from healthmon.store.blocks import Block, Column
+from healthmon.store.blocks import Block, Column, pressed
 from healthmon.store.catalog import Catalog
 from healthmon.store.columns import Damaged
 from healthmon.store.filing import (
@@ -19,15 +20,21 @@ from healthmon.store.filing import (
     Packed,
     Packer,
     Place,
+    Pressing,
     blocks,
     insert,
     pack_columns,
     remove,
 )
 from healthmon.store.hot import Hot, merged
+from healthmon.store.press import Press
 from healthmon.store.rollup import HOUR_US, MINUTE_US, PER_SERIES, roll
 
+log = logging.getLogger(__name__)
+
 _DAY_S = 86_400.0
+#: So many points are worth a process that packs them; fewer are packed in the time that it takes to start.
+PRESS_POINTS = 100_000
 #: A day is rolled up when the newest point is this far beyond its end: catch-up after an outage mostly falls before.
 _GRACE_US = 2 * HOUR_US
 #: A series with more points a day than this is looked at by the minute; others are as quick to read raw.
@@ -77,7 +84,17 @@ def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 def pack_hot(hot: Hot, catalog: Catalog, retention: Retention) -> tuple[list[Packed], list[Column]]:
     """The blocks of these rows, and their columns. The long part of sealing; needs no lock."""
     columns = list(hot.columns())
-    return list(pack_columns(catalog, columns, rank=hot.upto, class_of=retention.class_of)), columns
+
+    def packed(press: Pressing) -> list[Packed]:
+        return list(pack_columns(catalog, columns, rank=hot.upto, class_of=retention.class_of, press=press))
+
+    if hot.points >= PRESS_POINTS:
+        try:
+            with Press() as press:
+                return packed(press.pressed), columns
+        except OSError as error:
+            log.warning("blocks are packed here, no process could", extra={"error": str(error)})
+    return packed(pressed), columns
 
 
 def seal(db: sqlite3.Connection, hot: Hot, packed: Sequence[Packed]) -> None:
