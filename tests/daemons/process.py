@@ -68,6 +68,12 @@ class Daemon:
                 raise RuntimeError(f"{self.argv[0]} did not start:\n{self.log.read_text(errors='replace')[-3000:]}")
             time.sleep(0.02)
 
+    def told_to_stop(self, *, within_s: float = 120.0) -> int:
+        """End it politely and wait; its exit code. Raises TimeoutExpired: it did not end by itself."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(within_s)
+
     def kill9(self) -> None:
         """End it as a power cut would."""
         self._end(signal.SIGKILL)

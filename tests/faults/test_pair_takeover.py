@@ -123,6 +123,10 @@ def test_while_nobody_can_be_asked_both_page_and_mark_it(tmp_path: Path) -> None
         finally:
             keeper.process.send_signal(signal.SIGCONT)
         until(lambda: any(_stands_by(made, name) for name in "ab"), timeout_s=90, what="one of them stands by")
+        keeper.process.send_signal(signal.SIGSTOP)
+        ended = [made.servers[name].daemon.told_to_stop() for name in "ab"]
+        keeper.process.send_signal(signal.SIGCONT)
+        assert ended == [0, 0], "both end, though nobody can be told that they do"
 
 
 def _senders(pager: Receiver) -> set[str]:

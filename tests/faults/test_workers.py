@@ -18,7 +18,7 @@ import yaml
 from daemons.fleet import ended
 from daemons.healthmon import role, until
 from daemons.influx import Influx
-from daemons.natscluster import Cluster, cluster
+from daemons.natscluster import NODES, Cluster, cluster
 from daemons.onesite import CLOCK, ORGANISATION, OneSite, reading
 from daemons.process import Daemon
 from healthmon.model.sample import Outcome, Reason
@@ -223,9 +223,16 @@ def test_the_server_reads_on_where_it_was_killed(tmp_path: Path) -> None:
         incidents = found.site.incidents()
         missed = found.site.metric("healthmon_workers_hands_missed_total")
         for worker in found.workers.values():
-            worker.stop()
+            assert worker.told_to_stop() == 0
         until(lambda: not found.site.health()["broker_ok"], timeout_s=60, what="a server without workers is not well")
         lost = found.site.metric("healthmon_workers_lost_total")
+        orphan = found.workers["worker-1"]
+        orphan.log.unlink()
+        orphan.start()
+        for number in range(NODES):
+            found.made.kill(number)
+        ended = (orphan.told_to_stop(), found.site.daemon.told_to_stop())
+    assert ended == (0, 0), "without a single node worker and server end by themselves"
     assert len(incidents) == 1
     assert len(found.pages("opened")) == 1
     assert len(found.pages("mitigated")) == 1

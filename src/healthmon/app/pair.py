@@ -22,6 +22,7 @@ from healthmon.model.incident import Incident, Notice
 from healthmon.model.journal import Changes
 from healthmon.model.ports import Clock
 from healthmon.model.view import PairHealth
+from healthmon.runtime import stopping
 from healthmon.runtime.sqlite import backup_database
 from healthmon.runtime.supervise import spawn
 from healthmon.transport.pairing import PIECE_BYTES, Lease, PairLink
@@ -35,6 +36,8 @@ PATIENCE = 2.0
 #: After the other server failed to answer it is not waited for again so soon.
 REST_S = 5.0
 REPLICATE_S = 1.0
+#: A planned stop gives the lease back within this.
+RELEASE_S = 2.0
 
 _pack = msgspec.msgpack.Encoder()
 
@@ -321,8 +324,9 @@ async def _lead(leading: Leading, serve: Callable[[Leading], Awaitable[None]]) -
             await leading.keep()
             serving.cancel()
     except asyncio.CancelledError:
-        with contextlib.suppress(TransportDown):
-            await leading.link.release(leading.lease)
+        with contextlib.suppress(TransportDown, TimeoutError):  # then the other waits for the lease's life
+            async with stopping.within(RELEASE_S):
+                await leading.link.release(leading.lease)
         raise
 
 

@@ -17,6 +17,7 @@ from healthmon.app.workbench import WorkBench
 from healthmon.ingest.partitions import share_of
 from healthmon.model.errors import MalformedBatch, TransportDown
 from healthmon.model.ports import Clock
+from healthmon.runtime import stopping
 from healthmon.runtime.supervise import spawn
 from healthmon.transport.hands import Beat, decode_beat, encode_beat
 from healthmon.transport.pulls import Pulls
@@ -105,7 +106,7 @@ class WorkShift:
 
     async def _part(self) -> None:
         with contextlib.suppress(TimeoutError):  # then the others miss us
-            async with asyncio.timeout(2 * BEAT_S):
+            async with stopping.within(2 * BEAT_S):
                 await self._beat(left=True)
 
     def _heard(self, payload: bytes) -> None:

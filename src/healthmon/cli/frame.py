@@ -20,6 +20,7 @@ from healthmon.cli.logs import set_up_logs
 from healthmon.cli.thin_agent import until_signal
 from healthmon.model.errors import ConfigError
 from healthmon.runtime.clock import SystemClock
+from healthmon.runtime.stopping import STOP_S
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -94,10 +95,10 @@ def listening(web: Any, listen: str) -> Any:
     return replace(web, host=host.strip("[]"), port=int(port))
 
 
-def start(work: Coroutine[Any, Any, Any]) -> None:
-    """Run a role until a signal ends it."""
+def start(work: Coroutine[Any, Any, Any], *, budget_s: float = STOP_S) -> None:
+    """Run a role until a signal ends it, within this budget."""
     sys.setswitchinterval(SWITCH_S)
-    asyncio.run(until_signal(work))
+    asyncio.run(until_signal(work, budget_s=budget_s))
 
 
 def levels(verbose: bool) -> None:

@@ -25,6 +25,7 @@ from healthmon.cli.frame import (
 )
 from healthmon.model.errors import ConfigError
 from healthmon.runtime.clock import SystemClock
+from healthmon.runtime.stopping import SERVER_STOP_S
 
 
 def up(
@@ -62,7 +63,8 @@ def up(
             typer.echo("next: copy configs/minimal.yaml to ./healthmon.yaml, then `healthmon check` and `healthmon up`")
 
     clock = SystemClock()
-    start(run_server(site, clock=clock, ready=ready, poller=True, agents=local, reread=reread, watch=watch))
+    start(run_server(site, clock=clock, ready=ready, poller=True, agents=local, reread=reread, watch=watch),
+          budget_s=SERVER_STOP_S)  # fmt: skip
 
 
 def server(
@@ -83,11 +85,12 @@ def server(
 
     reread = partial(need_config, config)
     if site.pair is not None:
-        start(run_one_of_two(reread, clock=SystemClock(), ready=ready, standby=standby, watch=watch))
+        start(run_one_of_two(reread, clock=SystemClock(), ready=ready, standby=standby, watch=watch),
+              budget_s=SERVER_STOP_S)  # fmt: skip
         return
     if standby:
         raise ConfigError(["server --standby: needs the block `ha:` in the configuration (docs/scaling.md)"])
-    start(run_server(site, clock=SystemClock(), ready=ready, reread=reread, watch=watch))
+    start(run_server(site, clock=SystemClock(), ready=ready, reread=reread, watch=watch), budget_s=SERVER_STOP_S)
 
 
 def poller(config: ConfigOption = None, verbose: VerboseOption = False, watch: WatchOption = False) -> None:
@@ -141,7 +144,7 @@ def demo(
             options = DemoOptions(fault=fault, keep_s=minutes * 60.0, listen=f"127.0.0.1:{port}", store=store_config)
             code = await run_demo(options, clock=SystemClock(), say=lambda line: typer.echo(line))
 
-    start(story())
+    start(story(), budget_s=SERVER_STOP_S)
     raise typer.Exit(code)
 
 

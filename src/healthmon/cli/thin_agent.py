@@ -13,7 +13,7 @@ from typing import Any
 from healthmon.cli.errors import shows_traceback, words_of
 from healthmon.cli.logs import set_up_logs
 from healthmon.runtime.clock import SystemClock
-from healthmon.runtime.supervise import detach
+from healthmon.runtime.stopping import STOP_S, until_stopped
 
 USAGE = """usage: healthmon agent -c FILE [-v]
 
@@ -58,16 +58,13 @@ def file_of(arguments: Sequence[str]) -> Path | None:
             return None
 
 
-async def until_signal(work: Coroutine[Any, Any, Any]) -> None:
-    """Await `work`; SIGTERM and SIGINT cancel it, and that is a clean end."""
-    task = detach("main", work)
+async def until_signal(work: Coroutine[Any, Any, Any], *, budget_s: float = STOP_S) -> None:
+    """Await `work`; SIGTERM and SIGINT end it, and that is a clean end. The process is gone after the budget."""
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         try:
-            loop.add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, stop.set)
         except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt by itself
             pass
-    try:
-        await task
-    except asyncio.CancelledError:
-        pass
+    await until_stopped(work, stop, budget_s=budget_s)

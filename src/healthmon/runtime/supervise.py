@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from healthmon.model.ports import Clock
@@ -42,7 +43,8 @@ async def keep(
     while True:
         began = clock.mono()
         try:
-            await connect()
+            with heeded():
+                await connect()
         except recoverable as error:
             if not down:
                 log.warning("connection lost", extra={"connection": name, "error": str(error)})
@@ -93,16 +95,25 @@ class Unit:
 
 
 async def heeding(call: Awaitable[Result]) -> Result:
-    """Await it, and heed a cancellation that came in its last moment.
+    """Await it, and heed a cancellation that came meanwhile."""
+    with heeded():
+        return await call
 
-    `asyncio.wait_for`, which aiomqtt uses, loses such a one before Python 3.12: the task would go on for ever.
+
+@contextmanager
+def heeded() -> Iterator[None]:
+    """A cancellation that comes within this block ends the task, whatever a library makes of it.
+
+    `asyncio.wait_for`, which aiomqtt and nats-py use, loses one in its last moment before Python 3.12, and nats-py
+    takes one that comes while it flushes for its own: the task would go on for ever.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task else 0
-    result = await call
-    if task and task.cancelling() > before:
-        raise asyncio.CancelledError
-    return result
+    try:
+        yield
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 _detached: set[asyncio.Task[Any]] = set()

@@ -24,6 +24,7 @@ import psutil
 from healthmon.model.errors import ConfigError, TransportDown
 from healthmon.model.plan import Broker
 from healthmon.model.ports import Clock
+from healthmon.runtime import stopping
 from healthmon.runtime.backoff import Backoff
 from healthmon.runtime.filelock import take_lock
 from healthmon.runtime.supervise import spawn
@@ -297,7 +298,7 @@ class EmbeddedBroker:
         if process is not None and process.returncode is None:
             process.terminate()
             try:
-                async with asyncio.timeout(STOP_S):
+                async with stopping.within(STOP_S):
                     await process.wait()
             except TimeoutError:
                 process.kill()

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from healthmon.model.errors import TransportDown
-from healthmon.transport.natsclient import connected
+from healthmon.runtime.supervise import heeded
+from healthmon.transport.natsclient import closed, connected
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +59,7 @@ class JetLine:
         """End the connection."""
         client, self._client = self._client, None
         if client is not None:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(ANSWER_S):
-                    await client.close()
+            await closed(client)
 
     async def add(self, subject: str, payload: bytes, *, after: int, whole_stream: bool = False) -> int:
         """One message behind this number (of its subject, or of the whole stream); its own. Raises Overtaken."""
@@ -123,8 +122,9 @@ class JetLine:
         if self._client is None and self.jetstream is not None:
             raise TransportDown("JetStream: closed")
         try:
-            async with asyncio.timeout(within_s):
-                yield
+            with heeded():
+                async with asyncio.timeout(within_s):
+                    yield
         except nats.js.errors.KeyNotFoundError:
             raise
         except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:

@@ -18,6 +18,7 @@ import aiomqtt
 from healthmon.model.errors import ConfigError, TransportDown
 from healthmon.model.plan import Broker
 from healthmon.model.ports import Bus, Connect, Message
+from healthmon.runtime import stopping
 from healthmon.runtime.supervise import heeding, spawn
 from healthmon.transport.arrivals import Arrivals
 from healthmon.transport.codec import Will
@@ -28,6 +29,7 @@ from healthmon.transport.trust import trusting
 IN_FLIGHT = 64  # publishes that wait for their PUBACK at once
 KEEPALIVE_S = 20
 CONNECT_S = 10.0
+GOODBYE_S = 2.0
 HURRY_S = 5.0  # where another node can be asked
 PUBACK_S = 30.0  # a broker cluster that loses a node was seen to stall for 18.5 s
 UNANSWERED_MS = 10_000
@@ -224,9 +226,12 @@ def _abandon(client: aiomqtt.Client) -> None:
 async def _goodbye(client: aiomqtt.Client) -> None:
     """Say DISCONNECT if the connection still stands; nobody can use an error here."""
     try:
-        await client.__aexit__(None, None, None)
+        async with stopping.within(GOODBYE_S):
+            await client.__aexit__(None, None, None)
     except (aiomqtt.MqttError, OSError, ValueError):
         pass
+    except TimeoutError:
+        _abandon(client)
 
 
 _LIBRARY = logging.getLogger(f"{__name__}.library")

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import Coroutine
 from typing import Any
 
 from healthmon.model.errors import TransportDown
+from healthmon.runtime import stopping
 from healthmon.transport.trust import trusting
 
 log = logging.getLogger(__name__)
+
+#: The end of a connection or a subscription: nobody waits for its success.
+END_S = 1.0
 
 #: The client itself would ask its nodes for ever, and never say why none lets us in.
 CONNECT_S = 5.0
@@ -44,3 +50,19 @@ async def connected(
             )  # fmt: skip
     except TimeoutError:
         raise TransportDown(f"no node of NATS lets us in: {why or 'none answers'}") from None
+
+
+async def closed(client: Any) -> None:
+    """End the connection; a cluster that is gone is not waited for."""
+    await _at_most(client.close())
+
+
+async def unsubscribed(subscription: Any) -> None:
+    """Hear no more of it; the connection may be gone, and the subscription with it."""
+    await _at_most(subscription.unsubscribe())
+
+
+async def _at_most(ending: Coroutine[Any, Any, None]) -> None:
+    with contextlib.suppress(Exception):
+        async with stopping.within(END_S):
+            await ending

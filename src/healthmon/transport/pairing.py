@@ -7,7 +7,6 @@ holder and is the fencing token: what carries a smaller one comes from a server 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +16,8 @@ from typing import Any
 import msgspec
 
 from healthmon.model.errors import TransportDown
-from healthmon.transport.natsclient import connected
+from healthmon.runtime.supervise import heeded
+from healthmon.transport.natsclient import closed, connected, unsubscribed
 
 log = logging.getLogger(__name__)
 
@@ -110,17 +110,13 @@ class PairLink:
         try:
             yield
         finally:
-            with contextlib.suppress(TransportDown):
-                async with self._asking():
-                    await subscription.unsubscribe()
+            await unsubscribed(subscription)
 
     async def close(self) -> None:
         """End the connection."""
         client, self._client, self._bucket = self._client, None, None
         if client is not None:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(ANSWER_S):
-                    await client.close()
+            await closed(client)
 
     def _subject(self, word: str) -> str:
         return f"healthmon.pair.{self._key}.{word}"
@@ -142,10 +138,11 @@ class PairLink:
         import nats.js.errors
 
         try:
-            async with asyncio.timeout(2 * ANSWER_S):
-                if self._bucket is None:
-                    await self._open()
-                yield self._bucket
+            with heeded():
+                async with asyncio.timeout(2 * ANSWER_S):
+                    if self._bucket is None:
+                        await self._open()
+                    yield self._bucket
         except (nats.errors.NoRespondersError, nats.js.errors.KeyNotFoundError):
             raise
         except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:

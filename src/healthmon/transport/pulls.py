@@ -6,11 +6,13 @@ The client's own `fetch` waits for a full batch or its timeout; this asks again 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
+
+from healthmon.runtime.supervise import heeding
+from healthmon.transport.natsclient import unsubscribed
 
 #: So many messages of one consumer may be on their way to us.
 AT_ONCE = 64
@@ -69,15 +71,14 @@ class Pulls:
         try:
             await self._ask(f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer}", inbox, answers)
         finally:
-            with contextlib.suppress(Exception):  # the connection may be gone, and the subscription with it
-                await subscription.unsubscribe()
+            await unsubscribed(subscription)
 
     async def _ask(self, subject: str, inbox: str, answers: _Answers) -> None:
         wanted = json.dumps({"batch": AT_ONCE, "expires": int(EXPIRES_S * 1e9)}).encode()
         while True:
             await self._room()
             answers.begin()
-            await self._client.publish(subject, wanted, reply=inbox)
+            await heeding(self._client.publish(subject, wanted, reply=inbox))
             try:
                 async with asyncio.timeout(SILENT_S):
                     await answers.over.wait()

@@ -8,7 +8,6 @@ heard, so that the next worker corrects it by the same amount.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from typing import Any
 
 from healthmon.transport import topics
 from healthmon.transport.jetline import ANSWER_S, JetLine
+from healthmon.transport.natsclient import unsubscribed
 from healthmon.transport.pulls import Pulls
 
 log = logging.getLogger(__name__)
@@ -141,8 +141,7 @@ class WorkLine(JetLine):
         try:
             yield
         finally:
-            with contextlib.suppress(Exception):
-                await subscription.unsubscribe()
+            await unsubscribed(subscription)
 
     # --- the leader's end
 

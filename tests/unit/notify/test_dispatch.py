@@ -12,6 +12,7 @@ import pytest
 
 from daemons.paging import notice
 from healthmon.alerting.journal_rows import SENDING
+from healthmon.alerting.notify import dispatch
 from healthmon.alerting.notify.dispatch import Dispatcher
 from healthmon.model.incident import LedgerRow, Notice, NoticeResult, Why
 from healthmon.model.journal import Changes
@@ -322,6 +323,22 @@ async def test_a_planned_stop_waits_for_the_wire_and_begins_nothing() -> None:
         await stopped
         assert len(pager.arrived) == 1
     assert desk.written(pager.arrived[0].key)[-1][0] is NoticeResult.SENT
+
+
+async def test_a_planned_stop_leaves_a_receiver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next start sends its page again, marked as a repeat."""
+    monkeypatch.setattr(dispatch, "WIND_DOWN_S", 0.0)
+    desk, pager = Desk(), Channel(gate=asyncio.Event())
+    dispatcher = Dispatcher(
+        channels={"pager": pager}, journal_commit=desk.commit, clock=desk.clock, on_result=desk.results.append
+    )
+    dispatcher.put([notice(key(1))])
+    async with running(dispatcher):
+        await settle()
+        async with asyncio.timeout(30):
+            await dispatcher.wind_down()
+    result, attempts, *_ = desk.written(key(1))[-1]
+    assert (result, attempts) == (NoticeResult.RETRYING, 1)
 
 
 async def test_the_link_to_acknowledge_is_sent_but_not_written_down() -> None:

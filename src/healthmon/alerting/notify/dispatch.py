@@ -19,6 +19,7 @@ from healthmon.alerting.notify.lane import Lane, Load, Pace
 from healthmon.model.incident import LedgerRow, Notice, NoticeResult
 from healthmon.model.journal import Changes
 from healthmon.model.ports import Clock, Dead, Notifier, Retry, Sent
+from healthmon.runtime import stopping
 from healthmon.runtime.backoff import Backoff
 from healthmon.runtime.supervise import spawn
 
@@ -30,6 +31,8 @@ QUEUE_LIMIT = 2000
 GIVE_UP_S = 2 * 3600.0
 #: No channel may keep a worker longer than this, whatever its own timeout.
 SEND_LIMIT_S = 90.0
+#: Half of what a server has for its stop.
+WIND_DOWN_S = 10.0
 
 #: How soon a journal that refused a result is asked again.
 JOURNAL_RETRY_S = 5.0
@@ -144,9 +147,14 @@ class Dispatcher:
         return self._idle.is_set()
 
     async def wind_down(self) -> None:
-        """Begin nothing new and wait for what is on the wire, so that a planned stop causes no repeat."""
+        """Begin nothing new and wait for what is on the wire, so that a planned stop causes no repeat.
+
+        A receiver that hangs is not waited for longer than `WIND_DOWN_S`: its page goes out again and says so.
+        """
         self._stopping = True
-        await self._landed.wait()
+        with contextlib.suppress(TimeoutError):
+            async with stopping.within(WIND_DOWN_S):
+                await self._landed.wait()
 
     def counters(self) -> dict[str, float]:
         """For health and metrics: `notice_total{channel,result}`, and what the journal would not take."""
