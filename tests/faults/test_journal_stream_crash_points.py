@@ -93,8 +93,8 @@ class CountedLine(JournalLine):
         write = super().put
         return await self._counted(lambda: write(payload, after=after))
 
-    async def last_writer(self) -> float | None:
-        return await self._counted(super().last_writer)
+    async def newest(self) -> Any:
+        return await self._counted(super().newest)
 
     async def _counted(self, happen: Callable[[], Awaitable[Done]]) -> Done:
         with self._world.effect(TransportDown("away")):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from healthmon.app.commits import Commits
 from healthmon.app.journalstart import brought_up
 from healthmon.app.journalstream import JournalStream, Mark
 from healthmon.app.pair import Following, Leading
-from healthmon.transport.journalline import JournalLine
+from healthmon.model.errors import TransportDown
+from healthmon.transport.journalline import Copied, JournalLine
 from healthmon.transport.pairing import PairLink
 
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(120)]
@@ -86,3 +88,108 @@ async def test_what_a_standby_missed_is_taken_from_the_stream(nats: Nats, tmp_pa
         assert Mark.of(found.marked()).at == begun.at
     for one in (line, fresh, link, other):
         await one.close()
+
+
+class Duo:
+    """A leader with its file and stream, and a standby that listens while it is told to."""
+
+    def __init__(self, nats: Nats, organisation: str, folder: Path) -> None:
+        self.nats, self.organisation = nats, organisation
+        self.ours, self.theirs = folder / "a.sqlite", folder / "b.sqlite"
+        self.link, self.other = (PairLink(nats.url, organisation=organisation, holder=name, **WHO) for name in "ab")
+        self.line = JournalLine(nats.url, organisation=organisation, **WHO)
+        self.chance = random.Random(1)
+        self.number = 0
+
+    async def __aenter__(self) -> Duo:
+        lease = await self.link.take(await self.link.look())
+        assert lease is not None
+        begun = await brought_up(self.line, self.ours, CLOCK)
+        self.stream = JournalStream(self.line, self.ours, clock=CLOCK, begun=begun)
+        self.journal = Journal(self.ours)
+        leading = Leading(self.link, lease, CLOCK, 10.0)
+        self.commits = Commits(self.journal, leading, count=lambda _: None, stream=self.stream)
+        self._copies = asyncio.ensure_future(leading.answer_copies(self.ours, self.commits.lock))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for one in (self.line, self.link, self.other):
+            await one.close()
+
+    async def commit(self, times: int = 1) -> None:
+        for _ in range(times):
+            await self.commits.commit(changes(self.chance, self.number))
+            self.number += 1
+
+    async def commit_alone(self) -> None:
+        """The cluster does not take it."""
+        self.stream.ok = False
+        await self.commit()
+
+    async def catch_up(self) -> None:
+        await self.stream._look()
+        assert self.stream.ok
+
+    @contextlib.asynccontextmanager
+    async def heard(self) -> AsyncIterator[None]:
+        """The standby copies at the beginning and listens within the block."""
+        following = Following(self.other, self.theirs, clock=CLOCK)
+        listening = asyncio.ensure_future(following.run())
+        async with asyncio.timeout(30):
+            while not following.synced:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        yield
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+    async def taken_over(self) -> object:
+        """The leader is killed; what the other machine begins with."""
+        self._copies.cancel()
+        await asyncio.gather(self._copies, return_exceptions=True)
+        self.journal.close()
+        fresh = JournalLine(self.nats.url, organisation=self.organisation, **WHO)
+        await brought_up(fresh, self.theirs, CLOCK)
+        await fresh.close()
+        with closing(Journal(self.theirs)) as found:
+            return everything(found)
+
+
+@pytest.mark.parametrize("after", [0, 2], ids=["and nothing after", "and more"])
+@pytest.mark.parametrize("behind", [False, True], ids=["a copy that had all", "a copy made behind the stream"])
+async def test_a_standby_that_slept_while_the_stream_lacked_some_takes_the_copy(
+    nats: Nats, tmp_path: Path, *, behind: bool, after: int
+) -> None:
+    """What it lacks is under a number that it has: the leader was alone, brought the stream up, and died."""
+    async with Duo(nats, f"slept-{int(behind)}-{after}", tmp_path) as duo:
+        await duo.catch_up()
+        await duo.commit(2)
+        if behind:
+            await duo.commit_alone()
+        async with duo.heard():
+            pass
+        await duo.commit_alone()
+        await duo.catch_up()
+        await duo.commit(after)
+        known = everything(duo.journal)
+        assert await duo.taken_over() == known
+
+
+async def test_a_standby_that_heard_what_the_stream_never_got_keeps_its_own(nats: Nats, tmp_path: Path) -> None:
+    """The leader dies while it brings the stream up: the copy is there, what came meanwhile is not."""
+    async with Duo(nats, "half", tmp_path) as duo:
+        await duo.catch_up()
+        await duo.commit()
+        await duo.commit_alone()
+        async with duo.heard():
+            keep = duo.line.keep
+
+            async def kept(body: bytes, copied: Copied) -> None:
+                await keep(body, copied)
+                await duo.commit(2)
+                raise TransportDown("killed")
+
+            duo.line.keep = kept  # type: ignore[method-assign]
+            with pytest.raises(TransportDown):
+                await duo.stream._look()
+        known = everything(duo.journal)
+        assert await duo.taken_over() == known

@@ -1,4 +1,4 @@
-"""A connection attempt that is cancelled prints nothing and leaves no socket, whatever the broker does afterwards."""
+"""A connection attempt that is cancelled or cut prints nothing and leaves no socket, whatever the broker does."""
 
 from __future__ import annotations
 
@@ -97,6 +97,23 @@ async def test_a_refused_attempt_leaves_no_socket() -> None:
         with pytest.raises(TransportDown):
             await attempt
         await asyncio.wait_for(broker.gone.wait(), 5)
+
+
+async def test_a_connection_closed_before_the_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a broker does that is being started again: the next attempt must not come ten seconds late."""
+    monkeypatch.setattr(mqtt, "CONNECT_S", 3600.0)
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    async with mute() as broker:
+        connect = mqtt.connector(Broker(f"mqtt://127.0.0.1:{broker.port}"), client_id="early")
+        attempt = asyncio.ensure_future(opened(connect))
+        await broker.connected.wait()
+        assert broker.writer is not None
+        broker.writer.transport.abort()
+        async with asyncio.timeout(60):
+            with pytest.raises(TransportDown, match="closed before"):
+                await attempt
+    assert complaints == []
 
 
 async def opened(connect: Any) -> None:

@@ -19,7 +19,9 @@ import pytest
 from daemons.nats import nats_server
 from daemons.process import listens
 from healthmon.model.errors import ConfigError, TransportDown
+from healthmon.runtime.backoff import Backoff
 from healthmon.runtime.clock import SystemClock
+from healthmon.transport import embedded as embedded_module
 from healthmon.transport import mqtt
 from healthmon.transport.embedded import _WATCHER, EmbeddedBroker
 
@@ -110,6 +112,29 @@ async def test_after_kill_9_it_is_back_on_the_same_port_with_what_was_acknowledg
             except TransportDown:
                 await asyncio.sleep(0.05)
     assert embedded.broker == where
+
+
+@pytest.mark.parametrize(("good_run_s", "rests"), [(3600.0, 3), (0.0, 0)])
+async def test_one_that_keeps_dying_is_started_ever_more_seldom(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, good_run_s: float, rests: int
+) -> None:
+    """One that ran well before is started at once."""
+    asked: list[float] = []
+
+    class Rests(Backoff):
+        def next_s(self) -> float:
+            asked.append(super().next_s())
+            return 0.0
+
+    monkeypatch.setattr(embedded_module, "Backoff", Rests)
+    monkeypatch.setattr(embedded_module, "GOOD_RUN_S", good_run_s)
+    async with EmbeddedBroker(folder, clock=SystemClock()) as broker:
+        for _ in range(3):
+            before, pid = broker._up_at, broker.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            await until(lambda before=before: broker._up_at > before, 60.0)
+    assert len(asked) == rests
 
 
 async def test_a_clean_stop_leaves_no_process_and_no_pid_file(folder: Path) -> None:

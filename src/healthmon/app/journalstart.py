@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from healthmon.alerting.journal import Journal
 from healthmon.app.journalstream import JournalStream, Mark
@@ -19,7 +20,7 @@ from healthmon.model.errors import ConfigError, MalformedBatch, TransportDown
 from healthmon.model.journal import Changes
 from healthmon.model.ports import Clock
 from healthmon.runtime.sqlite import backup_database
-from healthmon.transport.journalline import JournalLine, Stand, piece_of
+from healthmon.transport.journalline import JournalLine, Piece, Stand, piece_of
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ PATIENCE_S = 20.0
 _TOGETHER = 64
 
 _unpack = msgspec.msgpack.Decoder(Changes)
+#: Number of its last message, number of the commit, and what it changed.
+_Set = tuple[int, int, Changes]
 
 
 @asynccontextmanager
@@ -74,18 +77,42 @@ async def brought_up(line: JournalLine, path: Path, clock: Clock) -> Mark:
 
 
 async def _bring_up(line: JournalLine, path: Path) -> Mark:
-    stand, copied = await line.stand(), await line.copied()
+    stand, copied, newest = await line.stand(), await line.copied(), await line.newest()
     mark = _mark_in(path)
     if copied is None or (path.exists() and not stand.last):
-        return Mark(stand.made, stand.last)  # nothing is there yet: what is here goes there
-    ahead = mark.made == stand.made and mark.behind
-    if ahead and (stand.last == mark.at or set(await _writers(line, mark.at, stand.last)) == {mark.writer}):
-        return Mark(stand.made, stand.last)  # the file has all of it, and more
-    if ahead or mark.made != stand.made or mark.at + 1 < stand.first or mark.at > stand.last:
+        return Mark(stand.made, stand.last, commit=mark.commit)  # nothing is there yet: what is here goes there
+    there = newest.commit if newest else copied.commit
+    ends = Mark(stand.made, stand.last, commit=max(mark.commit, there))
+    if mark.made == stand.made and mark.behind and await _has_all(line, mark, stand, there):
+        return ends  # and more
+    if mark.made != stand.made or mark.behind or not await _joins(line, mark, stand, there):
         await _fetched(line, path)
-        mark = Mark(stand.made, copied[1] if copied[0] == stand.made else 0)
+        mark = Mark(stand.made, copied.number if copied.made == stand.made else 0, commit=copied.commit)
     await _replayed(line, path, stand, mark.at)
-    return Mark(stand.made, stand.last)
+    return ends
+
+
+async def _has_all(line: JournalLine, mark: Mark, stand: Stand, there: int) -> bool:
+    """Of a file that had more than the stream: nobody else has written since, nor its writer what is not in it.
+
+    Both are so of the writer's own file; a copy of it may have been made long before the stream had all again.
+    """
+    if there and mark.commit and there > mark.commit:
+        return False
+    return stand.last == mark.at or {one.writer for one in await _pieces(line, mark.at, stand.last)} == {mark.writer}
+
+
+async def _joins(line: JournalLine, mark: Mark, stand: Stand, there: int) -> bool:
+    """Of a file that has what the stream had: what the stream has beyond its number is all that it lacks.
+
+    It is not where the stream lacked some meanwhile: those are in the copy beside it.
+    """
+    if mark.at + 1 < stand.first or mark.at > stand.last:
+        return False
+    if not mark.commit or there <= mark.commit:
+        return True
+    beyond = await _pieces(line, mark.at, min(mark.at + 1, stand.last))
+    return bool(beyond) and beyond[0].commit in (0, mark.commit + 1)
 
 
 def _mark_in(path: Path) -> Mark:
@@ -95,9 +122,10 @@ def _mark_in(path: Path) -> Mark:
         return Mark.of(journal.marked())
 
 
-async def _writers(line: JournalLine, at: int, last: int) -> list[float]:
-    found: list[float] = []
-    await line.replay(at + 1, last, lambda _, payload: found.append(piece_of(payload).writer))
+async def _pieces(line: JournalLine, at: int, last: int) -> list[Piece]:
+    """What is on the stream behind a number, up to another; the bodies of a large journal are not kept."""
+    found: list[Piece] = []
+    await line.replay(at + 1, last, lambda _, payload: found.append(replace(piece_of(payload), body=b"")))
     return found
 
 
@@ -132,14 +160,15 @@ async def _replayed(line: JournalLine, path: Path, stand: Stand, at: int) -> Non
     def write() -> None:
         with closing(Journal(path)) as journal:
             for some in _in_groups(sets.whole):
-                journal.marks = Mark(stand.made, some[-1][0]).rows()
-                journal.commit(*(changes for _, changes in some))
+                number, commit, _ = some[-1]
+                journal.marks = Mark(stand.made, number, commit=commit).rows()
+                journal.commit(*(changes for *_, changes in some))
 
     await asyncio.to_thread(write)
     log.warning("the journal was brought up to its stream", extra={"commits": len(sets.whole), "number": stand.last})
 
 
-def _in_groups(sets: list[tuple[int, Changes]]) -> Iterator[list[tuple[int, Changes]]]:
+def _in_groups(sets: list[_Set]) -> Iterator[list[_Set]]:
     for begin in range(0, len(sets), _TOGETHER):
         yield sets[begin : begin + _TOGETHER]
 
@@ -148,7 +177,7 @@ class _Sets:
     """Sets of changes from their pieces; one that was never finished is none."""
 
     def __init__(self) -> None:
-        self.whole: list[tuple[int, Changes]] = []
+        self.whole: list[_Set] = []
         self._parts = bytearray()
 
     def take(self, number: int, payload: bytes) -> None:
@@ -160,6 +189,6 @@ class _Sets:
         self._parts += piece.body
         if len(self._parts) == piece.size:
             try:
-                self.whole.append((number, _unpack.decode(bytes(self._parts))))
+                self.whole.append((number, piece.commit, _unpack.decode(bytes(self._parts))))
             except msgspec.MsgspecError as error:
                 raise MalformedBatch("malformed", str(error)) from None

@@ -15,6 +15,7 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -27,7 +28,7 @@ from healthmon.model.ports import Clock
 from healthmon.runtime import stopping
 from healthmon.runtime.backoff import Backoff
 from healthmon.runtime.filelock import take_lock
-from healthmon.runtime.supervise import spawn
+from healthmon.runtime.supervise import GOOD_RUN_S, spawn
 from healthmon.transport import access, mqtt
 from healthmon.transport.access import quoted
 
@@ -125,6 +126,7 @@ class EmbeddedBroker:
         self._watcher: asyncio.subprocess.Process | None = None
         self._lock: IO[bytes] | None = None
         self._watching: list[asyncio.Task[None]] = []
+        self._up_at = -inf  # monotonic s
         self.restarts = 0
         self.broker = Broker(url="")
 
@@ -196,7 +198,7 @@ class EmbeddedBroker:
         broker = self._described(password)
         await self._ready(broker)
         _write_private(self._dir / "port", f"{self._port}\n")
-        self.broker = broker
+        self.broker, self._up_at = broker, self._clock.mono()
         log.info("embedded broker is up", extra={"port": self._port, "pid": self._process.pid})
 
     def _described(self, password: str) -> Broker:
@@ -254,7 +256,7 @@ class EmbeddedBroker:
             await self._clock.sleep(0.02)
 
     async def _watch(self) -> None:
-        """Start it again when it dies by itself."""
+        """Start it again when it dies by itself: at once after a good run, and ever more seldom when it keeps dying."""
         backoff = Backoff(first_s=0.1, cap_s=5.0)
         while True:
             if self._process is not None:
@@ -262,9 +264,12 @@ class EmbeddedBroker:
                 log.warning("embedded broker died, starting it again", extra={"code": code})
                 await self._end_process()  # its watcher must not live to see the pid used again
                 self.restarts += 1
+                if self._clock.mono() - self._up_at > GOOD_RUN_S:
+                    backoff.reset()
+                else:
+                    await self._clock.sleep(backoff.next_s())
             try:
                 await self._start()
-                backoff.reset()
             except (TransportDown, OSError) as error:
                 log.warning("embedded broker does not start", extra={"error": str(error)})
                 await self._end_process()

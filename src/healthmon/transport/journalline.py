@@ -19,17 +19,21 @@ PIECE_BYTES = 512 * 1024
 STREAM_BYTES = 4 << 30
 COPY_S = 120.0
 _AT_ONCE = 64
-_COPY = "journal"
+_COPY, _COMMIT = "journal", "commit"
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True):
-    """writer: whose run it is; offset, size: where it belongs in the packed changes, and how long they are."""
+    """writer: whose run it is; offset, size: where it belongs in the packed changes, and how long they are.
+
+    commit: which commit of this journal it is, counted on from file to file; 0 of writers that did not count.
+    """
 
     writer: float
     offset: int
     size: int
     body: bytes
     v: int = 1
+    commit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +45,23 @@ class Stand:
     last: int
 
 
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """The copy beside the stream. made, number: of which stream, and up to which message; commit: as in `Piece`."""
+
+    made: float
+    number: int
+    commit: int
+
+
 _pack = msgspec.msgpack.Encoder()
 _unpack = msgspec.msgpack.Decoder(Piece)
 
 
-def pieces_of(writer: float, body: bytes) -> Iterator[bytes]:
+def pieces_of(writer: float, body: bytes, commit: int) -> Iterator[bytes]:
     """One set of changes as messages."""
     for offset in range(0, len(body), PIECE_BYTES):
-        yield _pack.encode(Piece(writer, offset, len(body), body[offset : offset + PIECE_BYTES]))
+        yield _pack.encode(Piece(writer, offset, len(body), body[offset : offset + PIECE_BYTES], commit=commit))
 
 
 def piece_of(payload: bytes) -> Piece:
@@ -101,8 +114,8 @@ class JournalLine(JetLine):
         """Write behind this number; the number that it has now."""
         return await self.add(self._subject, payload, after=after, whole_stream=True)
 
-    async def last_writer(self) -> float | None:
-        """Whose the newest message is; None: there is none any more."""
+    async def newest(self) -> Piece | None:
+        """The newest message; None: there is none any more."""
         from nats.js.errors import NotFoundError
 
         async with self.asking():
@@ -110,7 +123,7 @@ class JournalLine(JetLine):
                 newest = await self.jetstream.get_last_msg(self._stream, self._subject)
             except NotFoundError:
                 return None
-            return piece_of(bytes(newest.data or b"")).writer
+            return piece_of(bytes(newest.data or b""))
 
     async def replay(self, begin: int, last: int, put: Callable[[int, bytes], None]) -> None:
         """Every message from one number to another, in order."""
@@ -133,28 +146,30 @@ class JournalLine(JetLine):
         async with self.asking():
             await reader.unsubscribe()
 
-    async def copied(self) -> tuple[float, int] | None:
-        """Of which stream the newest copy is and up to which number; None: there is none."""
+    async def copied(self) -> Copied | None:
+        """What the newest copy says of itself; None: there is none."""
         from nats.js.errors import NotFoundError, ObjectNotFoundError
 
         async with self.asking():
             try:
-                made, _, number = str((await self._objects.get_info(_COPY)).description).partition(" ")
+                info = await self._objects.get_info(_COPY)
             except (NotFoundError, ObjectNotFoundError):
                 return None
-            return float(made), int(number)
+            made, _, number = str(info.description).partition(" ")
+            return Copied(float(made), int(number), int((info.headers or {}).get(_COMMIT, 0)))
 
     async def copy(self) -> bytes:
         """The newest copy."""
         async with self.asking(within_s=COPY_S):
             return bytes((await self._objects.get(_COPY)).data or b"")
 
-    async def keep(self, body: bytes, stand: Stand, number: int) -> None:
+    async def keep(self, body: bytes, copied: Copied) -> None:
         """Put a copy of everything up to this number in the place of the last, and cut the stream behind it."""
         from nats.js.api import ObjectMeta, ObjectMetaOptions
 
         options = ObjectMetaOptions(max_chunk_size=128 * 1024)
-        meta = ObjectMeta(name=_COPY, description=f"{stand.made!r} {number}", options=options)
+        meta = ObjectMeta(name=_COPY, description=f"{copied.made!r} {copied.number}", options=options,
+                          headers={_COMMIT: str(copied.commit)})  # fmt: skip
         async with self.asking(within_s=COPY_S):
             await self._objects.put(_COPY, body, meta)
-            await self.jetstream.purge_stream(self._stream, seq=number + 1)
+            await self.jetstream.purge_stream(self._stream, seq=copied.number + 1)
