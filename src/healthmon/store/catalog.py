@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from healthmon.store.lineproto import Unwritable
 
+_json = json.JSONEncoder(ensure_ascii=False).encode
+
 Tags = tuple[tuple[str, str], ...]
 
 #: A row of one family with these tags and these fields in this order.
@@ -45,6 +47,7 @@ class Catalog:
         self.entries: dict[int, Entry] = {}
         self._metrics: dict[tuple[str, str], list[Entry]] = {}
         self._streams: dict[tuple[str, Tags], int] = {}
+        self._told: dict[int, tuple[str, dict[str, str]]] = {}  # stream -> its tags, as text and for looking up
         self._series: dict[tuple[int, str], int] = {}
         self._new: list[tuple[ShapeKey, Shape]] = []
         self._next_shape = 1
@@ -76,7 +79,7 @@ class Catalog:
         stream = self._stream(family, tags)
         series = tuple(self._intern(stream, family, name, tags) for name in names)
         shape = Shape(self._next_shape, stream, series)
-        self._shape_rows.append((shape.number, json.dumps(series)))
+        self._shape_rows.append((shape.number, _json(series)))
         self._next_shape += 1
         self.shapes[key] = self.by_number[shape.number] = shape
         self._new.append((key, shape))
@@ -105,19 +108,23 @@ class Catalog:
         known = self._series.get((stream, name))
         if known:
             return known
-        text = json.dumps(dict(sorted(tags)), ensure_ascii=False)
         number = self._next_series
-        self._series_rows.append((number, family, name, text))
-        self._enter(number, family, name, tags, text)
+        entry = self._enter(number, family, name, tags)
+        self._series_rows.append((number, family, name, entry.order))
         return number
 
-    def _enter(self, number: int, family: str, field: str, tags: Tags, text: str) -> None:
+    def _enter(self, number: int, family: str, field: str, tags: Tags, text: str | None = None) -> Entry:
+        """The series of one stream share their tags, and the text of these as the file has it."""
         stream = self._stream(family, tags)
-        entry = Entry(number, text, stream, family, field, dict(tags))
+        told = self._told.get(stream)
+        if told is None or (text is not None and told[0] != text):
+            told = self._told[stream] = text or _json(dict(sorted(tags))), dict(tags)
+        entry = Entry(number, told[0], stream, family, field, told[1])
         self.entries[number] = entry
         self._next_series = max(self._next_series, number + 1)
         self._metrics.setdefault((family, field), []).append(entry)
         self._series[(stream, field)] = number
+        return entry
 
     def _restore(self, number: int, series: tuple[int, ...]) -> None:
         self._next_shape = max(self._next_shape, number + 1)
