@@ -44,7 +44,7 @@ async def keep(
         began = clock.mono()
         try:
             with heeded():
-                await connect()
+                await apart(name, connect)
         except recoverable as error:
             if not down:
                 log.warning("connection lost", extra={"connection": name, "error": str(error)})
@@ -70,7 +70,7 @@ class Unit:
         while True:
             began = self._clock.mono()
             try:
-                await self._run()
+                await apart(self.name, self._run)
                 return
             except Exception as error:  # boundary: one unit's crash must not take the others down
                 self._note(began)
@@ -92,6 +92,19 @@ class Unit:
         """How often it crashed in the last `seconds`."""
         since = self._clock.mono() - seconds
         return sum(1 for at in self.crashes if at >= since)
+
+
+async def apart(name: str, call: Callable[[], Awaitable[Result]]) -> Result:
+    """Do it in a task of its own, which is cancelled with ours.
+
+    A TaskGroup of Python 3.11 whose child fails leaves its task looking cancelled for ever (`cancelling`).
+    """
+
+    async def run() -> Result:
+        return await call()
+
+    done: Result = await detach(name, run())
+    return done
 
 
 async def heeding(call: Awaitable[Result]) -> Result:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from healthmon.runtime.supervise import GOOD_RUN_S, Unit, heeding
+from healthmon.model.errors import TransportDown
+from healthmon.runtime.supervise import GOOD_RUN_S, Unit, heeding, keep
 
 
 class Ticking:
@@ -90,7 +91,8 @@ async def test_a_unit_whose_last_words_fail_ends_all_the_same() -> None:
             raise TimeoutError  # a goodbye that nobody answers
 
     task = asyncio.ensure_future(Unit("speaker", run, clock=clock).supervise())
-    await asyncio.sleep(0)
+    while not begun:  # noqa: ASYNC110
+        await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 5.0)
@@ -123,3 +125,73 @@ async def test_without_one_the_answer_comes_and_an_older_one_does_not_count() ->
     await asyncio.sleep(0)
     task.cancel()
     assert await task == 7
+
+
+async def in_a_group(error: Exception) -> None:
+    """As most units and connections are made: all of the work is in children."""
+
+    async def child() -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(child())
+    except* TransportDown:
+        pass
+    raise TransportDown("lost")
+
+
+async def test_a_unit_whose_child_crashed_is_started_again() -> None:
+    clock, runs = Ticking(), 0
+
+    async def run() -> None:
+        nonlocal runs
+        runs += 1
+        if runs < 4:
+            await in_a_group(RuntimeError("a bug"))
+
+    async with asyncio.timeout(30):
+        await Unit("test", run, clock=clock).supervise()
+    assert runs == 4
+
+
+async def test_a_connection_that_a_child_lost_is_made_again() -> None:
+    clock, runs = Ticking(), 0
+
+    class Enough(Exception):
+        pass
+
+    async def connect() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 4:
+            raise Enough
+        await in_a_group(TransportDown("lost"))
+
+    async with asyncio.timeout(30):
+        with pytest.raises(Enough):
+            await keep("test", connect, clock=clock, recoverable=(TransportDown,))
+
+
+async def test_a_connection_that_loses_the_word_to_end_is_not_made_again() -> None:
+    """As the client of NATS does while it flushes."""
+    clock, begun, runs = Ticking(), asyncio.Event(), 0
+
+    async def connect() -> None:
+        nonlocal runs
+        runs += 1
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+        raise TransportDown("lost")
+
+    task = asyncio.ensure_future(keep("test", connect, clock=clock, recoverable=(TransportDown,)))
+    await begun.wait()
+    task.cancel()
+    async with asyncio.timeout(30):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert runs == 1
