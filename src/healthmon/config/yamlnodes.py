@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from yaml import MappingNode, Node, ScalarNode, SequenceNode, YAMLError
-from yaml._yaml import CParser
 from yaml.error import MarkedYAMLError
 from yaml.resolver import BaseResolver
 
 from healthmon.config.problems import Problems, Spot
+from healthmon.config.yamlparser import Parser
 
 _TAG = "tag:yaml.org,2002:"
 _MAX_DEPTH = 50  # an alias that contains itself ends here
@@ -26,9 +26,9 @@ PathStep = str | int
 DataPath = tuple[PathStep, ...]
 
 
-class _Parser(CParser, BaseResolver):
+class _Parser(Parser, BaseResolver):
     def __init__(self, stream: io.BytesIO) -> None:
-        CParser.__init__(self, stream)
+        Parser.__init__(self, stream)
         BaseResolver.__init__(self)
 
 
