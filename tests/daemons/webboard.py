@@ -51,6 +51,7 @@ from healthmon.model.topology import (
     Team,
 )
 from healthmon.model.view import AgentStatus, Health, ServiceStatus, TargetStatus, View
+from healthmon.runtime.standstill import Standstill
 from healthmon.web import WebSettings, make_app
 
 NOW = 1_795_356_300.0  # Sun 22 Nov 2026, 14:05 in London
@@ -441,6 +442,7 @@ class StandingClock:
 
     def __init__(self, now: float = NOW) -> None:
         self.at = now
+        self.standstill = Standstill(self)
 
     def now(self) -> float:
         return self.at

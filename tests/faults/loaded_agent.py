@@ -26,6 +26,7 @@ class WrongClock(SystemClock):
     """The system's clock, wrong by what a file says."""
 
     def __init__(self, file: Path) -> None:
+        super().__init__()
         self._file = file
 
     def now(self) -> float:

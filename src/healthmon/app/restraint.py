@@ -8,7 +8,14 @@ from typing import Protocol
 from healthmon.model.sample import Family, Sample
 
 FIELDS = frozenset(
-    {"probes_admitted_total", "probes_waited_total", "probes_refused_total", "runs_rested_total", "checks_resting"}
+    {
+        "probes_admitted_total",
+        "probes_waited_total",
+        "probes_refused_total",
+        "runs_rested_total",
+        "looks_starved_total",
+        "checks_resting",
+    }
 )
 LABELS = frozenset({"limit", "why"})
 _LABEL = {"waited": "limit", "refused": "why"}
@@ -36,6 +43,7 @@ def numbers(guard: Counts, runner: Stats) -> Iterator[tuple[str, dict[str, str],
             yield f"probes_{kind}_total", {_LABEL[kind]: why}, float(guard.counts[key])
     stats = runner.stats()
     yield "runs_rested_total", {}, float(stats["rested"])
+    yield "looks_starved_total", {}, float(stats["starved"])
     yield "checks_resting", {}, float(stats["resting"])
 
 

@@ -14,6 +14,7 @@ import psutil
 from healthmon.model.plan import Job
 from healthmon.model.ports import Sight
 from healthmon.model.sample import Outcome, Reading, Reason, Sample
+from healthmon.runtime.deadline import within
 
 Answer = TypeVar("Answer")
 Kind = TypeVar("Kind")
@@ -45,7 +46,7 @@ async def look(job: Job, sight: Sight, see: Callable[[], list[Sample]]) -> Readi
     samples: list[Sample] = []
     outcome, reason, detail = Outcome.UNKNOWN, None, ""
     try:
-        async with asyncio.timeout(job.timeout_s * BUDGET_RATIO):
+        async with within(job.timeout_s * BUDGET_RATIO, sight.clock):
             samples = await in_daemon_thread(f"{job.kind} {job.check}", see)
         outcome = Outcome.OK
     except Unseen as unseen:

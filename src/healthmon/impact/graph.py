@@ -58,6 +58,9 @@ class NeedGraph:
         self._needed_by = _inverted(self._needs)
         self._descendants: dict[str, frozenset[str]] = {}
         self._lines: dict[str, tuple[tuple[str, str], ...]] | None = None
+        groups = tuple(need for goal in self._needs.values() for need in goal if isinstance(need, AtLeast))
+        self._grouped = frozenset(need_ids(groups))
+        self._spared: dict[str, bool] = {}
 
     def __contains__(self, id_: str) -> bool:
         return id_ in self._needs
@@ -103,6 +106,14 @@ class NeedGraph:
                 if node not in self._strict:
                     self._strict[node] = _single_points(self._needs.get(node, ()), self._strict)
         return self._strict[id_]
+
+    def spared(self, id_: str) -> bool:
+        """Whether it, or something that needs it, is one of several of which some are enough."""
+        known = self._spared.get(id_)
+        if known is None:
+            known = id_ in self._grouped or not self._grouped.isdisjoint(self.descendants(id_))
+            self._spared[id_] = known
+        return known
 
     def single_points(self, goal: Goal, down: Set[str]) -> frozenset[str]:
         """What alone would lose the goal, with these down already; empty when it is lost."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,8 +24,33 @@ class Timer(Protocol):
     def cancel(self) -> object: ...
 
 
+class Stillness(Protocol):
+    """How long this process got no turn, while somebody was `watching`."""
+
+    @property
+    def seconds(self) -> float:
+        """In all."""
+        ...
+
+    @property
+    def long(self) -> int:
+        """How many times it lasted a second or more in one piece."""
+        ...
+
+    def turns_s(self) -> float:
+        """Monotonic seconds in which there were turns: for limits, never for the times of others."""
+        ...
+
+    def watching(self) -> AbstractContextManager[None]:
+        """Measure meanwhile."""
+        ...
+
+
 class Clock(Protocol):
     """The only source of time. `now` for stamps (Unix s), `mono` for durations (s)."""
+
+    @property
+    def standstill(self) -> Stillness: ...
 
     def now(self) -> float: ...
 
@@ -54,12 +79,15 @@ class Address:
 class Sight(Protocol):
     """What a probe may use: who looks, the clock, the one way to an address, and a transcript.
 
-    waited_s: seconds that `resolve` held the run back on purpose (rates); they are not the target's time.
+    waited_s: seconds that `resolve` held the run back on purpose (rates) or that this process stood still; they are
+    not the target's time.
     """
 
     vantage: str
     clock: Clock
-    waited_s: float
+
+    @property
+    def waited_s(self) -> float: ...
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
         """Resolve, apply the safety block and the rates. Raises NotAllowed, OSError; every connection goes here."""

@@ -62,6 +62,7 @@ class Reason(StrEnum):
     PROBE_BUG = "probe_bug"
     NO_ANSWER = "no_answer"  # an ask was not answered by its deadline
     SILENT = "silent"  # nothing heard from the one who should report
+    STARVED = "starved"  # this machine let us stand still during the look
     UNPROVEN = "unproven"  # a trap: the device says so, and no look has proven it
 
 
@@ -79,6 +80,7 @@ UNKNOWN_REASONS = frozenset(
         Reason.PROBE_BUG,
         Reason.NO_ANSWER,
         Reason.SILENT,
+        Reason.STARVED,
         Reason.UNPROVEN,
     }
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import calendar
 import ssl
 from contextlib import suppress
@@ -15,6 +14,7 @@ from healthmon.model.sample import Family, Reason, Sample, Value
 from healthmon.probes.connect import Trust, dial, hang_up, open_streams, tls_object
 from healthmon.probes.look import samples_of
 from healthmon.probes.reasons import Finding
+from healthmon.runtime.deadline import within
 
 TLS_FAMILY = Family(
     "tls",
@@ -104,8 +104,8 @@ async def peek(sight: Sight, host: str, port: int, trust: Trust, server_name: st
     believing = replace(trust, verify=False)
     with suppress(OSError, HealthmonError):
         addresses = await sight.resolve(host, port)
-        async with asyncio.timeout(limit_s):
-            sock, _ = await dial(addresses, limit_s)
+        async with within(limit_s, sight.clock):
+            sock, _ = await dial(addresses, limit_s, sight.clock)
             _, writer = await open_streams(sock, believing, server_name)
             try:
                 peer = tls_object(writer)

@@ -12,9 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
-from healthmon.model.ports import Address
+from healthmon.model.ports import Address, Clock
 from healthmon.model.sample import Reason
 from healthmon.probes.reasons import Finding
+from healthmon.runtime.deadline import within
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -86,14 +87,14 @@ def of_version(addresses: Sequence[Address], ip_version: int) -> list[Address]:
     return kept
 
 
-async def dial(addresses: Sequence[Address], limit_s: float) -> tuple[socket.socket, Address]:
+async def dial(addresses: Sequence[Address], limit_s: float, clock: Clock) -> tuple[socket.socket, Address]:
     """Connect to the first address that accepts; each gets its share of the time that is left."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + limit_s
+    standstill = clock.standstill
+    end = standstill.turns_s() + limit_s
     for left in range(len(addresses), 0, -1):
         address = addresses[len(addresses) - left]
         try:
-            async with asyncio.timeout((end - loop.time()) / left):
+            async with within((end - standstill.turns_s()) / left, clock):
                 return await _connected(address), address
         except OSError:
             if left == 1:

@@ -10,13 +10,14 @@ from typing import TypeVar
 
 from healthmon.model.errors import HealthmonError
 from healthmon.model.plan import Job
-from healthmon.model.ports import Address, Sight
+from healthmon.model.ports import Address, Clock, Sight
 from healthmon.model.sample import Reading, Reason, Value
 from healthmon.probes.address import host_port
 from healthmon.probes.connect import of_version
 from healthmon.probes.look import Look, samples_of
 from healthmon.probes.phases import Phases
 from healthmon.probes.reasons import Finding
+from healthmon.runtime.deadline import within
 
 T = TypeVar("T")
 
@@ -62,19 +63,20 @@ async def ask(
     *,
     limit_s: float,
     tries: int,
+    clock: Clock,
 ) -> T:
     """The first answer that `accept` takes; each address gets its share of the time. Raises OSError, Finding.
 
     A medical device gets one packet.
     """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + limit_s
+    standstill = clock.standstill
+    end = standstill.turns_s() + limit_s
     for left in range(len(addresses), 0, -1):
         address = addresses[len(addresses) - left]
         try:
-            return await _ask_one(
-                address, request, accept, limit_s=(end - loop.time()) / left, tries=1 if address.gentle else tries
-            )
+            most = 1 if address.gentle else tries
+            share_s = (end - standstill.turns_s()) / left
+            return await _ask_one(address, request, accept, limit_s=share_s, tries=most, clock=clock)
         except OSError:
             if left == 1:
                 raise
@@ -82,7 +84,13 @@ async def ask(
 
 
 async def _ask_one(
-    address: Address, request: Callable[[], bytes], accept: Callable[[bytes], T | None], *, limit_s: float, tries: int
+    address: Address,
+    request: Callable[[], bytes],
+    accept: Callable[[bytes], T | None],
+    *,
+    limit_s: float,
+    tries: int,
+    clock: Clock,
 ) -> T:
     loop = asyncio.get_running_loop()
     strays = 0
@@ -92,7 +100,7 @@ async def _ask_one(
         for _ in range(tries):
             await loop.sock_sendall(sock, request())
             with suppress(TimeoutError):
-                async with asyncio.timeout(limit_s / tries):
+                async with within(limit_s / tries, clock):
                     while strays < MOST_STRAYS:
                         found = accept(await loop.sock_recv(sock, 65535))
                         if found is not None:

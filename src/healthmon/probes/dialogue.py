@@ -20,6 +20,7 @@ from healthmon.probes.connect import Streams, Trust, dial, hang_up, of_version, 
 from healthmon.probes.look import Look, samples_of
 from healthmon.probes.phases import Phases
 from healthmon.probes.reasons import CERTIFICATE_REASONS, Finding
+from healthmon.runtime.deadline import within
 
 #: No answer that these protocols give to us is longer.
 MOST_BYTES = 256 * 1024
@@ -130,7 +131,7 @@ class Dialogue:
             found = await self.sight.resolve(self.place.host, self.place.port)
             addresses = of_version(found, self.place.ip_version)
             left_s = max(0.01, self._job.timeout_s - self.phases.total_s())
-            async with asyncio.timeout(left_s):
+            async with within(left_s, self.sight.clock):
                 await self._connect(addresses, left_s)
                 await talk(self)
             self.phases.enter("")
@@ -139,7 +140,7 @@ class Dialogue:
 
     async def _connect(self, addresses: Sequence[Address], left_s: float) -> None:
         self.phases.enter("connect")
-        self.sock, address = await dial(addresses[:1] if addresses[0].gentle else addresses, left_s)
+        self.sock, address = await dial(addresses[:1] if addresses[0].gentle else addresses, left_s, self.sight.clock)
         self.sight.trace(f"connected to {address.ip} port {address.port}")
         if self.place.tls:
             await self.start_tls()
@@ -166,7 +167,7 @@ class Dialogue:
         second = Dialogue(self._job, self.sight, self._family, believing)
         second._only_certificate = True
         with suppress(OSError, HealthmonError, _Enough):
-            async with asyncio.timeout(left_s):
+            async with within(left_s, self.sight.clock):
                 await second._whole(talk)
         return second._certificate
 

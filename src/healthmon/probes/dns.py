@@ -20,6 +20,7 @@ from healthmon.probes.look import Look, Settings, samples_of
 from healthmon.probes.param_checks import check_choice, check_network, check_range
 from healthmon.probes.phases import Phases
 from healthmon.probes.reasons import Finding
+from healthmon.runtime.deadline import within
 
 if TYPE_CHECKING:  # half a megabyte that only a poller with DNS checks loads
     from dns.message import Message
@@ -129,7 +130,10 @@ class Question:
         if params.transport == "udp":
             self.phases.enter("answer")
             left_s = self._left_s(job)
-            answer = await ask(addresses, lambda: self._wire, self._accept, limit_s=left_s, tries=params.tries)
+            clock = self._sight.clock
+            answer = await ask(
+                addresses, lambda: self._wire, self._accept, limit_s=left_s, tries=params.tries, clock=clock
+            )
             if not _truncated(answer) or addresses[0].gentle:
                 return answer
             self._sight.trace("truncated: asking again by TCP")
@@ -153,9 +157,9 @@ class Question:
         return answer
 
     async def _by_tcp(self, addresses: Sequence[Address], left_s: float) -> Message:
-        async with asyncio.timeout(left_s):
+        async with within(left_s, self._sight.clock):
             self.phases.enter("connect")
-            sock, _ = await dial(addresses, left_s)
+            sock, _ = await dial(addresses, left_s, self._sight.clock)
             self.phases.enter("answer")
             with sock:
                 loop = asyncio.get_running_loop()

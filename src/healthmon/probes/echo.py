@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from healthmon.model.ports import Clock
 from healthmon.model.sample import Reason
 from healthmon.probes.reasons import Finding
+from healthmon.runtime.deadline import Deadline
 
 NO_PERMISSION = (
     "ICMP needs net.ipv4.ping_group_range to include this process's group "
@@ -105,11 +106,11 @@ class Flight:
         """Wait until every packet is answered; False when that took longer than the limit."""
         if self.open:
             self.waiter = asyncio.get_running_loop().create_future()
-            timer = clock.call_later(limit_s, self.wake)
+            deadline = Deadline(clock, limit_s, self.wake)
             try:
                 await self.waiter
             finally:
-                timer.cancel()
+                deadline.cancel()
         return not self.open
 
 

@@ -99,9 +99,8 @@ class ExecProbe:
             sight.trace(f"running {params.command[0]} with {len(arguments)} arguments")
             left_s = max(0.01, job.timeout_s - phases.total_s())
             environment = {**params.environment, **_secrets(params)}
-            ended = await run_boxed(
-                [path, *arguments], environment=environment, limits=params.limits(), timeout_s=left_s
-            )
+            argv, limits = [path, *arguments], params.limits()
+            ended = await run_boxed(argv, environment=environment, limits=limits, timeout_s=left_s, clock=sight.clock)
             phases.enter("")
             sight.trace(f"ended with {ended.code} and {len(ended.output)} bytes of output")
             said = parse_output(ended.output.decode("utf-8", "replace"))

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from healthmon.model.ports import Clock
 from healthmon.model.sample import Reason
 from healthmon.probes.reasons import Finding
+from healthmon.runtime.deadline import within
 from healthmon.runtime.supervise import spawn
 
 #: All that a child finds in its environment unless the config gives it more.
@@ -76,7 +78,9 @@ def _open_to_all(path: Path) -> bool:
     return bool(path.stat().st_mode & stat.S_IWOTH)
 
 
-async def run_boxed(argv: Sequence[str], *, environment: Mapping[str, str], limits: Limits, timeout_s: float) -> Ended:
+async def run_boxed(
+    argv: Sequence[str], *, environment: Mapping[str, str], limits: Limits, timeout_s: float, clock: Clock
+) -> Ended:
     """Run to its end or to `timeout_s`; whatever it started in its group ends with it. Raises TimeoutError, Finding."""
     if sys.platform == "win32":
         raise Finding(Reason.NO_PERMISSION, "plugins run on Linux and other POSIX systems only")
@@ -88,7 +92,7 @@ async def run_boxed(argv: Sequence[str], *, environment: Mapping[str, str], limi
         finally:
             os.close(theirs)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with within(timeout_s, clock):
                 return await _listen(child, ours, limits)
         finally:
             end_group(child.pid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import re
 from collections.abc import Callable
@@ -34,6 +33,7 @@ from healthmon.probes.look import Look, Settings, samples_of
 from healthmon.probes.phases import Phases
 from healthmon.probes.reasons import CERTIFICATE_REASONS, Finding
 from healthmon.probes.spacing import Spacing, check_spacing
+from healthmon.runtime.deadline import within
 
 FAMILIES = (
     Family(
@@ -216,7 +216,7 @@ class Visit:
         left_s = max(0.01, self._job.timeout_s - self.phases.total_s())
         wire = self._wire or await self._connect(base, left_s)
         left_s = max(0.01, self._job.timeout_s - self.phases.total_s())
-        async with asyncio.timeout(left_s):
+        async with within(left_s, self._sight.clock):
             self.phases.enter(name)
             head, body = await self._ask(wire, base, where, most_bytes)
         self.phases.enter("")
@@ -227,9 +227,9 @@ class Visit:
     async def _connect(self, base: Url, left_s: float) -> Wire:
         self.phases.enter("dns")
         addresses = of_version(await self._sight.resolve(base.host, base.port), self._params.ip_version)
-        async with asyncio.timeout(left_s):
+        async with within(left_s, self._sight.clock):
             self.phases.enter("connect")
-            sock, address = await dial(addresses[:1] if addresses[0].gentle else addresses, left_s)
+            sock, address = await dial(addresses[:1] if addresses[0].gentle else addresses, left_s, self._sight.clock)
             self._sight.trace(f"connected to {address.ip} port {address.port}")
             if base.scheme == "https":
                 self.phases.enter("tls")

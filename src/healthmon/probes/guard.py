@@ -150,7 +150,6 @@ class GuardedSight:
     def __init__(self, guard: Guard, job: Job, vantage: str, trace: Trace | None) -> None:
         self.vantage = vantage
         self.clock = guard.clock
-        self.waited_s = 0.0
         self.dns_s = 0.0
         self.resolving = False
         self.last: Address | None = None
@@ -159,6 +158,24 @@ class GuardedSight:
         self._trace = trace
         self._medical: dict[str, MedicalNetwork] = {}
         self._waited: set[str] = set()
+        self._held_s = 0.0
+        standstill = guard.clock.standstill
+        self._stood = (standstill.seconds, standstill.long)
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds that are not the target's: the guard held the run back, or this process stood still."""
+        return self._held_s + max(0.0, self.clock.standstill.seconds - self._stood[0])
+
+    @property
+    def held_s(self) -> float:
+        """Those that the guard held it back."""
+        return self._held_s
+
+    @property
+    def stood_long(self) -> bool:
+        """Whether this process stood still so long that what was not heard says nothing."""
+        return self.clock.standstill.long > self._stood[1]
 
     def trace(self, line: str) -> None:
         """One line of the transcript."""
@@ -216,7 +233,7 @@ class GuardedSight:
 
     def _afford(self, wait_s: float, limit: str, why: str) -> None:
         """Raises Forbidden(rate_limited) when the run would wait longer than its timeout."""
-        if self.waited_s + wait_s > self._job.timeout_s:
+        if self._held_s + wait_s > self._job.timeout_s:
             self._guard.counts[f"refused.{limit}"] += 1
             raise Forbidden(Reason.RATE_LIMITED, f"held back by {why}")
         if limit not in self._waited:
@@ -226,5 +243,5 @@ class GuardedSight:
 
     async def _wait(self, wait_s: float) -> None:
         if wait_s > 0.0:
-            self.waited_s += wait_s  # booked first: the run's deadline moves with it
+            self._held_s += wait_s  # booked first: the run's deadline moves with it
             await self.clock.sleep(wait_s)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from healthmon.probes.http_wire import Head, Wire, request_bytes
 from healthmon.probes.line import Line, StreamLine, open_line
 from healthmon.probes.phases import Phases
 from healthmon.probes.reasons import Finding
+from healthmon.runtime.deadline import within
 
 if TYPE_CHECKING:
     from socket import socket
@@ -132,16 +132,16 @@ class Client:
                 await self._sight.resolve(request.url.host, request.url.port), self.params.ip_version
             )
             left_s = self.left_s()
-            async with asyncio.timeout(left_s):
+            async with within(left_s, self._sight.clock):
                 self.phases.enter("connect")
-                sock, address = await dial(addresses, left_s)
+                sock, address = await dial(addresses, left_s, self._sight.clock)
                 self._sight.trace(f"connected to {address.ip} port {address.port}")
                 return await self._exchange(await self._secured(request.url, sock), request, None)
         from healthmon.probes.http_proxy import connect
 
         self.proxied = True
         left_s = self.left_s()
-        async with asyncio.timeout(left_s):
+        async with within(left_s, self._sight.clock):
             streams = await connect(self.params, proxy, request.url, self._sight, self.phases, left_s)
             return await self._exchange(StreamLine(streams), request, proxy)
 

@@ -84,7 +84,7 @@ async def _reach(params: ClientParams, proxy: Url, sight: Sight, phases: Phases,
     try:
         addresses = of_version(await sight.resolve(proxy.host, proxy.port), params.ip_version)
         phases.enter("connect")
-        sock, address = await dial(addresses, left_s * _DIAL_SHARE)
+        sock, address = await dial(addresses, left_s * _DIAL_SHARE, sight.clock)
         sight.trace(f"connected to the proxy {address.ip} port {address.port}")
         if proxy.scheme == "https":
             return await open_streams(sock, replace(params.trust(), alpn=()), proxy.host)

@@ -93,14 +93,15 @@ class IcmpProbe:
 async def _fly(flight: Flight, echo: EchoSocket, params: Params, count: int, timeout_s: float, sight: Sight) -> None:
     """Send in steps of the spacing, then wait until every packet is answered or its time is over."""
     clock = sight.clock
-    end = clock.mono() + timeout_s
+    turns_s = clock.standstill.turns_s
+    end = turns_s() + timeout_s
     for number in range(count):
         if number:
             await clock.sleep(params.spacing_s)
-        if clock.mono() >= end:
+        if turns_s() >= end:
             break
         await echo.send(flight, size_bytes=params.size_bytes, hop_limit=params.hop_limit)
-    if not await flight.landed(clock, max(0.0, min(params.wait_s, end - clock.mono()))):
+    if not await flight.landed(clock, max(0.0, min(params.wait_s, end - turns_s()))):
         echo.drain()  # what came while the loop was busy has come
 
 

@@ -84,7 +84,9 @@ class NtpProbe:
 
         async def put(addresses: Sequence[Address], left_s: float) -> None:
             asked = Asked(sight.clock)
-            answer, times = await ask(addresses, asked.request, asked.accept, limit_s=left_s, tries=params.tries)
+            answer, times = await ask(
+                addresses, asked.request, asked.accept, limit_s=left_s, tries=params.tries, clock=sight.clock
+            )
             exchange.phases.enter("")
             exchange.fields |= measured(answer, times)
             sight.trace(f"stratum {answer.stratum}, leap {answer.leap}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from healthmon.model.plan import Job
-from healthmon.model.ports import Address, Sight
+from healthmon.model.ports import Address, Clock, Sight
 from healthmon.model.sample import Family, Reading, Reason
 from healthmon.probes import radius_wire as wire
 from healthmon.probes.credentials import AUTH_RETRY_S, Refusals
@@ -67,7 +67,7 @@ class RadiusProbe:
         async def put(addresses: Sequence[Address], left_s: float) -> None:
             if params.user and params.expect == "accept":
                 self._refusals.check(job, params.user, params.password, rest_s=params.auth_retry_s, clock=sight.clock)
-            answer = await Asked(params).put(addresses, left_s)
+            answer = await Asked(params, sight.clock).put(addresses, left_s)
             exchange.phases.enter("")
             exchange.fields |= {"code": float(answer.code), "signed": answer.signed}
             sight.trace(f"{_SAID[answer.code]}, Message-Authenticator: {answer.signed}")
@@ -106,8 +106,9 @@ def request_of(params: Params) -> wire.Request:
 class Asked:
     """One request under way. A forged answer, or a late one to who had our port before, is not the last word."""
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Params, clock: Clock) -> None:
         self._params = params
+        self._clock = clock
         self._request = request_of(params)
         self._forged = 0
 
@@ -115,7 +116,12 @@ class Asked:
         """The answer. Raises Finding(auth_failed) when only such came that are not made with our secret."""
         try:
             return await ask(
-                addresses, lambda: self._request.data, self._accept, limit_s=limit_s, tries=self._params.tries
+                addresses,
+                lambda: self._request.data,
+                self._accept,
+                limit_s=limit_s,
+                tries=self._params.tries,
+                clock=self._clock,
             )
         except Finding:
             if not self._forged:

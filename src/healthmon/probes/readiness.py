@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from healthmon.model.ports import Clock
+from healthmon.runtime.deadline import Deadline
 
 
 class Readiness:
@@ -33,11 +34,11 @@ class Readiness:
     async def wait_for(self, limit_s: float, clock: Clock) -> bool:
         """Until it can be read; False when that took longer than the limit."""
         waiter = self._waiter = self._begin()
-        timer = clock.call_later(limit_s, self._give_up)
+        deadline = Deadline(clock, limit_s, self._give_up)
         try:
             return await waiter
         finally:
-            timer.cancel()
+            deadline.cancel()
             self._waiter = None
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from healthmon.probes.reasons import Fault, explain, timed_out
 from healthmon.probes.rests import Rests
 from healthmon.probes.route import RouteCheck
 from healthmon.probes.silence import Ages
+from healthmon.runtime.deadline import Deadline
 from healthmon.runtime.schedule import Schedule, stable_offset_s
 from healthmon.runtime.supervise import spawn
 
@@ -28,6 +29,11 @@ log = logging.getLogger(__name__)
 GRACE_S = 0.25
 
 _IDLE_S = 3600.0
+
+#: What a look can end in because we were late: nothing was heard in time, or the peer gave us up.
+_BY_TIME = frozenset(
+    {Reason.TIMEOUT, Reason.PARTIAL, Reason.PACKET_LOSS, Reason.RESET, Reason.CLOSED, Reason.TLS_HANDSHAKE}
+)
 
 Key = tuple[str, str]
 
@@ -68,21 +74,25 @@ class Runner:
 
     async def run_once(self, job: Job, trace: Trace | None = None) -> Reading:
         """One run of one check. Never raises for what a probe does; cancellation passes."""
-        sight = self._guard.sight(job, self._vantage, trace)
         counts = self._counts
         if self._gate.locked():
             counts["gate_waits"] += 1
         async with self._gate:
-            try:
-                reading = self._ours(await self._bounded(job, sight), sight)
-                reading = self._ages.complete(reading, self._clock.mono())
-            finally:
-                sight.close()
+            with self._clock.standstill.watching():
+                reading = await self._seen(job, trace)
         counts["runs"] += 1
         counts[reading.outcome] += 1
         if trace is not None:
             trace(_last_line(reading))
         return reading
+
+    async def _seen(self, job: Job, trace: Trace | None) -> Reading:
+        sight = self._guard.sight(job, self._vantage, trace)
+        try:
+            reading = self._ours(await self._bounded(job, sight), sight)
+        finally:
+            sight.close()
+        return self._ages.complete(reading, self._clock.mono())
 
     async def run(self, jobs: Iterable[Job]) -> None:
         """Run all jobs on their schedules until cancelled."""
@@ -128,11 +138,11 @@ class Runner:
         return True
 
     def stats(self) -> dict[str, int]:
-        """Counts since the start: runs, ok, failed, unknown, timeouts, probe_bugs, late, rechecks, ...
+        """Counts since the start: runs, ok, failed, unknown, timeouts, starved, probe_bugs, late, rechecks, ...
 
         `resting` is how many checks are asked less at this moment because they time out, `rested` the runs left out.
         """
-        names = ("runs", "ok", "failed", "unknown", "timeouts", "probe_bugs", "gate_waits", "asked")
+        names = ("runs", "ok", "failed", "unknown", "timeouts", "starved", "probe_bugs", "gate_waits", "asked")
         rechecks = ("rechecks", "rechecks_skipped", "woken")
         counts = {name: self._counts[name] for name in (*names, *rechecks)}
         counts |= {"resting": len(self._rests), "rested": self._schedule.rested()}
@@ -156,7 +166,7 @@ class Runner:
         was_failing = key in self._failing
         try:
             reading = await self._look(job, scheduled=True)
-            if reading is not None and reading.outcome is Outcome.FAILED and not was_failing:
+            if reading is not None and _asks_again(reading) and not was_failing:
                 await self._recheck(job, begun=begun)
         finally:
             self._schedule.done(key)
@@ -164,8 +174,9 @@ class Runner:
     async def _recheck(self, job: Job, *, begun: float) -> None:
         """Confirm a first failure quickly; ends at the first good answer or when the next run is due and will come.
 
-        From one beginning to the next it is at least the gap: a look that waited for its timeout has waited enough, and
-        where it took so long that the next run was left out, the recheck stands in for that.
+        What we could not hear because we stood still is looked at again in the same way. From one beginning to the next
+        it is at least the gap: a look that waited for its timeout has waited enough, and where it took so long that the
+        next run was left out, the recheck stands in for that.
         """
         gap_s, next_at = max(1.0, job.every_s / 4.0) / max(1, job.recheck), begun + job.every_s
         for _ in range(job.recheck):
@@ -180,7 +191,7 @@ class Runner:
             self._budget.take(self._clock.mono())
             self._counts["rechecks"] += 1
             reading = await self._look(job, extra=True)
-            if reading is None or reading.outcome is not Outcome.FAILED:
+            if reading is None or not _asks_again(reading):
                 return
 
     async def _look(self, job: Job, *, scheduled: bool = False, extra: bool = False) -> Reading | None:
@@ -228,7 +239,7 @@ class Runner:
         look = Look(job, sight)
         task = cast("asyncio.Task[object]", asyncio.current_task())
         cancelling = task.cancelling()
-        deadline = Deadline(sight, job.timeout_s + GRACE_S, task)
+        deadline = Deadline(self._clock, job.timeout_s + GRACE_S, task.cancel, held=lambda: sight.held_s)
         try:
             return await self._attempt(job, sight, look)
         except asyncio.CancelledError:
@@ -236,7 +247,7 @@ class Runner:
                 raise
             return look.bad(timed_out(sight.dns_s, job.timeout_s, resolving=sight.resolving))
         finally:
-            deadline.timer.cancel()
+            deadline.cancel()
 
     async def _attempt(self, job: Job, sight: GuardedSight, look: Look) -> Reading:
         try:
@@ -256,7 +267,11 @@ class Runner:
         return Fault(Reason.PROBE_BUG, type(error).__name__)
 
     def _ours(self, reading: Reading, sight: GuardedSight) -> Reading:
-        """Without a route or a link of our own, silence says nothing about the target."""
+        """Without a route or a link of our own, and while we stood still, silence says nothing about the target."""
+        if reading.reason in _BY_TIME and sight.stood_long:
+            self._counts["starved"] += 1
+            detail = f"this machine let us stand still during the look ({reading.detail or reading.reason})"
+            return replace(reading, outcome=Outcome.UNKNOWN, reason=Reason.STARVED, detail=detail)
         if reading.reason is Reason.TIMEOUT:
             self._counts["timeouts"] += 1
         if reading.reason not in (Reason.TIMEOUT, Reason.UNREACHABLE) or sight.last is None:
@@ -267,26 +282,9 @@ class Runner:
         return replace(reading, outcome=Outcome.UNKNOWN, reason=Reason.NO_ROUTE, detail=fault)
 
 
-class Deadline:
-    """Cancels the task once when the time is over; moved by the time that the guard holds the run back."""
-
-    __slots__ = ("_end", "_sight", "_task", "passed", "timer")
-
-    def __init__(self, sight: GuardedSight, limit_s: float, task: asyncio.Task[object]) -> None:
-        self.passed = False
-        self._sight = sight
-        self._task = task
-        self._end = sight.clock.mono() + limit_s
-        self.timer = sight.clock.call_later(limit_s, self._look)
-
-    def _look(self) -> None:
-        clock = self._sight.clock
-        left_s = self._end + self._sight.waited_s - clock.mono()
-        if left_s > 0.0:
-            self.timer = clock.call_later(left_s, self._look)
-            return
-        self.passed = True
-        self._task.cancel()
+def _asks_again(reading: Reading) -> bool:
+    """A failure, or what we could not hear because we stood still."""
+    return reading.outcome is Outcome.FAILED or reading.reason is Reason.STARVED
 
 
 def _last_line(reading: Reading) -> str:

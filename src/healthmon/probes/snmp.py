@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import importlib.util
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from healthmon.probes.snmp_pack import pack_families, parse_pack, read_index
 from healthmon.probes.snmp_read import Memory, Reader, Reads, Take
 from healthmon.probes.snmp_rows import Choices, plain_text, scalar_samples, table_samples
 from healthmon.probes.snmp_shapes import Pack
+from healthmon.runtime.deadline import within
 from healthmon.runtime.rates import Counters
 
 __all__ = ["FAMILIES", "Params", "SnmpProbe", "pack_families"]
@@ -178,7 +178,7 @@ class SnmpProbe:
         sight.trace(f"SNMP version {params.version} to {device.ip} port {device.port}")
         client = self._client(params, sight)
         try:
-            async with asyncio.timeout(budget_s), client.session(device) as session:
+            async with within(budget_s, sight.clock), client.session(device) as session:
                 reader = Reader(session, ready.memory, take, sight, params.retries, params.max_rows)
                 await _read_all(reader, ready)
         except TimeoutError:

@@ -156,9 +156,10 @@ class GufoSession:
     async def _exchange(self, send: Callable[[], object], receive: Callable[[], Any]) -> Any:
         if self._readiness is None:
             self._readiness = Readiness(self.inner._fd)
-        end = self._clock.mono() + self._device.timeout_s
+        turns_s = self._clock.standstill.turns_s
+        end = turns_s() + self._device.timeout_s
         await self.inner._send(send)
-        while await self._readiness.wait_for(max(0.0, end - self._clock.mono()), self._clock):
+        while await self._readiness.wait_for(max(0.0, end - turns_s()), self._clock):
             try:
                 return receive()
             except BlockingIOError:

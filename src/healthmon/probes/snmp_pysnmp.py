@@ -13,6 +13,7 @@ from typing import Any
 from healthmon.model.ports import Clock
 from healthmon.model.sample import Reason
 from healthmon.probes.snmp_client import Credentials, Cursor, Device, SnmpTooBig, SnmpTrouble, SnmpValue
+from healthmon.runtime.deadline import within
 from healthmon.runtime.usm import AUTH_PROTOCOLS, PRIV_PROTOCOLS, REFUSALS
 
 #: error-status, RFC 3416 section 3.
@@ -54,7 +55,7 @@ class PysnmpClient:
         engine = self._engine(device.credentials)
         if device not in engine.names:
             engine.names[device] = await _register(engine, device)
-        yield PysnmpSession(device, engine)
+        yield PysnmpSession(device, engine, self._clock)
 
     async def close(self) -> None:
         for engine in self._engines.values():
@@ -73,8 +74,9 @@ class PysnmpClient:
 class PysnmpSession:
     """Requests to one device through the shared engine."""
 
-    def __init__(self, device: Device, engine: _Engine) -> None:
+    def __init__(self, device: Device, engine: _Engine, clock: Clock) -> None:
         self._device = device
+        self._clock = clock
         self._engine = engine
         self._name = engine.names[device]
 
@@ -109,7 +111,7 @@ class PysnmpSession:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         try:
             send([_null(oid) for oid in oids], _settle, answer)
-            async with asyncio.timeout(self._device.timeout_s):
+            async with within(self._device.timeout_s, self._clock):
                 indication, status, at, binds = await answer
         except TimeoutError:
             raise SnmpTrouble(Reason.TIMEOUT, "no answer") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -16,6 +15,7 @@ from healthmon.probes.connect import TLS_VERSIONS, Trust, dial, hang_up, of_vers
 from healthmon.probes.look import Look, Settings, samples_of
 from healthmon.probes.phases import Phases
 from healthmon.probes.reasons import CERTIFICATE_REASONS
+from healthmon.runtime.deadline import within
 
 FAMILIES = (TLS_FAMILY,)
 
@@ -73,7 +73,7 @@ class TlsProbe:
             phases.enter("dns")
             addresses = of_version(await sight.resolve(host, port), params.ip_version)
             left_s = max(0.01, job.timeout_s - phases.total_s())
-            async with asyncio.timeout(left_s):
+            async with within(left_s, sight.clock):
                 certificate = await _shake(addresses, params, name, phases, sight, left_s)
         except (OSError, HealthmonError) as error:
             fault = phases.fault_of(error, job.timeout_s)
@@ -89,7 +89,7 @@ async def _shake(
     addresses: list[Address], params: Params, name: str, phases: Phases, sight: Sight, left_s: float
 ) -> list[Sample]:
     phases.enter("connect")
-    sock, _ = await dial(addresses, left_s)
+    sock, _ = await dial(addresses, left_s, sight.clock)
     phases.enter("handshake")
     _, writer = await open_streams(sock, params.trust(), name)
     phases.enter("")

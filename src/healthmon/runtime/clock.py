@@ -8,9 +8,14 @@ import itertools
 import time
 from collections.abc import Callable
 
+from healthmon.runtime.standstill import Standstill
+
 
 class SystemClock:
     """Real time. `now` is the wall clock (may step), `mono` never goes back."""
+
+    def __init__(self) -> None:
+        self.standstill = Standstill(self)
 
     def now(self) -> float:
         return time.time()
@@ -33,6 +38,7 @@ class ManualClock:
         self._mono = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
+        self.standstill = Standstill(self)
 
     def now(self) -> float:
         return self._now
@@ -68,6 +74,10 @@ class ManualClock:
             await settle()
         self._set(end)
         await settle()
+
+    def stand_still(self, seconds: float) -> None:
+        """Time passes and nobody gets a turn; who should have woken wakes late, at the next `advance`."""
+        self._set(self._mono + seconds)
 
     def _set(self, mono: float) -> None:
         self._now += mono - self._mono

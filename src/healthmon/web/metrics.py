@@ -140,6 +140,12 @@ COUNTERS = (
     Metric(
         "healthmon_runs_rested_total", "counter", "Runs left out because the target timed out each time.", ("prober",)
     ),
+    Metric(
+        "healthmon_looks_starved_total",
+        "counter",
+        "Looks that say nothing because this machine let us stand still.",
+        ("prober",),
+    ),
     Metric("healthmon_pages_suppressed_total", "counter", "Pages not sent since the start, by cause.", ("cause",)),
     Metric("healthmon_web_errors_total", "counter", "Requests that crashed."),
     Metric(

@@ -64,7 +64,8 @@ SCHEMAS: dict[str, Json] = {
         ingest_rejected={"type": "object", "description": "refused messages by reason", "additionalProperties": INT},
         probers={
             "type": "object",
-            "description": "by prober of this process: probes admitted, waited.LIMIT, refused.WHY, runs_rested",
+            "description": "by prober of this process: probes admitted, waited.LIMIT, refused.WHY, runs_rested, "
+            "looks_starved",
             "additionalProperties": {"type": "object", "additionalProperties": INT},
         },
         baselines={

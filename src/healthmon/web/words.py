@@ -50,6 +50,7 @@ REASON_WORDS = {
     "not_allowed": "the safety rules forbid looking",
     "probing_stopped": "probing is stopped",
     "unproven": "the device said something; no look has proven it",
+    "starved": "this machine let the monitor stand still",
     "probe_bug": "our probe is at fault",
 }
 

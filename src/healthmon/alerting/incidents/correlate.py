@@ -27,6 +27,7 @@ from healthmon.alerting.incidents.groups import (
 )
 from healthmon.alerting.incidents.masses import Sides, with_lost
 from healthmon.alerting.incidents.reach import Series
+from healthmon.alerting.incidents.spares import proven
 from healthmon.alerting.incidents.suspects import reconsidered
 from healthmon.alerting.incidents.together import gathered
 from healthmon.impact.graph import Explanation
@@ -92,6 +93,8 @@ class _Run:
         self._graph = evidence.graph
         self._now = now
         self.findings = {target: self._finding(target, own) for target, own in _by_target(alerts).items()}
+        for id_ in proven(self.findings, evidence, now):
+            self.findings[id_] = replace(self.findings[id_], passing=True)
         self.findings.update({f.target: replace(f, passing=False) for f in self._lossy()})
         spread = [f for f in self.findings.values() if not f.elsewhere_ok and not f.passing and f.target in self._graph]
         self._down = {f.target: f for f in spread if f.effect is Effect.DOWN}

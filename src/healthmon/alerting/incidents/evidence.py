@@ -20,9 +20,9 @@ PASSING_KINDS = frozenset(
 #: Looks that say only that something is there, not that it does its work.
 _SHALLOW = frozenset({"icmp", "tcp", "snmp"})
 #: What a thing needs to do its work and not to answer: a host whose storage is gone still answers pings.
-_FOR_WORK = frozenset({"storage", "database", "endpoint", "print-server"})
+FOR_WORK = frozenset({"storage", "database", "endpoint", "print-server"})
 #: An access point answers by itself; what its controller carries is for what hangs on the access point to prove.
-_ACCESS_POINTS = frozenset({"access-point", "ap"})
+ACCESS_POINTS = frozenset({"access-point", "ap"})
 #: Clearly quick is what takes less than this share of what a rule calls slow: in between, nothing is proven.
 _CLEARLY = 0.5
 #: A batch that arrives now was sent a little earlier.
@@ -323,7 +323,7 @@ class Evidence:
 
     def _to_answer(self, target: str) -> set[str]:
         """What it cannot do without to be there at all: its ways and hosts, not what its work needs."""
-        not_proven = _FOR_WORK | {"wlan-controller"} if self.kind(target) in _ACCESS_POINTS else _FOR_WORK
+        not_proven = FOR_WORK | {"wlan-controller"} if self.kind(target) in ACCESS_POINTS else FOR_WORK
         return {id_ for id_ in self.graph.strict(target) if self.kind(id_) not in not_proven}
 
     def _index_hosts(self) -> dict[str, list[Agent]]:

@@ -1,0 +1,94 @@
+"""Spares that are all said to be down: what was seen working through them since proves that not all of them are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from healthmon.alerting.incidents.evidence import ACCESS_POINTS, FOR_WORK, Evidence
+from healthmon.alerting.incidents.groups import Finding
+from healthmon.alerting.incidents.reach import reached
+from healthmon.model.alert import Effect
+from healthmon.model.topology import AtLeast, Need
+
+#: What died did so within the look that found it; an answer from so early on may be older than that.
+_LOOK_S = 1.0
+_NOBODY: frozenset[str] = frozenset()
+
+
+def proven(findings: Mapping[str, Finding], evidence: Evidence, now: float) -> frozenset[str]:
+    """Those that pass traffic on although their own checks fail, of such as stand in for one another.
+
+    One way out of several is enough for what works behind them, so no single one of them is proven by that. The last to
+    fall silent is taken for the one that works: the others had gone by then, as far as anybody knows.
+    """
+    silent = {
+        id_: finding.since + _LOOK_S
+        for id_, finding in findings.items()
+        if finding.effect is Effect.DOWN
+        and not (finding.passing or finding.elsewhere_ok)
+        and id_ in evidence.graph
+        and evidence.passing_kind(id_)
+        and evidence.graph.spared(id_)
+    }
+    found: set[str] = set()
+    while len(silent) > 1 and (newest := _contradicted(silent, evidence, now)) is not None:
+        found.add(newest)
+        del silent[newest]
+    return frozenset(found)
+
+
+def _contradicted(silent: Mapping[str, float], evidence: Evidence, now: float) -> str | None:
+    """The newest of some that, were they all down, would have kept something from answering that has answered since."""
+    ways, first = _Ways(evidence, silent), min(silent.values())
+    for id_ in _behind_several(silent, evidence):
+        if not _answered_since(id_, first, evidence, now):
+            continue
+        blamed = ways.blamed(id_)
+        if len(blamed) > 1 and _answered_since(id_, max(silent[one] for one in blamed), evidence, now):
+            return max(blamed, key=lambda one: (silent[one], one))
+    return None
+
+
+def _behind_several(silent: Iterable[str], evidence: Evidence) -> list[str]:
+    """What two or more of these stand before, in a stable order."""
+    once: set[str] = set()
+    twice: set[str] = set()
+    for id_ in silent:
+        behind = evidence.graph.descendants(id_)
+        twice |= once & behind
+        once |= behind
+    return sorted(id_ for id_ in twice.difference(silent) if evidence.kind(id_) not in ACCESS_POINTS)
+
+
+def _answered_since(id_: str, since: float, evidence: Evidence, now: float) -> bool:
+    """It gave any answer since then, or an agent on it got word to us."""
+    looks = evidence.of_target(id_)
+    if any(look.started >= since and reached(look) and evidence.counts(look, now) for look in looks):
+        return True
+    return any(evidence.heard_since(agent.id, since) for agent in evidence.agents_on(id_))
+
+
+class _Ways:
+    """What keeps a thing from answering when all of these are down: what its work needs is left out."""
+
+    def __init__(self, evidence: Evidence, down: Collection[str]) -> None:
+        self._evidence = evidence
+        self._down = down
+        self._known: dict[str, frozenset[str]] = {}
+
+    def blamed(self, id_: str) -> frozenset[str]:
+        """Those of them; empty when it could answer all the same."""
+        if id_ in self._down:
+            return frozenset((id_,))
+        known = self._known.get(id_)
+        if known is None:
+            needs = self._evidence.graph.needs(id_)
+            known = self._known[id_] = _NOBODY.union(*(self._by(need) for need in needs))
+        return known
+
+    def _by(self, need: Need) -> frozenset[str]:
+        if isinstance(need, AtLeast):
+            parts = [self._by(part) for part in need.of]
+            works = sum(not part for part in parts) >= need.n
+            return _NOBODY if works else _NOBODY.union(*parts)
+        return _NOBODY if self._evidence.kind(need) in FOR_WORK else self.blamed(need)
