@@ -266,7 +266,7 @@ async def test_an_operating_system_that_hangs_is_unknown_and_delays_nobody() -> 
 
     slow = Job("pc-w7-01", "cpu", "host_cpu", "", 30.0, 0.2, {})
     other = MemoryCollector().probe(job("host_memory"), Sight())
-    hung, fine = await asyncio.gather(look(slow, Sight(), hang), other)
+    hung, fine = await asyncio.gather(look(slow, Sight(SystemClock()), hang), other)
     release.set()
     assert (hung.outcome, hung.reason) == (Outcome.UNKNOWN, Reason.NO_ANSWER)
     assert fine.outcome is Outcome.OK
