@@ -53,6 +53,26 @@ def test_a_switch_that_powers_nothing_any_more_is_blamed_though_it_answers() -> 
     assert "4 that hang on sw fail at once; sw itself still answers" in night.only().plain_text
 
 
+def test_what_rests_on_a_switch_that_answers_says_nothing_of_what_it_powered() -> None:
+    """Six of fourteen phones lose their power: no service is mapped behind a phone, and that is never called mild."""
+    phones = [
+        target(
+            f"phone-{n}", "phone", area="ward-7", checks=(check("icmp"),), labels={"feed": "sw-1" if n < 6 else "sw-2"}
+        )
+        for n in range(14)
+    ]
+    switches = [target(id_, "switch", checks=(check("snmp"),)) for id_ in ("sw-1", "sw-2")]
+    things = [target("mon", "server"), target("web", "endpoint", checks=(check("http"),)), *switches, *phones]
+    record = Service("ehr", "Patient record", 1, ("ward-7",), False, ("web",))
+    ward = area("ward-7", AtLeast(1, ("sw-1", "sw-2")))
+    night = Night(estate_of(things, [ward], [record], [Agent("poller", "mon")])).run(30)
+    night.down.update({f"phone-{n}": TIMEOUT for n in range(6)})
+    night.run(40)
+    incident = night.only()
+    assert named(night)[0] == "sw-1"
+    assert (incident.impact, incident.impact_known, incident.severity) == ((), "none", 2)
+
+
 def test_with_one_of_them_working_the_switch_is_not_blamed() -> None:
     night = Night(fed()).run(30)
     night.down.update(dict.fromkeys(("access-point-1", "phone-2"), TIMEOUT))

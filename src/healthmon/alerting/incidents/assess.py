@@ -147,9 +147,12 @@ class Weighing:
         return {line: ServiceState.UNKNOWN for line in touched if self.losses.state(line) is not ServiceState.LOST}
 
     def _mapped(self, groups: Sequence[Group]) -> str:
-        """full, partial or none: how much of what fails has services mapped behind it."""
+        """full, partial or none: how much of what fails has services mapped behind it.
+
+        A root that is blamed and answers itself (a switch that powers nothing any more) is none of what fails.
+        """
         graph = self.assessor.evidence.graph
-        nodes = {id_ for group in groups for id_ in (*group.nodes, group.root.target)}
+        nodes = {id_ for group in groups for id_ in (group.nodes or (group.root.target,))}
         mapped = sum(bool(graph.lines_behind(id_)) for id_ in nodes if id_ in graph)
         if groups[0].kind is IncidentKind.BLIND:
             return "partial" if self._unseen_lines(groups) else "none"
