@@ -94,6 +94,28 @@ def test_cores_that_were_silent_first_and_then_go_down_are_told_as_lost() -> Non
     assert min(incident.severity for incident in night.incidents()) == 1
 
 
+def test_who_stands_beside_the_monitor_proves_no_way_over_the_cores() -> None:
+    """The monitor is in the data centre with the directory, both behind the cores, which are really down."""
+    snmp, tcp, http = check("snmp"), check("tcp"), check("http")
+    targets = [
+        target("sw-core-a", "switch", checks=(snmp,)),
+        target("sw-core-b", "switch", checks=(snmp,)),
+        target("sw-dc", "switch", CORES, checks=(snmp,)),
+        target("mon", "server", "sw-dc"),
+        target("ad", "server", "sw-dc", checks=(tcp,)),
+        target("web", "endpoint", "sw-dc", checks=(http,)),
+        *(target(f"sw-w{n}", "switch", CORES, area=f"w{n}", checks=(snmp,)) for n in range(4)),
+    ]
+    areas = [area(f"w{n}", f"sw-w{n}") for n in range(4)]
+    services = [Service("ehr", "Patient record", 1, tuple(one.id for one in areas), True, ("web",))]
+    night = Night(estate_of(targets, areas, services, [Agent("poller", "mon")])).run(40)
+    night.from_poller |= dict.fromkeys(("sw-core-a", "sw-core-b", *(f"sw-w{n}" for n in range(4))), Reason.TIMEOUT)
+    night.run(60)
+    said = [one.title for one in night.incidents()]
+    assert not [title for title in said if "seen working" in title]
+    assert len(said) == 1
+
+
 def test_what_its_work_needs_is_no_way() -> None:
     """A front end that answers pings proves nothing about the way to its databases."""
     ping, tcp, snmp = check("icmp"), check("tcp"), check("snmp")

@@ -41,10 +41,10 @@ def _contradicted(silent: Mapping[str, float], evidence: Evidence, now: float) -
     """The newest of some that, were they all down, would have kept something from answering that has answered since."""
     ways, first = _Ways(evidence, silent), min(silent.values())
     for id_ in _behind_several(silent, evidence):
-        if not _answered_since(id_, first, evidence, now):
+        if not ways.answered_since(id_, first, now):
             continue
         blamed = ways.blamed(id_)
-        if len(blamed) > 1 and _answered_since(id_, max(silent[one] for one in blamed), evidence, now):
+        if len(blamed) > 1 and ways.answered_since(id_, max(silent[one] for one in blamed), now):
             return max(blamed, key=lambda one: (silent[one], one))
     return None
 
@@ -58,14 +58,6 @@ def _behind_several(silent: Iterable[str], evidence: Evidence) -> list[str]:
         twice |= once & behind
         once |= behind
     return sorted(id_ for id_ in twice.difference(silent) if evidence.kind(id_) not in ACCESS_POINTS)
-
-
-def _answered_since(id_: str, since: float, evidence: Evidence, now: float) -> bool:
-    """It gave any answer since then, or an agent on it got word to us."""
-    looks = evidence.of_target(id_)
-    if any(look.started >= since and reached(look) and evidence.counts(look, now) for look in looks):
-        return True
-    return any(evidence.heard_since(agent.id, since) for agent in evidence.agents_on(id_))
 
 
 class _Ways:
@@ -85,6 +77,20 @@ class _Ways:
             needs = self._evidence.graph.needs(id_)
             known = self._known[id_] = _NOBODY.union(*(self._by(need) for need in needs))
         return known
+
+    def answered_since(self, id_: str, since: float, now: float) -> bool:
+        """It answered somebody on this side of them since then, or an agent on it got word to a server on this side."""
+        evidence = self._evidence
+        for look in evidence.of_target(id_):
+            if look.started >= since and reached(look) and self._here(look.vantage) and evidence.counts(look, now):
+                return True
+        spoke = any(evidence.heard_since(agent.id, since) for agent in evidence.agents_on(id_))
+        return spoke and self._here(evidence.server)
+
+    def _here(self, vantage: str) -> bool:
+        """Not behind them itself: what stands beside one another needs no way out."""
+        host = self._evidence.host(vantage)
+        return host is not None and not self.blamed(host)
 
     def _by(self, need: Need) -> frozenset[str]:
         if isinstance(need, AtLeast):
