@@ -116,6 +116,17 @@ def test_who_stands_beside_the_monitor_proves_no_way_over_the_cores() -> None:
     assert len(said) == 1
 
 
+def test_a_few_that_answer_while_most_are_gone_prove_nothing() -> None:
+    """The monitor stands behind the cores too, and nobody wrote that down."""
+    night = Night(two_cores()).run(40)
+    gone = ("sw-core-a", "sw-core-b", "ehr-web", *(f"sw-w{n}" for n in range(1, 5)))
+    night.from_poller |= dict.fromkeys(gone, Reason.TIMEOUT)
+    night.quiet |= {f"pc-w{n}" for n in range(1, 5)}
+    night.run(60)
+    assert {line.area for one in night.incidents() for line in one.impact} == {"w1", "w2", "w3", "w4"}
+    assert min(one.severity for one in night.incidents()) == 1
+
+
 def test_what_its_work_needs_is_no_way() -> None:
     """A front end that answers pings proves nothing about the way to its databases."""
     ping, tcp, snmp = check("icmp"), check("tcp"), check("snmp")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 
 from healthmon.alerting.incidents.evidence import ACCESS_POINTS, FOR_WORK, Evidence
 from healthmon.alerting.incidents.groups import Finding
@@ -30,21 +30,31 @@ def proven(findings: Mapping[str, Finding], evidence: Evidence, now: float) -> f
         and evidence.passing_kind(id_)
         and evidence.graph.spared(id_)
     }
+    gone = {f.target for f in findings.values() if f.effect is Effect.DOWN and not f.passing} - silent.keys()
     found: set[str] = set()
-    while len(silent) > 1 and (newest := _contradicted(silent, evidence, now)) is not None:
+    while len(silent) > 1 and (newest := _contradicted(silent, gone, evidence, now)) is not None:
         found.add(newest)
         del silent[newest]
     return frozenset(found)
 
 
-def _contradicted(silent: Mapping[str, float], evidence: Evidence, now: float) -> str | None:
-    """The newest of some that, were they all down, would have kept something from answering that has answered since."""
+def _contradicted(silent: Mapping[str, float], gone: Set[str], evidence: Evidence, now: float) -> str | None:
+    """The newest of some that, were they all down, would have kept from answering what has answered since.
+
+    More of it must have answered than is gone: a few that answer while most are gone may stand beside the monitor,
+    where nobody wrote that down.
+    """
     ways, first = _Ways(evidence, silent), min(silent.values())
-    for id_ in _behind_several(silent, evidence):
+    behind = _behind_several(silent, evidence)
+    for id_ in behind:
         if not ways.answered_since(id_, first, now):
             continue
         blamed = ways.blamed(id_)
-        if len(blamed) > 1 and ways.answered_since(id_, max(silent[one] for one in blamed), now):
+        since = max((silent[one] for one in blamed), default=first)
+        if len(blamed) < 2 or not ways.answered_since(id_, since, now):
+            continue
+        among = [one for one in behind if ways.blamed(one) & blamed]
+        if sum(ways.answered_since(one, since, now) for one in among) > sum(one in gone for one in among):
             return max(blamed, key=lambda one: (silent[one], one))
     return None
 
