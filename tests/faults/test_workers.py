@@ -21,6 +21,7 @@ from daemons.influx import Influx
 from daemons.natscluster import NODES, Cluster, cluster
 from daemons.onesite import CLOCK, ORGANISATION, OneSite, reading
 from daemons.process import Daemon
+from healthmon.model.about import About
 from healthmon.model.sample import Outcome, Reason
 from healthmon.transport import mqtt
 from healthmon.transport.publisher import Publisher, last_will
@@ -49,7 +50,13 @@ class Loaded:
         self.spool = Spool(folder / f"{name}.sqlite", agent=name, max_bytes=1 << 26, clock=CLOCK)
         connect = mqtt.connector(made.broker, client_id=f"agent-{name}", will=last_will(ORGANISATION, name, self.spool))
         self.publisher = Publisher(
-            spool=self.spool, connect=connect, site=ORGANISATION, agent=name, clock=CLOCK, resend_s=2.0
+            spool=self.spool,
+            connect=connect,
+            site=ORGANISATION,
+            agent=name,
+            clock=CLOCK,
+            resend_s=2.0,
+            about=lambda: About(started=1.0, booted=1.0, batches=self.spool.batches),
         )
         self.made: list[float] = []
         self.logins = 0

@@ -11,6 +11,7 @@ import pytest
 from daemons.fleet import ended
 from daemons.natscluster import NODES, Cluster, cluster
 from daemons.onesite import AGENTS, CLOCK, ORGANISATION, OneSite, one_site, reading
+from healthmon.model.about import About
 from healthmon.model.sample import Query
 from healthmon.store.looking import StoreFile
 from healthmon.transport import mqtt
@@ -31,7 +32,13 @@ class LoadedAgent:
         will = last_will(ORGANISATION, name, self.spool)
         connect = mqtt.connector(made.broker, client_id=f"agent-{name}", will=will)
         self.publisher = Publisher(
-            spool=self.spool, connect=connect, site=ORGANISATION, agent=name, clock=CLOCK, resend_s=2.0
+            spool=self.spool,
+            connect=connect,
+            site=ORGANISATION,
+            agent=name,
+            clock=CLOCK,
+            resend_s=2.0,
+            about=lambda: About(started=1.0, booted=1.0, batches=self.spool.batches),
         )
         self.sent: list[float] = []
         self.longest_s = 0.0  # that anything waited for its acknowledgement

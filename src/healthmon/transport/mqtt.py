@@ -218,10 +218,10 @@ def _notice_an_early_end(client: aiomqtt.Client) -> None:
             client._connected.set_exception(aiomqtt.MqttError("closed before the broker let us in"))
 
     def gone(*told: Any) -> None:
-        if client._connected.done():
-            heard(*told)
-        else:
+        if not client._connected.done():
             loop.call_soon_threadsafe(refuse)
+        elif not client._connected.cancelled():  # else nobody waits for word of it, and aiomqtt trips over that
+            heard(*told)
 
     paho.on_disconnect = gone
 

@@ -93,7 +93,7 @@ async def test_a_server_that_is_slow_without_a_word_is_still_spared(tmp_path: Pa
 
 
 async def test_one_late_answer_costs_a_small_fleet_seconds(tmp_path: Path) -> None:
-    assert await caught_up_s(tmp_path, 0.0, most_s=200.0, once=True, fleet_size=8) < 30.0
+    assert await caught_up_s(tmp_path, 0.0, most_s=200.0, once=True, fleet_size=8) < 60.0
 
 
 async def test_one_late_answer_costs_a_large_fleet_no_more_than_a_quick_one_after_it(tmp_path: Path) -> None:
