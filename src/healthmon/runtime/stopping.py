@@ -27,6 +27,8 @@ STOP_S = 8.0
 SERVER_STOP_S = 20.0
 #: After the budget each task is told once more; after this the process ends whatever it waits for.
 LAST_S = 1.0
+#: A Ctrl-C reaches a child twice, from the terminal and from its parent: within so long it is one wish.
+SAME_S = 1.0
 #: Even at the end of the budget a step that needs no waiting gets done.
 LEAST_S = 0.1
 
@@ -96,7 +98,9 @@ async def until_stopped(work: Coroutine[Any, Any, Any], stop: asyncio.Event, *, 
 
 async def _ended(task: asyncio.Task[Any], hurry: asyncio.Event, budget_s: float) -> None:
     task.cancel()
-    await _either(task, hurry, within_s=budget_s)
+    await asyncio.wait((task,), timeout=min(SAME_S, budget_s))
+    hurry.clear()
+    await _either(task, hurry, within_s=max(0.0, budget_s - SAME_S))
     if not task.done():
         log.error("the stop takes too long and is cut short", extra={"waits": tasks_wait()})
         for one in asyncio.all_tasks() - {asyncio.current_task()}:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from healthmon.runtime.stopping import SAME_S
+
 HEAD = """
 import asyncio, sys, time
 from healthmon.cli.thin_agent import until_signal
@@ -87,6 +89,18 @@ def test_a_thread_that_waits_for_somebody_is_not_waited_for(child: subprocess.Po
 def test_a_second_signal_does_not_wait_for_the_budget(child: subprocess.Popen[str]) -> None:
     child.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
-        child.wait(0.3)
+        child.wait(SAME_S + 0.5)
     code, out, _ = ended(child)
     assert (code, out) == (0, "said\n")
+
+
+@pytest.mark.parametrize("child", [("ignores(1)", SAME_S + 1.0)], indirect=True)
+def test_a_signal_that_came_twice_is_one_wish(child: subprocess.Popen[str]) -> None:
+    """Ctrl-C in a terminal reaches the parent and its children, and the parent tells these once more."""
+    child.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(0.2)
+    child.send_signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(SAME_S + 0.3)
+    assert child.communicate(timeout=60)[0] == "said\n"
