@@ -114,17 +114,19 @@ async def serving(broker: Broker, *, older: bool = False, **how: Any) -> AsyncIt
         await ended(running)
 
 
-def make_agent(broker: Broker, path: Path, name: str = "pc-1", *, max_bytes: int = 1 << 26, **how: Any) -> Agent:
+def make_agent(
+    broker: Broker, path: Path, name: str = "pc-1", *, site: str = SITE, max_bytes: int = 1 << 26, **how: Any
+) -> Agent:
     """An agent that does not run yet."""
     spool = Spool(path, agent=name, max_bytes=max_bytes, clock=CLOCK)
-    connect = mqtt.connector(broker, client_id=name, will=last_will(SITE, name, spool))
+    connect = mqtt.connector(broker, client_id=name, will=last_will(site, name, spool))
     asked: list[Ask] = []
 
     def about() -> About:
         return About(started=1.0, booted=1.0, batches=spool.batches)
 
     publisher = Publisher(
-        spool=spool, connect=connect, site=SITE, agent=name, clock=CLOCK, on_ask=asked.append, about=about, **how
+        spool=spool, connect=connect, site=site, agent=name, clock=CLOCK, on_ask=asked.append, about=about, **how
     )
     return Agent(name, spool, publisher, asked)
 

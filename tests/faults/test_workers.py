@@ -15,17 +15,13 @@ from typing import Any
 import pytest
 import yaml
 
-from daemons.fleet import ended
+from daemons.fleet import ended, make_agent
 from daemons.healthmon import role, until
 from daemons.influx import Influx
 from daemons.natscluster import NODES, Cluster, cluster
 from daemons.onesite import CLOCK, ORGANISATION, OneSite, reading
 from daemons.process import Daemon
-from healthmon.model.about import About
 from healthmon.model.sample import Outcome, Reason
-from healthmon.transport import mqtt
-from healthmon.transport.publisher import Publisher, last_will
-from healthmon.transport.spool import Spool
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -47,17 +43,8 @@ class Loaded:
 
     def __init__(self, made: Cluster, folder: Path, name: str) -> None:
         self.name = name
-        self.spool = Spool(folder / f"{name}.sqlite", agent=name, max_bytes=1 << 26, clock=CLOCK)
-        connect = mqtt.connector(made.broker, client_id=f"agent-{name}", will=last_will(ORGANISATION, name, self.spool))
-        self.publisher = Publisher(
-            spool=self.spool,
-            connect=connect,
-            site=ORGANISATION,
-            agent=name,
-            clock=CLOCK,
-            resend_s=2.0,
-            about=lambda: About(started=1.0, booted=1.0, batches=self.spool.batches),
-        )
+        agent = make_agent(made.broker, folder / f"{name}.sqlite", name, site=ORGANISATION, resend_s=2.0)
+        self.spool, self.publisher = agent.spool, agent.publisher
         self.made: list[float] = []
         self.logins = 0
         self.feeding = True

@@ -8,15 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from daemons.fleet import ended
+from daemons.fleet import ended, make_agent
 from daemons.natscluster import NODES, Cluster, cluster
 from daemons.onesite import AGENTS, CLOCK, ORGANISATION, OneSite, one_site, reading
-from healthmon.model.about import About
 from healthmon.model.sample import Query
 from healthmon.store.looking import StoreFile
-from healthmon.transport import mqtt
-from healthmon.transport.publisher import Publisher, last_will
-from healthmon.transport.spool import Spool
 
 pytestmark = [pytest.mark.wire, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -28,18 +24,8 @@ class LoadedAgent:
 
     def __init__(self, made: Cluster, folder: Path, name: str) -> None:
         self.name = name
-        self.spool = Spool(folder / f"{name}.sqlite", agent=name, max_bytes=1 << 26, clock=CLOCK)
-        will = last_will(ORGANISATION, name, self.spool)
-        connect = mqtt.connector(made.broker, client_id=f"agent-{name}", will=will)
-        self.publisher = Publisher(
-            spool=self.spool,
-            connect=connect,
-            site=ORGANISATION,
-            agent=name,
-            clock=CLOCK,
-            resend_s=2.0,
-            about=lambda: About(started=1.0, booted=1.0, batches=self.spool.batches),
-        )
+        agent = make_agent(made.broker, folder / f"{name}.sqlite", name, site=ORGANISATION, resend_s=2.0)
+        self.spool, self.publisher = agent.spool, agent.publisher
         self.sent: list[float] = []
         self.longest_s = 0.0  # that anything waited for its acknowledgement
         self.full = False

@@ -249,7 +249,7 @@ async def test_bundles_beyond_the_bound_are_refused_and_sent_again(
 async def test_live_batches_do_not_wait_behind_what_grows_old(
     daemon: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "LATE_S", 0.1)
+    monkeypatch.setattr(inbox, "LIVE_WAITS_S", 0.1)
     agent = make_agent(daemon.broker, tmp_path / "spool.sqlite", resend_s=0.5)
     async with serving(daemon.broker) as server, publishing(agent):
         server.going.clear()

@@ -31,11 +31,10 @@ from healthmon.transport.publisher import (
     ABOUT_EVERY_S,
     AGENT_CATCH_UP_HZ,
     ON_ITS_WAY_S,
-    UNASKED,
-    asks_after_s,
     fleet_pace_hz,
     reconnect_spread_s,
 )
+from healthmon.transport.turns import Turn
 
 log = logging.getLogger(__name__)
 
@@ -95,8 +94,7 @@ class SimAgent(asyncio.Protocol):
         self._wrote_at = -inf
         self._about_at = -inf
         self._gets_turns = False
-        self._room = 0
-        self._ask_at = -inf
+        self._turn = Turn(RESEND_S)
         self._qos = 1
         self.waiting: dict[int, _Kept] = {}
         self.up = False
@@ -172,8 +170,8 @@ class SimAgent(asyncio.Protocol):
         for kept in self.waiting.values():
             if kept.times:
                 kept.again_at, kept.times = min(kept.again_at, now + ON_ITS_WAY_S), 1
-        self._room, self._ask_at, self._about_at = 0, now + asks_after_s(fleet.load.agents), -inf
-        fleet.clock.call_later(self._ask_at - now, self._catch_up)
+        self._turn.server_came(now + ON_ITS_WAY_S, spread_s=fleet.spread_s)
+        self._about_at = -inf
 
     def _greet(self, code: int) -> None:
         if code:
@@ -267,7 +265,7 @@ class SimAgent(asyncio.Protocol):
                 self._pace.acknowledged(now - kept.sent_at)
             self._fleet.acknowledged(now - kept.made_mono, live=kept.live)
         if ack.room:
-            self._room, self._ask_at = ack.room, now + UNASKED * RESEND_S
+            self._turn.given(ack.room, now)
             self._catch_up()
 
     def _catch_up(self) -> None:
@@ -281,20 +279,15 @@ class SimAgent(asyncio.Protocol):
         self._catching_up = False
         if not self.up:
             return
-        room = self._turn() if self._gets_turns else self._window()
+        now = self._fleet.clock.mono()
+        room = self._turn.room(now) if self._gets_turns else self._window()
         newest = sorted(self._due(), reverse=True)[: max(0, min(room, MOST if self._gets_turns else 1))]
         if newest:
-            self._room = max(0, self._room - len(newest))
+            self._turn.took(len(newest))
             self._send(newest)
-        if self._due() and (self._room or not self._gets_turns):
+        if self._due() and (self._turn.room(now) or not self._gets_turns):
             self._catching_up = True
             self._fleet.clock.call_later(self._pace.rest_s(max(1, len(newest))), self._send_late)
-
-    def _turn(self) -> int:
-        now = self._fleet.clock.mono()
-        if not self._room and now >= self._ask_at:
-            self._room, self._ask_at = 1, now + UNASKED * RESEND_S
-        return self._room
 
     def _window(self) -> int:
         now = self._fleet.clock.mono()

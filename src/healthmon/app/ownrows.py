@@ -9,11 +9,19 @@ from healthmon.model.sample import Row
 from healthmon.model.view import AgentStatus, View
 from healthmon.web.metrics import parse_counter
 
+EVERY_S, MOST_S = 15.0, 45.0
+#: A look at 10,000 agents takes a second: then it is followed by so many times that.
+REST = 50.0
 #: Of a fleet each agent comes so often (s): 10,000 at each look were nearly as many points as the fleet itself sends.
 #: Boards look back two minutes.
-EACH_S = 45.0
+EACH_S = MOST_S
 #: A fleet up to this size comes whole each time.
 SMALL = 500
+
+
+def rest_s(took_s: float) -> float:
+    """How long after a look that took so long the next one comes."""
+    return min(MOST_S, max(EVERY_S, REST * took_s))
 
 
 class OwnRows:

@@ -32,7 +32,7 @@ from healthmon.app.journalstream import JournalStream
 from healthmon.app.lines import Lines
 from healthmon.app.linkgraph import LinkBook, plugs_of
 from healthmon.app.lostticker import LostTicker
-from healthmon.app.ownrows import OwnRows
+from healthmon.app.ownrows import OwnRows, rest_s
 from healthmon.app.pair import Leading
 from healthmon.app.paperdesk import PaperDesk
 from healthmon.app.quarantine import Quarantine
@@ -80,9 +80,6 @@ TICK_EVERY_S = 1.0
 TICK_SPACING_S = 0.02
 #: After a long step the engine rests as long as it took, but never longer than this.
 STEP_REST_MOST_S = 5.0
-#: What healthmon itself concludes goes into the store this often.
-OWN_ROWS_EVERY_S, OWN_ROWS_MOST_S = 15.0, 45.0
-OWN_ROWS_SHARE = 50.0  # times as long as it takes, where that is more: a look at 10,000 agents takes a second
 
 
 class Server:
@@ -198,7 +195,7 @@ class Server:
         await self.lost.begin(self.store)
         own, took_s = OwnRows(), 0.0
         while True:
-            await self.clock.sleep(min(OWN_ROWS_MOST_S, max(OWN_ROWS_EVERY_S, took_s * OWN_ROWS_SHARE)))
+            await self.clock.sleep(rest_s(took_s))
             began = self.clock.mono()
             self.lost.look(self.view(), self.site)
             self.writer.put(own.rows(self.view()), lambda: None)

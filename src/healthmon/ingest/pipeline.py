@@ -149,22 +149,13 @@ class Pipeline:
         track = self._tracks.get((agent, epoch))
         return track.frozen() if track else None
 
-    def epochs(self) -> dict[tuple[str, str], Epoch]:
-        """Every epoch that is remembered, for the journal and for status pages."""
-        return {key: track.frozen() for key, track in self._tracks.items()}
-
     def newest(self) -> dict[str, Track]:
-        """Of each agent the epoch that spoke last, to be read."""
+        """Of each agent the epoch that spoke last, for status pages; to be read only."""
         found: dict[str, Track] = {}
         for (agent, _), track in self._tracks.items():
             if agent not in found or track.last_at >= found[agent].last_at:
                 found[agent] = track
         return found
-
-    def gaps(self, agent: str, epoch: str) -> Ranges:
-        """Gaps found: numbers that never came though later ones did, and that nobody declared as dropped."""
-        track = self._tracks.get((agent, epoch))
-        return track.gaps() if track else ()
 
     def cloned(self, now: float) -> frozenset[str]:
         """Agents of which two epochs spoke by turns within the last minute: a cloned disk image."""

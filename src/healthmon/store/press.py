@@ -32,7 +32,7 @@ class Press:
 
     def __enter__(self) -> Press:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "healthmon.store.press"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-P", "-m", "healthmon.store.press"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         return self
 

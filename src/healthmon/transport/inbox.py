@@ -31,7 +31,7 @@ Handle = Callable[[str, str, bytes], Awaitable[None]]
 Refused = Callable[[str, bytes, str], None]
 BACKLOG = 4096
 BACKLOG_BYTES = 64 << 20
-LATE_S = 3.0  # a live batch waits no longer here: its spool sends it again, in a bundle, which costs us a third
+LIVE_WAITS_S = 3.0  # a live batch waits no longer here: its spool sends it again, in a bundle, which costs us less
 AT_ONCE = 16  # messages between two rounds of the event loop
 BUSY_S = 0.02  # then we look again whether a late one may go
 LATE_BACKLOG = 512  # bundles of stored batches: they wait for every live one
@@ -43,9 +43,10 @@ QOS: Mapping[str, int] = {"batch": 0, "lp": 1, "state": 1}
 
 @dataclass(frozen=True, slots=True)
 class _Arrived:
-    """at: monotonic seconds."""
+    """at: monotonic seconds; topic: None when it is not one of ours."""
 
     at: float
+    topic: topics.Topic | None
     message: Message
 
 
@@ -200,13 +201,13 @@ class Inbox:
             topic is not None and topic.kind == "batch" and self._behind(now)
         ):
             self._counts["no_room"] += 1
-        elif (self._late if late else self._backlog).offer(_Arrived(now, message)):
+        elif (self._late if late else self._backlog).offer(_Arrived(now, topic, message)):
             self._waiting_bytes += size
             self._came.set()
 
     def _behind(self, now: float) -> bool:
         """Too much comes live: then what is newest is not let wait behind what grows old."""
-        return self._backlog.first is not None and now - self._backlog.first.at > LATE_S
+        return self._backlog.first is not None and now - self._backlog.first.at > LIVE_WAITS_S
 
     def _note_arrival(self) -> None:
         if (stall_s := self.stalls.arrived(self._clock.mono())) is not None:
@@ -216,7 +217,7 @@ class Inbox:
         while True:
             for arrived in await self._next():
                 self._waiting_bytes -= len(arrived.message.payload)
-                await self._hand_over(arrived.message)
+                await self._hand_over(arrived.topic, arrived.message)
             await asyncio.sleep(0)  # a backlog must not keep the others from the loop, nor live batches in the socket
 
     async def _next(self) -> list[_Arrived]:
@@ -236,8 +237,7 @@ class Inbox:
         if self._on_refused:
             self._on_refused(agent, message.payload, reason)
 
-    async def _hand_over(self, message: Message) -> None:
-        topic = topics.parse(message.topic)
+    async def _hand_over(self, topic: topics.Topic | None, message: Message) -> None:
         if topic is None or topic.site != self._site:
             self._refuse("", message, "foreign")
         elif len(message.payload) > self._max_bytes:

@@ -23,6 +23,7 @@ from healthmon.transport.codec import Ack, Probing, State, Will
 from healthmon.transport.pace import Pace, longest_rest_s
 from healthmon.transport.shelf import Pending
 from healthmon.transport.spool import Spool
+from healthmon.transport.turns import Turn
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,6 @@ GOODBYE_S = 2.0
 IDLE_S = 1.0
 WINDOW_FULL_S = 0.25
 ON_ITS_WAY_S = 1.0  # an acknowledgement may be
-UNASKED = 4.0  # times `resend_s` without a turn, and one stored batch asks for it
 ABOUT_EVERY_S = 15.0
 
 
@@ -56,11 +56,6 @@ def reconnect_spread_s(fleet_size: int) -> float:
 def fleet_pace_hz(fleet_size: int) -> float:
     """How many stored batches a second one agent of such a fleet sends to a server that comes back."""
     return max(1.0, min(AGENT_CATCH_UP_HZ, FLEET_CATCH_UP_HZ / max(1, fleet_size)))
-
-
-def asks_after_s(fleet_size: int) -> float:
-    """How long after a server has come an agent asks for its turn, if no live batch of its own has done so before."""
-    return ON_ITS_WAY_S + random.uniform(1.0, 2.0) * reconnect_spread_s(fleet_size)
 
 
 @dataclass(slots=True)
@@ -123,8 +118,7 @@ class Publisher:
         self._pace = Pace(self._hz, longest_rest_s=longest_rest_s(fleet_size))
         self._gets_turns = False  # from a server that takes bundles
         self._qos = 1
-        self._room = 0  # stored batches that a server which gives turns takes now
-        self._ask_at = -inf  # monotonic s; then one asks it for a turn
+        self._turn = Turn(resend_s)
         self._sendings: dict[tuple[str, int], _Sending] = {}
         self._about = about
         self._told_about_at = -inf  # monotonic s; anew with each connection
@@ -237,9 +231,7 @@ class Publisher:
         self._counts["acked"] += gone
         if gone:
             self._confirmed_at = self._clock.mono()
-        if ack.room:
-            self._room = ack.room
-            self._ask_at = self._clock.mono() + UNASKED * self._resend_s
+        self._turn.given(ack.room, self._clock.mono())
         durable = merge(ack.ranges, ((1, ack.upto),))
         for name in [n for n in self._sendings if n[0] == ack.epoch and contains(durable, n[1])]:
             sending = self._sendings.pop(name)
@@ -255,10 +247,10 @@ class Publisher:
         self._gets_turns = probing.bundles
         self._pace.hz = self._bundled_hz if probing.bundles else self._hz
         self._pace.longest_rest_s = 0.0 if probing.bundles else longest_rest_s(self._fleet_size)
-        now = self._clock.mono()
+        again_at = self._clock.mono() + ON_ITS_WAY_S
         for sending in self._sendings.values():
-            sending.again_at, sending.times = min(sending.again_at, now + ON_ITS_WAY_S), 0
-        self._room, self._ask_at = 0, now + asks_after_s(self._fleet_size)
+            sending.again_at, sending.times = min(sending.again_at, again_at), 0
+        self._turn.server_came(again_at, spread_s=self._spread_s)
         self._told_about_at = -inf  # it may not know how much waits here
 
     async def _send_live(self, bus: Bus) -> None:
@@ -288,21 +280,14 @@ class Publisher:
 
     async def _next_late(self) -> list[Pending]:
         """What of the backlog may go now, newest first."""
-        room = self._turn() if self._gets_turns else self._window()
+        room = self._turn.room(self._clock.mono()) if self._gets_turns else self._window()
         if room <= 0:
             return []
         batches = await self._spool.stored(min(room, MOST if self._gets_turns else LIVE_AT_ONCE), self._waiting())
         waiting = self._waiting()  # again: a live one may have gone out while the disk was read
         found = [batch for batch in batches if (batch.epoch, batch.seq) not in waiting]
-        self._room = max(0, self._room - len(found))
+        self._turn.took(len(found))
         return found
-
-    def _turn(self) -> int:
-        """How many stored batches the server said it takes; long without a word, one asks."""
-        now = self._clock.mono()
-        if not self._room and now >= self._ask_at:
-            self._room, self._ask_at = 1, now + UNASKED * self._resend_s
-        return self._room
 
     def _waiting(self) -> set[tuple[str, int]]:
         """What was sent and need not be sent again yet."""

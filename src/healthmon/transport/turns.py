@@ -1,5 +1,7 @@
 """Whose turn it is to send stored batches: so many at a time as find room, so that none is sent in vain. Pure.
 
+`Turns` is the server's end, `Turn` the agent's.
+
 Without turns 10,000 agents that come back either send more than a server can take, and each that was refused waits for
 a minute and longer, or they spread so thin that a server idles. Each acknowledgement says how many stored batches its
 agent may send now (`Ack.room`), and an agent says how many it has (`About.batches`).
@@ -7,7 +9,9 @@ agent may send now (`Ack.room`), and an agent says how many it has (`About.batch
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
+from math import inf
 
 from healthmon.transport.bundle import MOST
 
@@ -15,6 +19,8 @@ AT_ONCE = 128  # bundles that may wait here or be on their way
 BUNDLES_MOST = 8  # of one agent, where few are behind
 #: A turn that nobody took is given to somebody else.
 KEPT_S = 10.0
+#: Times `resend_s` without a turn, and an agent asks for one with a stored batch.
+UNASKED = 4.0
 
 
 @dataclass(slots=True)
@@ -56,3 +62,31 @@ class Turns:
         while self._given and next(iter(self._given.values()))[0] <= now:
             del self._given[next(iter(self._given))]
         return sum(bundles for _, bundles in self._given.values())
+
+
+@dataclass(slots=True)
+class Turn:
+    """What the server last said that may go. resend_s: after so long an agent sends again what nobody acknowledged."""
+
+    resend_s: float
+    _room: int = 0
+    _ask_at: float = -inf
+
+    def server_came(self, now: float, *, spread_s: float) -> None:
+        """It knows nothing yet. A live batch asks for us; where none goes, we ask after the fleet has reconnected."""
+        self._room, self._ask_at = 0, now + random.uniform(1.0, 2.0) * spread_s
+
+    def given(self, room: int, now: float) -> None:
+        """An acknowledgement said so; 0 is no word."""
+        if room:
+            self._room, self._ask_at = room, now + UNASKED * self.resend_s
+
+    def room(self, now: float) -> int:
+        """How many may go; long without a word, one asks."""
+        if not self._room and now >= self._ask_at:
+            self._room, self._ask_at = 1, now + UNASKED * self.resend_s
+        return self._room
+
+    def took(self, batches: int) -> None:
+        """So many went."""
+        self._room = max(0, self._room - batches)

@@ -30,7 +30,7 @@ def test_the_server_takes_a_repeat_once_and_sees_no_gap_where_a_worker_began_lat
     repeat, three = (admitted(second, seq, sent=NOW + seq, at=NOW + seq) for seq in (2, 3))
     heard = [server.hear(a.epoch, a.batch.seq, live=True) for a in (one, two, repeat, three)]
     assert heard == [True, True, False, True]
-    assert server.gaps("pc-1", E1) == ()
+    assert server.newest()["pc-1"].gaps() == ()
     kept = server.epoch("pc-1", E1)
     assert kept is not None
     assert kept.received == ((1, 3),)

@@ -6,11 +6,11 @@ import asyncio
 import itertools
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
+from daemons.scripted import Answer, Scripted, running
 from healthmon.model.plan import Job, Rates, Safety
 from healthmon.model.ports import Address, Probe, Sight
 from healthmon.model.sample import Outcome, Reading, Reason
@@ -19,18 +19,6 @@ from healthmon.probes.look import Look
 from healthmon.probes.reasons import Fault, Finding
 from healthmon.probes.runner import GRACE_S, Runner
 from healthmon.runtime.clock import ManualClock, settle
-
-Answer = Callable[[Job, Sight], Awaitable[Reading]]
-
-
-class Scripted:
-    """A probe whose answer is a function."""
-
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-
-    async def probe(self, job: Job, sight: Sight) -> Reading:
-        return await self._answer(job, sight)
 
 
 class Bench:
@@ -50,13 +38,8 @@ class Bench:
             **options,  # type: ignore[arg-type]
         )
 
-    @asynccontextmanager
-    async def running(self, *jobs: Job) -> AsyncIterator[None]:
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(self.runner.run(jobs))
-            await settle()
-            yield
-            task.cancel()
+    def running(self, *jobs: Job) -> AbstractAsyncContextManager[None]:
+        return running(self.runner, *jobs)
 
     def times(self, target: str) -> list[float]:
         return [at for at, reading in self.readings if reading.target == target]

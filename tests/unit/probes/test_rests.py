@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
+from daemons.scripted import running
 from healthmon.model.plan import Job, Rates, Safety
 from healthmon.model.ports import Sight
 from healthmon.model.sample import Outcome, Reading, Reason
@@ -45,13 +44,8 @@ class Hosts:
         reason = self.says.get(job.check)
         return look.ok() if reason is None else look.bad(Fault(reason))
 
-    @asynccontextmanager
-    async def running(self, *jobs: Job) -> AsyncIterator[None]:
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(self.runner.run(jobs))
-            await settle()
-            yield
-            task.cancel()
+    def running(self, *jobs: Job) -> AbstractAsyncContextManager[None]:
+        return running(self.runner, *jobs)
 
     def times(self, check: str = "c") -> list[float]:
         return [at for at, reading in self.readings if reading.check == check]

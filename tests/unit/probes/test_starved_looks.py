@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
+from daemons.scripted import Answer, Scripted, running
 from healthmon.model.plan import Job, Rates, Safety
 from healthmon.model.ports import Probe, Sight
 from healthmon.model.sample import UNKNOWN_REASONS, Outcome, Reading, Reason
@@ -18,16 +18,6 @@ from healthmon.probes.reasons import Fault
 from healthmon.probes.runner import GRACE_S, Runner
 from healthmon.runtime.clock import ManualClock, settle
 from healthmon.runtime.standstill import BEAT_S
-
-Answer = Callable[[Job, Sight], Awaitable[Reading]]
-
-
-class Scripted:
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-
-    async def probe(self, job: Job, sight: Sight) -> Reading:
-        return await self._answer(job, sight)
 
 
 class Monitor:
@@ -46,13 +36,8 @@ class Monitor:
             local_fault=lambda address: None,
         )
 
-    @asynccontextmanager
-    async def running(self, *jobs: Job) -> AsyncIterator[None]:
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(self.runner.run(jobs))
-            await settle()
-            yield
-            task.cancel()
+    def running(self, *jobs: Job) -> AbstractAsyncContextManager[None]:
+        return running(self.runner, *jobs)
 
     async def once(self, *parts: float) -> Reading:
         """One look; negative seconds pass while nobody gets a turn."""

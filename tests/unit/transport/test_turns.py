@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthmon.transport.bundle import MOST
-from healthmon.transport.turns import AT_ONCE, BUNDLES_MOST, KEPT_S, Turns
+from healthmon.transport.turns import AT_ONCE, BUNDLES_MOST, KEPT_S, UNASKED, Turn, Turns
 
 
 def test_who_has_nothing_stored_gets_no_turn() -> None:
@@ -71,3 +71,32 @@ def test_never_more_than_there_is_room_for(steps: list[tuple[str, str, int]], wa
             assert agent not in out
             out[agent] = given
             assert waiting + sum(out.values()) // MOST <= AT_ONCE
+
+
+def test_an_agent_sends_what_it_was_told_and_no_more() -> None:
+    turn = Turn(30.0)
+    turn.server_came(0.0, spread_s=60.0)
+    assert turn.room(59.0) == 0
+    turn.given(64, 59.0)
+    turn.took(32)
+    assert turn.room(60.0) == 32
+    turn.took(40)
+    assert turn.room(60.0) == 0
+
+
+def test_an_agent_that_gets_no_turn_asks_with_one_batch_now_and_then() -> None:
+    turn = Turn(30.0)
+    turn.server_came(0.0, spread_s=60.0)
+    assert turn.room(120.0) == 1, "within twice the spread of the reconnects"
+    turn.took(1)
+    turn.given(0, 130.0)
+    assert turn.room(120.0 + UNASKED * 30.0 - 1.0) == 0
+    assert turn.room(120.0 + UNASKED * 30.0) == 1
+
+
+def test_a_server_that_came_anew_knows_of_no_turn_before() -> None:
+    turn = Turn(30.0)
+    turn.given(64, 0.0)
+    turn.server_came(1.0, spread_s=0.01)
+    assert turn.room(1.0) == 0
+    assert turn.room(1.1) == 1
