@@ -71,7 +71,7 @@ class Server:
         if self.acking:
             seqs = add(self.held.get((agent, batch.epoch), ()), batch.seq)
             self.held[agent, batch.epoch] = seqs
-            await self.inbox.send_ack(agent, Ack(batch.epoch, contiguous_upto(seqs), seqs))
+            self.inbox.send_acks([(agent, Ack(batch.epoch, contiguous_upto(seqs), seqs))])
 
     def targets(self) -> list[str]:
         """The names of all readings that arrived, repeats included."""

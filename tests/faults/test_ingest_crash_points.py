@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -64,18 +64,32 @@ class World:
 
     async def effect(self, happen: Callable[[], Awaitable[Done]], fail: Callable[[], Done]) -> Done:
         """One thing done to the world. `fail`: how it goes wrong when it does not work once."""
+        mine = self._begins()
+        if mine and self.how == "once":
+            return fail()
+        done = await happen()
+        self._ends(mine)
+        return done
+
+    def acknowledge(self, ack: Ack) -> None:
+        """The same for what nobody waits for; it gets lost when it does not work."""
+        mine = self._begins()
+        if not (mine and self.how == "once"):
+            self.acks.append(ack)
+            self._ends(mine)
+
+    def _begins(self) -> bool:
         self.effects += 1
         mine = self.effects == self.cut_at
         if self.dead or (mine and self.how == "before"):
             self.dead = True
             raise PowerCut
-        if mine and self.how == "once":
-            return fail()
-        done = await happen()
+        return mine
+
+    def _ends(self, mine: bool) -> None:
         if mine:
             self.dead = True
             raise PowerCut
-        return done
 
 
 @dataclass
@@ -109,11 +123,9 @@ def born(world: World) -> Server:
     async def counted_write(rows: Any) -> Any:
         return await world.effect(lambda: write(rows), failing(StoreDown("busy")))
 
-    async def counted_ack(agent: str, ack: Ack) -> None:
-        async def heard() -> None:
-            world.acks.append(ack)
-
-        await world.effect(heard, lambda: None)
+    def counted_acks(acks: Sequence[tuple[str, Ack]]) -> None:
+        for _, ack in acks:
+            world.acknowledge(ack)
 
     async def nobody(*_: object) -> None:
         pass
@@ -121,7 +133,7 @@ def born(world: World) -> Server:
     server.commits.commit = counted_commit  # type: ignore[method-assign]
     server.dispatcher._commit = counted_commit
     server.store.write = counted_write  # type: ignore[method-assign]
-    server.inbox.send_ack = counted_ack  # type: ignore[method-assign]
+    server.inbox.send_acks = counted_acks  # type: ignore[method-assign]
     server.inbox.send_ask = server.inbox.announce = nobody  # type: ignore[method-assign,assignment]
     server.dispatcher.adopt({"inbox": Pager(world)}, {})
     return server

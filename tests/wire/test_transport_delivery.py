@@ -423,7 +423,7 @@ async def test_answers_without_a_broker_are_counted_not_raised(daemon: Any) -> N
     async with serving(daemon.broker) as server:
         daemon.kill9()
         await until(lambda: not server.inbox.stats().connected)
-        await server.inbox.send_ack("pc-1", Ack("0" * 16, 1))
+        server.inbox.send_acks([("pc-1", Ack("0" * 16, 1))])
         assert server.inbox.stats().answers_lost == 1
 
 

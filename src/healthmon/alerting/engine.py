@@ -163,6 +163,8 @@ class Engine:
     def heard(self, agent: str, state: str, now: float) -> None:
         """An agent's batch has arrived (`up`), or its clean goodbye (`stopped`)."""
         now = self._moved_on(now)
+        if self._evidence.presence.get(agent) == (state, now):
+            return  # one of several batches that came together
         self._evidence.spoke(agent, state, now)
         self._changed_presence[agent] = (state, now)
         self._desk.heard(agent, state, now)

@@ -31,6 +31,8 @@ Noun = TypeVar("Noun")
 
 #: Resolved incidents stay in the engine's memory this long (a person may reopen them).
 RECENT_S = 30 * 86400.0
+#: The newest readings of 10,000 agents are 20 MiB, and each is written again with every look.
+CACHE_MIB = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Journal:
         self.path = Path(path)
         self.marks: dict[str, float] = {}  # written with every transaction: how far a copy of it elsewhere is
         self.unreadable = 0  # rows that did not decode; they are left where they are and never stop a start
-        self._db = open_database(self.path, MIGRATIONS)
+        self._db = open_database(self.path, MIGRATIONS, cache_mib=CACHE_MIB)
         self._reader = open_database(self.path, MIGRATIONS)
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()

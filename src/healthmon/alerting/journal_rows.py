@@ -15,6 +15,7 @@ from healthmon.model.incident import Entry, Incident, LedgerRow, Notice, NoticeR
 from healthmon.model.journal import Changes, Epoch
 from healthmon.model.mute import MuteEvent
 from healthmon.model.sample import Reading
+from healthmon.runtime.sqlite import put_many
 
 _FINAL = frozenset({NoticeResult.SENT, NoticeResult.ACKNOWLEDGED, NoticeResult.DEAD})
 #: How far a notice has come: attempts count tens, the end beats every attempt, an acknowledgement beats the end.
@@ -31,11 +32,11 @@ _TAKEN = frozenset({"ack", "own", "report"})
 #: The word a notice carries on disk while it is on the wire; a restart that finds it must mark the repeat.
 SENDING = "sending"
 
-_READING = "INSERT OR REPLACE INTO reading VALUES (?, ?, ?, ?)"
+_READING = "INSERT OR REPLACE INTO reading"
 _INCIDENT = "INSERT OR REPLACE INTO incident VALUES (?, ?, ?, ?, ?)"
-_EPOCH = "INSERT OR REPLACE INTO epoch VALUES (?, ?, ?)"
-_PRESENCE = "INSERT OR REPLACE INTO presence VALUES (?, ?, ?)"
-_MEMORY = "INSERT OR REPLACE INTO memory VALUES (?, ?)"
+_EPOCH = "INSERT OR REPLACE INTO epoch"
+_PRESENCE = "INSERT OR REPLACE INTO presence"
+_MEMORY = "INSERT OR REPLACE INTO memory"
 _EVENT = "INSERT OR IGNORE INTO event (at, kind, incident, key, body) VALUES (?, ?, ?, ?, ?)"
 # The sender and the engine both write notices; the one that knows less must not undo the other.
 _NOTICE = """
@@ -75,8 +76,8 @@ class Writer:
         for line in changes.audit:
             self.event(db, at=line.at, kind=line.kind, incident=line.incident, body=line.body, key=line.key)
         self._epochs(db, changes.epochs)
-        db.executemany(_PRESENCE, [(agent, state, at) for agent, (state, at) in changes.presence.items()])
-        db.executemany(_MEMORY, [(key, body) for key, body in changes.memory.items() if body])
+        put_many(db, _PRESENCE, [(agent, state, at) for agent, (state, at) in changes.presence.items()])
+        put_many(db, _MEMORY, [(key, body) for key, body in changes.memory.items() if body])
         db.executemany("DELETE FROM memory WHERE key = ?", [(key,) for key, body in changes.memory.items() if not body])
 
     def written(self, changes: Changes) -> None:
@@ -100,7 +101,7 @@ class Writer:
         return db.execute(_EVENT, (at, kind, incident, key, self._json.encode(body))).rowcount == 1
 
     def _readings(self, db: sqlite3.Connection, readings: Iterable[Reading]) -> None:
-        db.executemany(_READING, [(r.target, r.check, r.vantage, self._json.encode(r)) for r in readings])
+        put_many(db, _READING, [(r.target, r.check, r.vantage, self._json.encode(r)) for r in readings])
 
     def _alerts(self, db: sqlite3.Connection, alerts: Iterable[Alert]) -> None:
         for alert in alerts:
@@ -147,7 +148,7 @@ class Writer:
         self.event(db, at=entry.at, kind=REAL, incident=incident.id, body=body, key=key)
 
     def _epochs(self, db: sqlite3.Connection, epochs: Iterable[Epoch]) -> None:
-        db.executemany(_EPOCH, [(e.agent, e.epoch, self._json.encode(e)) for e in epochs])
+        put_many(db, _EPOCH, [(e.agent, e.epoch, self._json.encode(e)) for e in epochs])
 
 
 def is_final(notice: Notice) -> bool:

@@ -60,8 +60,9 @@ class Reception:
         if not self._may(agent, len(payload)):
             self._too_fast(kind, agent, payload)
             return
+        now = self._home.clock.now()
         for part in self._parts(agent, payload) if kind == "batch" and is_bundle(payload) else (payload,):
-            self._take(kind, agent, part)
+            self._take(kind, agent, part, now)
 
     def _parts(self, agent: str, payload: bytes) -> list[bytes]:
         try:
@@ -70,13 +71,13 @@ class Reception:
             self._home.quarantine.refuse(agent, payload, error.reason, str(error))
             return []
 
-    def _take(self, kind: str, agent: str, payload: bytes) -> None:
+    def _take(self, kind: str, agent: str, payload: bytes, now: float) -> None:
         home = self._home
         try:
             if kind == "batch":
-                self._take_batch(agent, payload)
+                self._take_batch(agent, payload, now)
             elif kind == "state":
-                self._take_state(agent, payload)
+                self._take_state(agent, payload, now)
             elif kind == "lp" and home.site.line_protocol is not None:
                 home.lines.take(agent, payload)
             else:
@@ -98,10 +99,9 @@ class Reception:
         else:
             self._home.quarantine.refuse(agent, payload, "too_fast")
 
-    def _take_batch(self, agent: str, payload: bytes) -> None:
+    def _take_batch(self, agent: str, payload: bytes, now: float) -> None:
         home = self._home
         batch = codec.decode(payload)
-        now = home.clock.now()
         listening_s = home.clock.mono() - home.inbox.connected_since
         backlog = listening_s < BACKLOG_S
         admitted = home.pipeline.admit(batch, topic_agent=agent, received_at=now, backlog=backlog)
@@ -125,7 +125,7 @@ class Reception:
         else:
             home.durable(*key[:2])
 
-    def _take_state(self, agent: str, payload: bytes) -> None:
+    def _take_state(self, agent: str, payload: bytes, now: float) -> None:
         home = self._home
         state = codec.decode_state(payload)
         if state.agent != agent:
@@ -133,11 +133,11 @@ class Reception:
         elif agent != POLLER and agent not in home.site.estate.agents:
             home.quarantine.refuse(agent, payload, "unknown_agent")
         elif state.state == "stopped":
-            self._fleet.said(agent, "stopped", home.clock.now())
-            home.room.take(Intake(agent, "stopped", home.clock.now()))
+            self._fleet.said(agent, "stopped", now)
+            home.room.take(Intake(agent, "stopped", now))
             home.arrived()
         elif home.clock.mono() - home.inbox.connected_since >= BACKLOG_S:  # an old will says nothing of when
-            self._fleet.said(agent, state.state, home.clock.now())
+            self._fleet.said(agent, state.state, now)
 
     def _stored(self, agent: str, epoch: str, seq: int) -> None:
         self._home.pipeline.store_has(agent, epoch, seq)

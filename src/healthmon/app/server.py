@@ -305,7 +305,7 @@ class Server:
         acks = [
             (one, codec.Ack(epoch, *self.pipeline.ack(one, epoch), self.writer.hold_s)) for one, epoch in sorted(due)
         ]
-        await asyncio.gather(*(self.inbox.send_ack(*ack) for ack in acks))  # each waits for a round of the loop
+        self.inbox.send_acks(acks)
         for ask in decided.asks:
             await self.inbox.send_ask(ask.vantage, ask)
         stopped_by = stop_button(self.stop_file)

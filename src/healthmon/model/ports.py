@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -160,6 +160,10 @@ class Bus(Protocol):
     """An MQTT connection that is up; losing it raises TransportDown from any method."""
 
     async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None: ...
+
+    def post(self, messages: Iterable[tuple[str, bytes]]) -> bool:
+        """(topic, payload) at QoS 0, in one write that nobody waits for. False: too much waits to go out, none goes."""
+        ...
 
     async def subscribe(self, *topics: str, qos: int = 0) -> None: ...
 

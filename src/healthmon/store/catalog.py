@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from healthmon.runtime.sqlite import put_many
 from healthmon.store.lineproto import Unwritable
 
 _json = json.JSONEncoder(ensure_ascii=False).encode
@@ -87,8 +88,8 @@ class Catalog:
 
     def write_new(self, db: sqlite3.Connection) -> None:
         """What is new since the last time, within the caller's transaction."""
-        db.executemany("INSERT INTO series (id, family, field, tags) VALUES (?, ?, ?, ?)", self._series_rows)
-        db.executemany("INSERT INTO shapes VALUES (?, ?)", self._shape_rows)
+        put_many(db, "INSERT INTO series (id, family, field, tags)", self._series_rows)
+        put_many(db, "INSERT INTO shapes", self._shape_rows)
         self._series_rows.clear()
         self._shape_rows.clear()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import lt
+from typing import TypeVar
 
 import msgspec
 
@@ -14,6 +15,7 @@ from healthmon.store.catalog import Catalog, Shape
 from healthmon.store.columns import Damaged
 
 Values = tuple[Value, ...]
+Of = TypeVar("Of")
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(tuple[list[int], list[int], list[tuple[float | bool | str, ...]]])
@@ -112,10 +114,11 @@ class Hot:
     def columns(self) -> Iterator[Column]:
         """Everything, stream by stream; the columns of rows of one shape share their times."""
         for stream, segments in list(self._streams.items()):
-            if len(segments) == 1 and all(map(lt, segments[0].times, segments[0].times[1:])):
+            if len(segments) == 1:
                 (segment,) = segments
-                for series, values in zip(segment.shape.series, zip(*segment.values, strict=True), strict=True):
-                    yield Column(series, segment.times, values)
+                times, rows = in_order(segment.times, segment.values)
+                for series, values in zip(segment.shape.series, zip(*rows, strict=True), strict=True):
+                    yield Column(series, times, values)
                 continue
             for series in dict.fromkeys(one for segment in segments for one in segment.shape.series):
                 column = self.column(stream, series)
@@ -130,11 +133,16 @@ class Hot:
 
 def ordered(series: int, times: Sequence[int], values: Sequence[Value]) -> Column:
     """In time order without doubles; of two values of one moment the later one stands."""
+    return Column(series, *in_order(times, values))
+
+
+def in_order(times: Sequence[int], values: Sequence[Of]) -> tuple[Sequence[int], Sequence[Of]]:
+    """The same of anything that has a moment."""
     if all(map(lt, times, times[1:])):
-        return Column(series, times, values)
+        return times, values
     points = dict(zip(times, values, strict=True))
     moments = sorted(points)
-    return Column(series, moments, [points[at] for at in moments])
+    return moments, [points[at] for at in moments]
 
 
 def merged(series: int, columns: Iterable[Column]) -> Column | None:

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -32,6 +32,7 @@ Refused = Callable[[str, bytes, str], None]
 BACKLOG = 4096
 BACKLOG_BYTES = 64 << 20
 LIVE_WAITS_S = 3.0  # a live batch waits no longer here: its spool sends it again, in a bundle, which costs us less
+ACKS_A_WRITE = 256
 AT_ONCE = 16  # messages between two rounds of the event loop
 BUSY_S = 0.02  # then we look again whether a late one may go
 LATE_BACKLOG = 512  # bundles of stored batches: they wait for every live one
@@ -110,14 +111,26 @@ class Inbox:
             spawn(group, "inbox-worker", self._work())
             await keep("inbox", self._session, clock=self._clock, recoverable=(TransportDown,), backoff=backoff)
 
-    async def send_ack(self, agent: str, ack: Ack) -> None:
-        """Tell an agent what is durable, and whether it is its turn to send what it has stored.
+    def send_acks(self, acks: Sequence[tuple[str, Ack]]) -> None:
+        """Tell agents what is durable, and whether it is their turn to send what they have stored.
 
-        May get lost: the agent sends again what it does not hear of.
+        May get lost: an agent sends again what it does not hear of.
         """
+        for at in range(0, len(acks), ACKS_A_WRITE):
+            some = acks[at : at + ACKS_A_WRITE]
+            self._post([(topics.ack(self._site, agent), self._ack(agent, ack)) for agent, ack in some])
+
+    def _ack(self, agent: str, ack: Ack) -> bytes:
         if room := self.turns.give(agent, waiting=len(self._late), now=self._clock.mono()):
             ack = dataclasses.replace(ack, room=room)
-        await self._answer(topics.ack(self._site, agent), codec.encode_ack(ack))
+        return codec.encode_ack(ack)
+
+    def _post(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        try:
+            gone = self._bus is not None and self._bus.post(messages)
+        except TransportDown:
+            gone = False
+        self._counts["answers_lost"] += 0 if gone else len(messages)
 
     async def send_ask(self, agent: str, ask: Ask) -> None:
         """Ask an agent to probe now. May get lost: no answer by the deadline means unknown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
@@ -28,6 +28,15 @@ class SideBus:
 
     async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
         await self._across(self._bus.publish(topic, payload, qos=qos, retain=retain))
+
+    def post(self, messages: Iterable[tuple[str, bytes]]) -> bool:
+        """Raises nothing: what the side loop makes of it nobody hears."""
+        self._side.call_soon_threadsafe(self._post, tuple(messages))
+        return True
+
+    def _post(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        with contextlib.suppress(TransportDown):
+            self._bus.post(messages)
 
     async def subscribe(self, *topics: str, qos: int = 0) -> None:
         await self._across(self._bus.subscribe(*topics, qos=qos))

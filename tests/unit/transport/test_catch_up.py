@@ -42,6 +42,9 @@ class HoldingServer:
             self._answers += 1
             self._due.append((self._clock.mono() + hold_s, batch.epoch, batch.seq))
 
+    def post(self, messages: object) -> bool:
+        raise NotImplementedError
+
     async def subscribe(self, *topics: str, qos: int = 1) -> None:
         pass
 

@@ -28,6 +28,9 @@ class Noting:
         assert retain
         self.said.append((codec.decode_state(payload).state, qos))
 
+    def post(self, messages: object) -> bool:
+        raise NotImplementedError
+
     async def subscribe(self, *wanted: str, qos: int = 0) -> None:
         self.subscriptions.append(wanted)
 
