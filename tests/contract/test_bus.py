@@ -59,6 +59,25 @@ async def nothing_comes(messages: AsyncIterator[Message], within_s: float = 0.5)
     return False
 
 
+async def test_what_is_posted_arrives_in_order_and_whole_however_large(open_bus: Open) -> None:
+    posted = [("healthmon/v1/s/a/ack", b"%06d" % number * 2_000) for number in range(300)]  # 3.6 MB in one write
+    async with open_bus() as reader, open_bus() as writer:
+        await reader.subscribe("healthmon/v1/s/+/ack")
+        assert writer.post(posted)
+        assert writer.post([])
+        await writer.publish("healthmon/v1/s/b/ack", b"after it", qos=1)
+        got = await take(reader.messages(), 301)
+    assert got == [*(Message(*one) for one in posted), Message("healthmon/v1/s/b/ack", b"after it")]
+
+
+async def test_a_post_finds_no_room_where_nothing_goes_out(daemon: Any) -> None:
+    async with mqtt.connector(daemon.broker, client_id="stuck")() as bus:
+        taken = 0
+        while bus.post([("healthmon/v1/s/a/ack", b"x" * 1_000)]):  # this loop never comes to write
+            taken += 1
+        assert taken == mqtt.POSTS_WAIT
+
+
 async def test_what_is_published_arrives_in_order(open_bus: Open) -> None:
     async with open_bus() as reader, open_bus() as writer:
         await reader.subscribe("healthmon/v1/s/+/batch", qos=1)
@@ -164,6 +183,8 @@ async def test_losing_the_broker_raises_from_every_method(daemon: Daemon, open_b
                 await waiting
             with pytest.raises(TransportDown):
                 await bus.publish("t/x", b"")
+            with pytest.raises(TransportDown):
+                bus.post([("t/x", b"")])
             with pytest.raises(TransportDown):
                 await bus.subscribe("t/y")
             with pytest.raises(TransportDown):

@@ -30,7 +30,9 @@ class SideBus:
         await self._across(self._bus.publish(topic, payload, qos=qos, retain=retain))
 
     def post(self, messages: Iterable[tuple[str, bytes]]) -> bool:
-        """Raises nothing: what the side loop makes of it nobody hears."""
+        """True once the side loop has them; what it finds no room for nobody hears of."""
+        if self._arrivals.lost is not None:
+            raise TransportDown(self._arrivals.lost)
         self._side.call_soon_threadsafe(self._post, tuple(messages))
         return True
 

@@ -24,7 +24,7 @@ class Questions:
         self._settle_s = settle_s
         self._most = int(budget_per_s * settle_s)
         self._on_disk: dict[str, bytes] = {}
-        self._back: dict[str, tuple[float, str, bytes]] = {}  # rows of `returned` as they were packed last
+        self._back: dict[str, float] = {}  # `returned` as it is on disk: after an outage that is the whole fleet
 
     def answered(self, series: Series) -> None:
         self.asked.pop(series, None)
@@ -50,6 +50,9 @@ class Questions:
         fresh = {key: body for key, body in rows.items() if self._on_disk.get(key) != body}
         gone = self._on_disk.keys() - rows.keys()
         self._on_disk = rows
+        back = {vantage: at for vantage, at in self._returned.items() if self._back.get(vantage) != at}
+        self._back |= back
+        fresh |= {_SEPARATOR.join((_BACK, vantage)): _packed([at]) for vantage, at in back.items()}
         return fresh | dict.fromkeys(sorted(gone), b"")
 
     def restore(self, memory: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -61,19 +64,14 @@ class Questions:
             if kind == _ASKED and len(names) == 3:
                 self.asked[(names[0], names[1], names[2])] = times[0]
             elif kind == _BACK:
-                self._returned[names[0]] = times[0]
+                self._returned[names[0]] = self._back[names[0]] = times[0]
             elif kind == _SPENT:
                 self._spent.extend(times)
-        self._on_disk = mine
+        self._on_disk = {key: body for key, body in mine.items() if key.split(_SEPARATOR)[0] != _BACK}
         return {key: body for key, body in memory.items() if key not in mine}
 
     def _rows(self) -> dict[str, bytes]:
         rows = {_SEPARATOR.join((_ASKED, *series)): _packed([until]) for series, until in self.asked.items()}
-        for vantage, at in self._returned.items():
-            known = self._back.get(vantage)
-            if known is None or known[0] != at:
-                known = self._back[vantage] = (at, _SEPARATOR.join((_BACK, vantage)), _packed([at]))
-            rows[known[1]] = known[2]
         return rows | ({_SPENT: _packed(self._spent)} if self._spent else {})
 
 
