@@ -356,7 +356,7 @@ class Engine:
 
     def _spoke(self, vantages: set[str], now: float) -> None:
         """Whose readings arrive live is there; a clean goodbye stands until `heard` says otherwise."""
-        for vantage in sorted(vantages & self._estate.agents.keys()):
+        for vantage in sorted(one for one in vantages if one in self._estate.agents):
             known = self._evidence.presence.get(vantage)
             if known is None or (known[0] != "stopped" and known != ("up", now)):
                 self.heard(vantage, "up", now)
