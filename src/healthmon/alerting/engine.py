@@ -13,6 +13,7 @@ from healthmon.alerting.drills import DrillDesk
 from healthmon.alerting.engine_asking import Asking
 from healthmon.alerting.engine_cases import Cases
 from healthmon.alerting.engine_lookers import Lookers
+from healthmon.alerting.engine_looking import Looking
 from healthmon.alerting.engine_settings import EngineSettings, EngineStep
 from healthmon.alerting.engine_telling import Escalate, Telling
 from healthmon.alerting.engine_view import Showing
@@ -36,7 +37,7 @@ from healthmon.alerting.mutes.preview import preview
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.hours import Calendar
 from healthmon.impact.severity import Hospital, SeverityTable
-from healthmon.model.alert import Alert, Phase, Rule
+from healthmon.model.alert import Alert, Phase, Rule, by_key
 from healthmon.model.incident import (
     Ask,
     Command,
@@ -55,18 +56,9 @@ from healthmon.model.sample import Outcome, Reading
 from healthmon.model.topology import Estate
 from healthmon.model.view import Health, View
 
-#: Opening hours and fallbacks move severities without any reading.
-_REASSESS_S = 30.0
-#: While a looker is cut off, or alerts wait, look again so often.
-_WATCH_S = 1.0
 _FUTURE_S = 60.0
 #: Baselines are counted again so often: a hospital may have hundreds of thousands of them.
 _LEARNING_COUNTED_S = 300.0
-#: So many series are not correlated anew at every reading while nothing moves.
-_LARGE_SITE = 1_000
-#: With so many alerts a look takes long, and the next one waits: readings must not wait for both.
-_STORM = 1_000
-_STORM_LOOK_S = 0.5
 #: The engine's own line in the presence table: when it last woke from a long sleep.
 _SELF = "*"
 
@@ -120,15 +112,13 @@ class Engine:
             self._questions, self._evidence, self._desk.alerts, self._cases, settle_s=settings.settle_s, most=most
         )
         self._lookers = Lookers(self._desk, self._evidence, server=settings.server, settle_s=settings.settle_s)
+        self._looking = Looking(self._desk, self._evidence, self._lookers, settle_s=settings.settle_s)
         self._late = latefaults.LateBook()
         self._changed_readings: dict[Series, Reading] = {}
         self._changed_presence: dict[str, tuple[str, float]] = {}
         self._ledger: list[LedgerRow] = []
         self._mute_events: tuple[MuteEvent, ...] = ()
-        self._now = self._ticked_at = self._looked_at = float("-inf")
-        self._news = True
-        self._look_again_at = float("-inf")
-        self._waiting = False
+        self._now = self._ticked_at = float("-inf")
         self._version = 0
         self._learning: tuple[float, dict[str, tuple[int, int]]] = (float("-inf"), {})
         self._mutes.restore(
@@ -170,7 +160,7 @@ class Engine:
         self._desk.heard(agent, state, now)
         host = self._evidence.host(agent)
         self._showing.touch((host,) if host else ())
-        self._news = self._news or bool(self._desk.alerts)
+        self._looking.heard()
 
     def plugged(self, plugs: Mapping[str, Plug]) -> None:
         """Where machines are plugged in, as links that were learned say; what the inventory declares goes before."""
@@ -186,7 +176,7 @@ class Engine:
         self._desk.ledger.clear()
         asks: tuple[Ask, ...] = ()
         moved = self._desk.moved
-        if self._must_look(now):
+        if self._looking.due(now):
             if self._lookers.watch(now):
                 self._showing.touch(self._estate.targets)
             readiness = self._readiness()
@@ -198,17 +188,6 @@ class Engine:
         notices = (*self._tell(now), *self.drills.due(now))
         changes = self._changes(now, notices)
         return EngineStep(changes, notices, asks, moved or not changes.empty())
-
-    def _must_look(self, now: float) -> bool:
-        """At once when an alert moved or waits; a large site is otherwise looked over once a second, a storm twice."""
-        calm_at = self._looked_at + _STORM_LOOK_S
-        if len(self._desk.alerts) >= _STORM and now < calm_at:
-            self._look_again_at = min(self._look_again_at, calm_at)
-            return False
-        if self._desk.moved or now >= self._look_again_at:
-            return True
-        hurry = self._waiting or len(self._evidence.latest) < _LARGE_SITE
-        return self._news and (hurry or now - self._looked_at >= _WATCH_S)
 
     def counts(self) -> dict[str, float]:
         """What was set aside and why; every figure only ever grows."""
@@ -230,13 +209,13 @@ class Engine:
     def act(self, command: Command, now: float) -> Incident:
         """A person acts. Raises NotFound, Conflict."""
         after = self._cases.act(command, self._moved_on(now), self._member_fails)
-        self._news = True
+        self._looking.news = True
         return after
 
     def report(self, filed: Filed, now: float) -> reports.Placed:
         """A ward says what does not work; it is part of an incident from now on. Never refused."""
         placed = self._cases.report(filed, self._moved_on(now))
-        self._news = True
+        self._looking.news = True
         return placed
 
     def works_again(self, incident: str, area: str, now: float) -> Incident | None:
@@ -284,7 +263,7 @@ class Engine:
             targets=targets,
             services=services,
             incidents=self._cases.in_order(),
-            alerts=tuple(self._desk.alerts[key] for key in sorted(self._desk.alerts)),
+            alerts=tuple(sorted(self._desk.alerts.values(), key=by_key)),
             latest=dict(self._evidence.latest),
             agents=agents,
             health=health,
@@ -296,7 +275,7 @@ class Engine:
     def next_deadline(self) -> float | None:
         """When `tick` will have something to do even if nothing is observed."""
         dues = [self._desk.next_due(), self._telling.next_due(), self._mutes.next_due(), self._late.next_due()]
-        dues.append(self._look_again_at)
+        dues.append(self._looking.again_at)
         times = [due for due in dues if due is not None and due > float("-inf")]
         return min(times, default=None)
 
@@ -310,7 +289,7 @@ class Engine:
             self.counters["slept"] += 1
             self._desk.awake_at = now
             self._changed_presence[_SELF] = ("awake", now)
-            self._news = True
+            self._looking.news = True
         self._now = now
         return now
 
@@ -352,7 +331,7 @@ class Engine:
         self._desk.read(reading, now, found.told(reading) if found is not None else None)
         self._showing.seen(reading)
         odd = reading.outcome is not Outcome.OK and not reached(reading)
-        self._news = self._news or odd or bool(self._desk.alerts)
+        self._looking.heard(odd=odd)
 
     def _spoke(self, vantages: set[str], now: float) -> None:
         """Whose readings arrive live is there; a clean goodbye stands until `heard` says otherwise."""
@@ -382,10 +361,10 @@ class Engine:
         self._ledger += rows
 
     def _correlate(self, readiness: Readiness, now: float) -> None:
-        self._news = self._desk.moved = False
-        self._looked_at = now
+        self._looking.begun(now)
         sides = self._desk.groups.standing
-        self._picture = correlate(self._desk.alerts, self._evidence, now, cleared=self._cases.cleared(), sides=sides)
+        cleared, before = self._cases.cleared(), self._picture
+        self._picture = correlate(self._desk.alerts, self._evidence, now, cleared=cleared, sides=sides, before=before)
         self._losses = Losses(self._evidence, self._picture.troubles, self._cache, now)
         placement = place(self._incidents, self._picture.groups, lambda alert: readiness.ready(alert, now), now)
         weighing = Weighing(self._assessor, self._losses, self._cache, self._index.rules, self._texts, now)
@@ -402,21 +381,7 @@ class Engine:
         self._ledger += done.ledger
         self._showing.touch(self._desk.gone_stale)
         self._desk.gone_stale.clear()
-        self._look_again_at = self._next_look(readiness, done.deadlines, now)
-
-    def _next_look(self, readiness: Readiness, deadlines: Sequence[float], now: float) -> float:
-        """When time alone may change the picture."""
-        times = list(deadlines)
-        if any(self._cases.worked_on()):
-            times.append((now // _REASSESS_S + 1) * _REASSESS_S)  # round moments, so that a restart moves none
-        waiting = [a for a in self._desk.alerts.values() if a.phase is Phase.FIRING and not readiness.ready(a, now)]
-        self._waiting = bool(waiting) or self._lookers.waiting
-        times += [alert.fired_at + self._settings.settle_s for alert in waiting if alert.fired_at is not None]
-        if self._lookers.waiting:
-            times += [now + _WATCH_S, *self._lookers.turns]
-        if self._desk.alerts:
-            times += self._questions.deadlines()
-        return min((at for at in times if at > now), default=float("inf"))
+        self._looking.done(readiness, self._cases, self._questions, done.deadlines, now)
 
     def _tell(self, now: float) -> tuple[Notice, ...]:
         if self._mutes.turned:

@@ -12,7 +12,7 @@ from healthmon.alerting.incidents.questions import Questions
 from healthmon.alerting.incidents.reach import Series
 from healthmon.alerting.incidents.readiness import Readiness, questions_within
 from healthmon.alerting.mutes.desk import MuteDesk
-from healthmon.model.alert import Alert, AlertKey, Effect, Phase
+from healthmon.model.alert import Alert, AlertKey, Effect, Phase, by_key
 from healthmon.model.incident import Ask
 
 
@@ -55,7 +55,7 @@ class Asking:
         incidents = self.cases.by_id.values()
         homes = {member.key for incident in incidents if incident.open for member in incident.members}
         new = [alert for alert in self.alerts.values() if _may_ask(alert) and alert.key not in homes]
-        return sorted(new, key=lambda one: one.key)
+        return sorted(new, key=by_key)
 
     def _recoveries(self) -> Iterator[Series]:
         """Where something has come back, look at the rest again: an all-clear needs every member confirmed."""

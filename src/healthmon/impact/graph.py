@@ -58,6 +58,7 @@ class NeedGraph:
         self._needed_by = _inverted(self._needs)
         self._descendants: dict[str, frozenset[str]] = {}
         self._lines: dict[str, tuple[tuple[str, str], ...]] | None = None
+        self._closures: dict[Goal, tuple[str, ...]] = {}
         groups = tuple(need for goal in self._needs.values() for need in goal if isinstance(need, AtLeast))
         self._grouped = frozenset(need_ids(groups))
         self._spared: dict[str, bool] = {}
@@ -78,11 +79,14 @@ class NeedGraph:
 
     def closure(self, goal: Goal) -> tuple[str, ...]:
         """Every id that the goal names or that those need, needed things first."""
-        found: set[str] = set()
-        for id_ in need_ids(goal):
-            found.add(id_)
-            found.update(self.requires(id_))
-        return tuple(sorted(found, key=self._rank))
+        known = self._closures.get(goal)
+        if known is None:
+            found: set[str] = set()
+            for id_ in need_ids(goal):
+                found.add(id_)
+                found.update(self.requires(id_))
+            known = self._closures[goal] = tuple(sorted(found, key=self._rank))
+        return known
 
     def requires(self, id_: str) -> tuple[str, ...]:
         """Every thing that `id_` needs, directly or not, groups included; needed things first."""
@@ -94,6 +98,8 @@ class NeedGraph:
 
     def descendants(self, id_: str) -> frozenset[str]:
         """Every thing that needs `id_`, directly or not, groups included."""
+        if id_ not in self._needed_by:
+            return _NOBODY
         known = self._descendants.get(id_)
         if known is None:
             known = self._descendants[id_] = frozenset(_reach(id_, lambda node: self._needed_by.get(node, ())))
@@ -137,9 +143,13 @@ class NeedGraph:
 
     def lines_behind(self, id_: str) -> tuple[tuple[str, str], ...]:
         """The (area, service) pairs in whose path the thing stands, redundantly or not."""
+        return self.index().get(id_, ())
+
+    def index(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
+        """The (area, service) pairs behind each thing, made when they are first asked for."""
         if self._lines is None:
             self._lines = self._index_lines()
-        return self._lines.get(id_, ())
+        return self._lines
 
     def lines(self) -> list[tuple[str, str]]:
         """Every (area, service) pair in use."""
@@ -167,6 +177,8 @@ class Explanation:
         self._touched = self.failing.union(*(graph.descendants(id_) for id_ in self.failing))
         self._down: dict[str, bool] = {}
         self._culprits: dict[str, frozenset[str]] = {}
+        #: What is blamed for a goal, and whether it is lost: hundreds of devices need the same switch.
+        self._judged: dict[Goal, tuple[frozenset[str], bool]] = {}
 
     def down(self, id_: str) -> bool:
         """Whether the thing cannot work, given what fails."""
@@ -199,9 +211,15 @@ class Explanation:
     def _learn(self, id_: str) -> None:
         for node in (*self._graph.requires(id_), id_):
             if node in self._touched and node not in self._down:
-                needs = self._graph.needs(node)
-                self._culprits[node] = self._blame(needs)
-                self._down[node] = node in self.failing or any(not self._works(need) for need in needs)
+                self._culprits[node], lost = self._judge(self._graph.needs(node))
+                self._down[node] = lost or node in self.failing
+
+    def _judge(self, goal: Goal) -> tuple[frozenset[str], bool]:
+        """All that the goal needs is known by now."""
+        known = self._judged.get(goal)
+        if known is None:
+            known = self._judged[goal] = (self._blame(goal), any(not self._works(need) for need in goal))
+        return known
 
     def _works(self, need: Need) -> bool:
         if isinstance(need, AtLeast):

@@ -12,12 +12,14 @@ from healthmon.model.topology import AtLeast, Need
 MAX_EVALUATIONS = 2_000
 
 
-def paths(graph: NeedGraph, area: str, service: str, down: Set[str]) -> Paths:
-    """Ways left now and by design. `exact` is False when either is a lower bound."""
+def paths(graph: NeedGraph, area: str, service: str, down: Set[str], *, design: Paths | None = None) -> Paths:
+    """Ways left now and by design (`design`, if known). `exact` is False when either is a lower bound."""
     goal = graph.goal(area, service)
     left, left_exact = cut_size(graph, goal, down)
-    of, of_exact = (left, left_exact) if not down else cut_size(graph, goal, frozenset())
-    return Paths(left=left, of=of, exact=left_exact and of_exact)
+    if not down:
+        return Paths(left=left, of=left, exact=left_exact)
+    whole = design or paths(graph, area, service, frozenset())
+    return Paths(left=left, of=whole.of, exact=left_exact and whole.exact)
 
 
 def cut_size(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 
 from healthmon.model.condition import (
     Above,
@@ -39,6 +40,7 @@ __all__ = [
     "Rule",
     "Selector",
     "Verdict",
+    "by_key",
 ]
 
 #: The place of a rule that is on in some places only.
@@ -125,8 +127,15 @@ class Rule:
     places: Mapping[str, Rule | None] = field(default_factory=dict)
 
 
+class _Remembered:
+    """The hash of a key, worked out once: a storm asks for it all the time. No field, so never on disk."""
+
+    __slots__ = ("_hash",)
+    _hash: int
+
+
 @dataclass(frozen=True, slots=True, order=True)
-class AlertKey:
+class AlertKey(_Remembered):
     """One alert = one rule on one series; `vantage` is who looked."""
 
     rule: str
@@ -135,9 +144,21 @@ class AlertKey:
     vantage: str
     labels: tuple[tuple[str, str], ...] = ()
 
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            found = hash((self.target, self.rule, self.check, self.vantage, self.labels))
+            object.__setattr__(self, "_hash", found)
+            return found
+
     def __str__(self) -> str:
-        dims = "".join(f",{k}={v}" for k, v in self.labels)
+        dims = "".join([f",{k}={v}" for k, v in self.labels]) if self.labels else ""
         return f"{self.rule}/{self.target}/{self.check}@{self.vantage}{dims}"
+
+
+#: Alerts in the order of their keys, without a call for each comparison.
+by_key = attrgetter("key.rule", "key.target", "key.check", "key.vantage", "key.labels")
 
 
 class Phase(StrEnum):

@@ -18,7 +18,7 @@ from healthmon.alerting.detect.state import advance, damped, due_at, expire, qui
 from healthmon.alerting.detect.told import Told
 from healthmon.alerting.detect.tracks import Tracks
 from healthmon.impact.hours import Calendar
-from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Verdict
+from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Verdict, by_key
 from healthmon.model.incident import LedgerRow
 from healthmon.model.sample import Reading, Reason
 from healthmon.model.topology import Estate
@@ -180,7 +180,7 @@ class AlertDesk:
 
     def drain(self) -> tuple[Alert, ...]:
         """What changed since the last call, in order of key."""
-        changed = tuple(self.touched[key] for key in sorted(self.touched))
+        changed = tuple(sorted(self.touched.values(), key=by_key))
         self.touched.clear()
         return changed
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from heapq import nsmallest
 
 from healthmon.alerting.incidents.blind import BLIND_RULE, holds_back
 from healthmon.alerting.incidents.evidence import Evidence
+from healthmon.alerting.incidents.findings import Findings, bad
 from healthmon.alerting.incidents.groups import (
     INFERRED,
     TOGETHER_S,
@@ -31,9 +32,8 @@ from healthmon.alerting.incidents.spares import proven
 from healthmon.alerting.incidents.suspects import reconsidered
 from healthmon.alerting.incidents.together import gathered
 from healthmon.impact.graph import Explanation
-from healthmon.model.alert import Alert, AlertKey, Effect, Phase
+from healthmon.model.alert import Alert, AlertKey, Effect, by_key
 from healthmon.model.incident import IncidentKind, Root
-from healthmon.model.sample import Reason
 
 #: A parent that failed about when its child did.
 _ABOUT_THEN_S = 120.0
@@ -46,20 +46,22 @@ def correlate(
     *,
     cleared: Mapping[Series, float] | None = None,
     sides: Sides | None = None,
+    before: Picture | None = None,
 ) -> Picture:
     """Every active alert in exactly one group, in a stable order.
 
-    cleared: who recovered lately, and when; sides: who is lost and who is not, by the alert about many of them.
+    cleared: who recovered lately, and when; sides: who is lost and who is not, by the alert about many of them;
+    before: the last picture, of which is taken over what has not changed.
     """
-    active = sorted((alert for alert in alerts.values() if alert.active), key=lambda alert: alert.key)
+    active = sorted((alert for alert in alerts.values() if alert.active), key=by_key)
     blind = [alert for alert in active if alert.key.rule == BLIND_RULE]
     held = {alert.key: view for alert in active for view in blind if holds_back(view, alert, evidence, now=now)}
     groups = [blind_group(view, [a for a in active if held.get(a.key) is view]) for view in blind]
     rest = [a for a in active if a.key not in held and a.key.rule != BLIND_RULE]
     hard = [alert for alert in rest if alert.effect in (Effect.DOWN, Effect.DEGRADED)]
-    recovering = {series_of(alert): float("inf") for alert in active if alert.phase is Phase.CLEARING}
-    doubted = {(alert.key.rule, series_of(alert)) for alert in alerts.values() if _bad(alert)}
-    run = _Run(evidence, now, hard, {**(cleared or {}), **recovering}, doubted)
+    known = before.steady if before is not None else {}
+    findings = Findings(evidence, now, alerts, cleared=cleared or {}, before=known)
+    run = _Run(evidence, now, findings.of(hard))
     warnings = [alert for alert in rest if alert.effect not in (Effect.DOWN, Effect.DEGRADED)]
     found = with_lost(reconsidered(run.groups(), warnings, evidence, now), evidence, sides, now)
     hard_groups = [replace(group, faded=faded(group, evidence, now)) for group in found]
@@ -67,32 +69,18 @@ def correlate(
     groups = come_true(groups, warnings)
     groups += warning_groups([a for a in warnings if not in_any(groups, a)], evidence.index.rules)
     troubles = troubles_of(hard_groups, run.findings)
-    troubles.slow_series = frozenset(series_of(a) for a in alerts.values() if a.effect is Effect.DEGRADED and _bad(a))
-    return Picture(tuple(joined(groups)), troubles)
-
-
-def _bad(alert: Alert) -> bool:
-    """Its newest reading speaks against the target, whether or not that is confirmed."""
-    return alert.phase in (Phase.PENDING, Phase.FIRING)
+    troubles.slow_series = frozenset(series_of(a) for a in alerts.values() if a.effect is Effect.DEGRADED and bad(a))
+    return Picture(tuple(joined(groups)), troubles, findings.steady)
 
 
 class _Run:
     """One correlation of the hard alerts (down and degraded)."""
 
-    def __init__(
-        self,
-        evidence: Evidence,
-        now: float,
-        alerts: Sequence[Alert],
-        cleared: Mapping[Series, float],
-        doubted: Container[tuple[str, Series]],
-    ) -> None:
+    def __init__(self, evidence: Evidence, now: float, findings: dict[str, Finding]) -> None:
         self._evidence = evidence
-        self._cleared = cleared
-        self._doubted = doubted  # what this very rule finds bad there too: slow answers are ok readings
         self._graph = evidence.graph
         self._now = now
-        self.findings = {target: self._finding(target, own) for target, own in _by_target(alerts).items()}
+        self.findings = findings
         for id_ in proven(self.findings, evidence, now):
             self.findings[id_] = replace(self.findings[id_], passing=True)
         self.findings.update({f.target: replace(f, passing=False) for f in self._lossy()})
@@ -100,7 +88,8 @@ class _Run:
         self._down = {f.target: f for f in spread if f.effect is Effect.DOWN}
         self._bad = {f.target: f for f in spread}
         self._by_down = Explanation(self._graph, self._down)
-        self._by_bad = Explanation(self._graph, self._bad)
+        same = len(self._bad) == len(self._down)
+        self._by_bad = self._by_down if same else Explanation(self._graph, self._bad)
 
     def _lossy(self) -> list[Finding]:
         """What passes traffic on, badly: something behind it is not well either, so `it passes` is no excuse."""
@@ -125,41 +114,6 @@ class _Run:
             roots.setdefault(root, []).append((finding, others))
         return [*gathered(list(self._inferred(roots)), self._evidence, self._now), *local]
 
-    def _finding(self, target: str, alerts: Sequence[Alert]) -> Finding:
-        down = [alert for alert in alerts if alert.effect is Effect.DOWN]
-        judged = down or list(alerts)
-        since = min(alert.bad_since for alert in judged)
-        vantages = tuple(dict.fromkeys(alert.key.vantage for alert in judged))
-        elsewhere_ok = all(self._elsewhere_ok(alert) for alert in judged)
-        slow = [alert for alert in alerts if alert.effect is Effect.DEGRADED] if down and elsewhere_ok else []
-        return Finding(
-            target=target,
-            alerts=tuple(alerts),
-            effect=Effect.DOWN if down else Effect.DEGRADED,
-            since=since,
-            vantages=vantages,
-            elsewhere_ok=elsewhere_ok,
-            passing=self._evidence.passing_kind(target) and self._evidence.passes(target, since, self._now),
-            slow_too=not all(self._elsewhere_ok(alert) for alert in slow),
-        )
-
-    def _elsewhere_ok(self, alert: Alert) -> bool:
-        """Somebody else has seen the same thing working since this began."""
-        key, since = alert.key, alert.bad_since
-        if alert.reason is Reason.SILENT:
-            return self._evidence.ok_since(key.target, since, self._now)
-        own = self._evidence.latest.get(series_of(alert))
-        looked_at = own.started if own is not None else since
-        # what others saw does not age faster than what speaks against it
-        at = min(self._now, own.started + own.took) if own is not None else self._now
-        for other in self._evidence.same_check_ok(series_of(alert), since, at):
-            # one that has only just recovered says nothing until we have looked again ourselves
-            if looked_at > self._cleared.get(other, float("-inf")) and (key.rule, other) not in self._doubted:
-                return True
-        check = self._evidence.index.check(key.target, key.check)
-        is_ping = check is not None and check.kind == "icmp"
-        return is_ping and any(self._evidence.heard_since(a.id, since) for a in self._evidence.agents_on(key.target))
-
     def _root(self, finding: Finding) -> tuple[str, tuple[str, ...]]:
         """The failing thing that explains this one (itself, if none does), and the other candidates."""
         if finding.target not in self._graph:
@@ -167,8 +121,8 @@ class _Run:
         explanation = self._by_down if finding.effect is Effect.DOWN else self._by_bad
         culprits = set(explanation.culprits(finding.target)) or self._way_there(finding, explanation)
         culprits.discard(finding.target)
-        if not culprits:
-            return finding.target, ()
+        if len(culprits) < 2:
+            return next(iter(culprits), finding.target), ()
         ranked = sorted(culprits, key=lambda id_: self._rank(id_, finding))
         return ranked[0], tuple(ranked[1:])
 
@@ -296,10 +250,3 @@ class _Run:
         root = root_of(own, root_id, confidence=confidence, alternatives=alternatives)
         nodes = () if own.passing else (root_id,)
         return Group(IncidentKind.INCIDENT, root, members_of(findings, root_id), nodes)
-
-
-def _by_target(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
-    found: dict[str, list[Alert]] = {}
-    for alert in alerts:
-        found.setdefault(alert.key.target, []).append(alert)
-    return found

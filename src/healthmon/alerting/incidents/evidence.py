@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from healthmon.alerting.detect.index import RuleIndex
+from healthmon.alerting.incidents.quickness import limits_of, quick, times
 from healthmon.alerting.incidents.reach import Reach, Series, reached
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.sharedfate import FateTest, attributes_of
-from healthmon.model.alert import Effect
-from healthmon.model.condition import Above, leaves
 from healthmon.model.sample import Outcome, Reading
 from healthmon.model.topology import Agent, Estate
 
@@ -23,8 +22,6 @@ _SHALLOW = frozenset({"icmp", "tcp", "snmp"})
 FOR_WORK = frozenset({"storage", "database", "endpoint", "print-server"})
 #: An access point answers by itself; what its controller carries is for what hangs on the access point to prove.
 ACCESS_POINTS = frozenset({"access-point", "ap"})
-#: Clearly quick is what takes less than this share of what a rule calls slow: in between, nothing is proven.
-_CLEARLY = 0.5
 #: A batch that arrives now was sent a little earlier.
 _IN_FLIGHT_S = 1.0
 _NOBODY = ("never", 0.0)
@@ -70,6 +67,7 @@ class Evidence:
         self._end_device: dict[str, bool] = {}
         self._provers: dict[tuple[str, str | None], list[Series]] = {}  # by thing, and by thing and looker's area
         self._timed: dict[Series, tuple[tuple[str, float], ...]] = {}  # what is quick: metrics and limits
+        self._depends: dict[tuple[str, str], tuple[str, ...]] = {}  # of those that somebody asked about
         self._agents_on = self._index_hosts()
         self._agents_behind = self._index_agents()
 
@@ -117,14 +115,14 @@ class Evidence:
             for series, limits in self._timed.items()
             if (reading := self.latest[series]).outcome is Outcome.OK
             and reading.started >= since
-            and _quick(reading, limits)
+            and quick(reading, limits)
             and self.counts(reading, now)
         )
 
     def measured(self, target: str) -> bool:
         """The newest look of somebody says how quickly it does its work."""
         timed = (series for series in self._by_target.get(target, ()) if series in self._timed)
-        return any(_times(self.latest[series], self._timed[series]) for series in timed)
+        return any(times(self.latest[series], self._timed[series]) for series in timed)
 
     def reach(self, vantage: str) -> Reach:
         """What this vantage point reaches."""
@@ -158,6 +156,18 @@ class Evidence:
             agent = self.estate.agents.get(vantage)
             host = agent.target if agent and agent.target and agent.target in self.graph else None
             return self._hosts.setdefault(vantage, host)
+
+    def depends_on(self, target: str, looker: str) -> tuple[str, ...]:
+        """What a look at this target by this looker goes through, nearest first, the target itself aside."""
+        known = self._depends.get((target, looker))
+        if known is None:
+            host, graph = self.host(looker), self.graph
+            way = dict.fromkeys(reversed(graph.requires(target) if target in graph else ()))
+            if host is not None and host != target:
+                way.update(dict.fromkeys(reversed(graph.requires(host))))
+            known = tuple(id_ for id_ in way if id_ != target and id_ in self.estate.targets)
+            self._depends[(target, looker)] = known
+        return known
 
     def monitored(self, target: str) -> bool:
         """Somebody looks at it, or is meant to."""
@@ -247,8 +257,10 @@ class Evidence:
         known = self._end_device.get(id_)
         if known is None:
             target = self.estate.targets.get(id_)
-            roles = {role for agent in self.agents_on(id_) for role in agent.roles}
-            known = target is not None and bool((roles | {target.kind}) & self.end_devices)
+            known = target is not None and (
+                target.kind in self.end_devices
+                or any(role in self.end_devices for agent in self.agents_on(id_) for role in agent.roles)
+            )
             self._end_device[id_] = known
         return known
 
@@ -273,6 +285,8 @@ class Evidence:
     def same_check_ok(self, reading_of: Series, since: float, now: float) -> list[Series]:
         """The same check of the same target, seen ok by other vantage points since then."""
         target, check, vantage = reading_of
+        if self.seen_once(target):
+            return []
         return [
             series
             for series in self._by_target.get(target, ())
@@ -283,6 +297,14 @@ class Evidence:
             and self.counts(self.latest[series], now)
         ]
 
+    def seen_once(self, target: str) -> bool:
+        """There is one series of it at most: nobody else looks."""
+        return len(self._by_target.get(target, ())) < 2
+
+    def lone(self, target: str) -> bool:
+        """Nobody else looks at it, and nothing speaks for it but its own readings."""
+        return self.seen_once(target) and target not in self._agents_on and not self.passing_kind(target)
+
     def lookers(self, target: str, check: str) -> list[str]:
         """Vantage points that have looked at this check."""
         return [series[2] for series in self._by_target.get(target, ()) if series[1] == check]
@@ -291,25 +313,16 @@ class Evidence:
         target, _, vantage = series
         self._by_target.setdefault(target, []).append(series)
         self._by_vantage.setdefault(vantage, []).append(series)
-        limits = self._limits(target, series[1])
-        if limits:
-            self._timed[series] = limits
         area = self.estate.vantage_area(vantage)
         declared = self.index.check(target, series[1])
         shallow = declared is not None and declared.kind in _SHALLOW
+        limits = () if declared is None or shallow else limits_of(self.index.bound(target, series[1]))
+        if limits:
+            self._timed[series] = limits
         for id_ in self._proves(target, vantage, shallow=shallow):
             self._provers.setdefault((id_, None), []).append(series)
             if area is not None:
                 self._provers.setdefault((id_, area), []).append(series)
-
-    def _limits(self, target: str, check: str) -> tuple[tuple[str, float], ...]:
-        """What rules call slow in looks at whether it does its work: metrics and the limits above which it is."""
-        declared = self.index.check(target, check)
-        if declared is None or declared.kind in _SHALLOW:
-            return ()
-        asked = (leaf for b in self.index.bound(target, check) if b.rule.effect is Effect.DEGRADED
-                 for leaf in leaves(b.rule.condition))  # fmt: skip
-        return tuple((leaf.metric, leaf.value) for leaf in asked if isinstance(leaf, Above) and _of_time(leaf.metric))
 
     def _proves(self, target: str, vantage: str, *, shallow: bool) -> set[str]:
         """What must work for this vantage point to see this target ok, the target itself aside."""
@@ -349,22 +362,6 @@ class Evidence:
                 if area is not None:
                     found.setdefault((id_, area), []).append(agent.id)
         return found
-
-
-def _of_time(metric: str) -> bool:
-    return metric.endswith("_seconds")
-
-
-def _quick(reading: Reading, limits: tuple[tuple[str, float], ...]) -> bool:
-    """Every time that it has a limit for is far below it, and there is one."""
-    times = _times(reading, limits)
-    return bool(times) and all(taken <= _CLEARLY * limit for taken, limit in times)
-
-
-def _times(reading: Reading, limits: tuple[tuple[str, float], ...]) -> list[tuple[float, float]]:
-    """What it took, beside the limit for it."""
-    known = {f"{one.family}.{one.field}": one.value for one in reading.samples}
-    return [(float(taken), limit) for metric, limit in limits if isinstance(taken := known.get(metric), float | int)]
 
 
 def _feeders(estate: Estate) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from healthmon.alerting.incidents.evidence import Evidence
 from healthmon.alerting.incidents.reach import Series
 from healthmon.impact.sharedfate import Fate
-from healthmon.model.alert import Alert, Effect, Phase, Rule
+from healthmon.model.alert import Alert, Effect, Phase, Rule, by_key
 from healthmon.model.condition import metrics_in
 from healthmon.model.incident import IncidentKind, Root
 from healthmon.model.sample import Reason
@@ -16,6 +16,8 @@ from healthmon.model.sample import Reason
 #: Failures that began within this of one another may have one unseen cause.
 TOGETHER_S = 300.0
 INFERRED = "inferred"
+#: An alert, and the root that it is behind.
+Pair = tuple[Alert, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Group:
 
     kind: IncidentKind
     root: Root
-    members: tuple[tuple[Alert, str | None], ...]  # alert, and the root that it is behind
+    members: tuple[Pair, ...]
     nodes: tuple[str, ...] = ()
     areas: frozenset[str] | None = None
     peers: bool = False  # devices of one kind in one area, with no known cause in common
@@ -54,6 +56,7 @@ class Picture:
 
     groups: tuple[Group, ...] = ()
     troubles: Troubles = field(default_factory=Troubles)
+    steady: Mapping[str, Finding] = field(default_factory=dict)  # by target, those that change with their alerts only
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +85,20 @@ def root_of(finding: Finding, target: str, *, confidence: float, alternatives: t
     return Root(target, first.key.check, reason, confidence, alternatives)
 
 
-def members_of(findings: Iterable[Finding], root: str) -> tuple[tuple[Alert, str | None], ...]:
-    pairs = [(a, root if a.key.target != root else None) for finding in findings for a in finding.alerts]
-    return tuple(sorted(pairs, key=lambda pair: pair[0].key))
+def members_of(findings: Iterable[Finding], root: str) -> tuple[Pair, ...]:
+    return in_order((a, root if a.key.target != root else None) for finding in findings for a in finding.alerts)
+
+
+def in_order(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+    """Members of a group as they stand in it: by the keys of their alerts."""
+    return tuple(sorted(pairs, key=lambda pair: by_key(pair[0])))
 
 
 def blind_group(view: Alert, held: Sequence[Alert]) -> Group:
     reason = view.reason.value if view.reason else "blind"
     root = Root(view.key.target, view.key.check, reason, 0.9)
-    members = [(view, None), *((alert, view.key.target) for alert in held)]
-    return Group(IncidentKind.BLIND, root, tuple(sorted(members, key=lambda pair: pair[0].key)))
+    members: list[Pair] = [(view, None), *((alert, view.key.target) for alert in held)]
+    return Group(IncidentKind.BLIND, root, in_order(members))
 
 
 def in_any(groups: Iterable[Group], alert: Alert) -> bool:
@@ -106,7 +113,7 @@ def come_true(groups: Sequence[Group], warnings: Sequence[Alert]) -> list[Group]
         warned = [w for w in warnings if w.key.target in ended and w.effect is Effect.WARNING and _of_expiry(w)]
         root = group.root.target
         pairs = [(w, root if w.key.target != root else None) for w in warned]
-        members = tuple(sorted((*group.members, *pairs), key=lambda pair: pair[0].key))
+        members = in_order((*group.members, *pairs))
         after.append(replace(group, members=members) if pairs else group)
     return after
 
@@ -154,7 +161,7 @@ def of_one_cause(groups: Sequence[Group]) -> Group:
     return replace(
         first,
         root=replace(first.root, alternatives=others, confidence=max(group.root.confidence for group in groups)),
-        members=tuple(sorted((pair for group in groups for pair in group.members), key=lambda pair: pair[0].key)),
+        members=in_order(pair for group in groups for pair in group.members),
         nodes=tuple(dict.fromkeys(id_ for group in groups for id_ in group.nodes)),
     )
 
@@ -174,7 +181,7 @@ def _join(first: Group, second: Group) -> Group:
     return Group(
         kind=first.kind,
         root=surer.root,
-        members=tuple(sorted((*first.members, *second.members), key=lambda pair: pair[0].key)),
+        members=in_order((*first.members, *second.members)),
         nodes=tuple(dict.fromkeys((*first.nodes, *second.nodes))),
         peers=first.peers or second.peers,
         faded=first.faded and second.faded,

@@ -22,6 +22,7 @@ _PROOF_SLACK_S = 2.0
 _PROOF_STEP_S = 60.0
 #: Cuts off everything behind it when it goes; what a device needs of a server or controller it can be without.
 _CARRIES = frozenset({"switch", "router"})
+_NOTHING: frozenset[str] = frozenset()
 _DEPTH = {"icmp": 0, "snmp": 1, "tcp": 1, "dns": 1, "tls": 2, "http": 3}
 
 
@@ -53,7 +54,8 @@ class PathCache:
         if known is None:
             if len(self._known) > 50_000:
                 self._known.clear()
-            known = self._known[(line, on_the_way)] = paths(self.graph, line[0], line[1], on_the_way)
+            design = self.of(line, _NOTHING) if on_the_way else None
+            known = self._known[(line, on_the_way)] = paths(self.graph, *line, on_the_way, design=design)
         return known
 
     def closure(self, line: Line) -> frozenset[str]:
@@ -216,11 +218,14 @@ class Assessor:
     hospital: Hospital
     _peers: dict[tuple[str | None, str], list[str]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """What the first incident asks for is made now and not in the step that opens it."""
+        for target in self.evidence.estate.targets.values():
+            self._peers.setdefault((target.area, target.kind), []).append(target.id)
+        self.evidence.graph.index()
+
     def peers(self, area: str, kind: str) -> list[str]:
         """Everything of that kind in the area."""
-        if not self._peers:
-            for target in self.evidence.estate.targets.values():
-                self._peers.setdefault((target.area, target.kind), []).append(target.id)
         return self._peers.get((area, kind), [])
 
     def impact_lines(

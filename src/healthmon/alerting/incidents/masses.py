@@ -8,7 +8,7 @@ from dataclasses import replace
 from healthmon.alerting.detect.groups import Standing
 from healthmon.alerting.detect.index import GROUP_CHECK
 from healthmon.alerting.incidents.evidence import Evidence
-from healthmon.alerting.incidents.groups import Group
+from healthmon.alerting.incidents.groups import Group, in_order
 from healthmon.alerting.incidents.together import as_fate, by_itself
 from healthmon.model.alert import Alert, AlertKey
 from healthmon.model.sample import Reason
@@ -70,7 +70,7 @@ def _one(mass: Group, alone: Sequence[Group], lost: frozenset[str], evidence: Ev
 
 
 def _with(group: Group, pairs: Iterable[tuple[Alert, str | None]]) -> Group:
-    return replace(group, members=tuple(sorted((*group.members, *pairs), key=lambda pair: pair[0].key)))
+    return replace(group, members=in_order((*group.members, *pairs)))
 
 
 def _targets(group: Group) -> frozenset[str]:

@@ -35,6 +35,12 @@ def place(
     return placer.placement
 
 
+def failing_members(incidents: Iterable[Incident]) -> set[AlertKey]:
+    """What open incidents say fails."""
+    members = (member for incident in incidents if incident.open for member in incident.members)
+    return {member.key for member in members if member.cleared_at is None}
+
+
 def _lone(incident: Incident, now: float) -> bool:
     """One old, mild failure: it must not glue weeks together."""
     old = now - incident.opened_at > _LONE_AFTER_S and incident.severity >= _LONE_FROM_SEVERITY
@@ -48,9 +54,7 @@ class _Placer:
         # What was put down to our blindness may also be known to an incident of its own, which is mitigated.
         self._home = self._members(blind=False)
         self._blind_home = self._members(blind=True)
-        self._failing = {
-            member.key for incident in self._open.values() for member in incident.members if member.cleared_at is None
-        }
+        self._failing = failing_members(self._open.values())
         self._lone = {id_ for id_, incident in self._open.items() if _lone(incident, now)}
         self.placement = Placement()
 
@@ -83,6 +87,9 @@ class _Placer:
     def _join(self, home: str, group: Group) -> None:
         members = []
         for alert, behind in group.members:
+            if not self._blind_home and alert.key in self._failing and self._home.get(alert.key) == home:
+                members.append((alert, behind))  # as before
+                continue
             held = self._held(alert, group)
             if alert.key not in self._failing and not self._ready(alert):
                 continue

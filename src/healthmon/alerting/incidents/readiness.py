@@ -48,11 +48,20 @@ class Readiness:
             return False
         answered = self._answered.get(alert.key)
         if answered is None:
-            answered = self._answered[alert.key] = next(self.open_questions(alert, now), None) is None
+            answered = next(self.open_questions(alert, now), None) is None
         return answered
 
     def open_questions(self, alert: Alert, now: float) -> Iterator[Series]:
         """The looks that the alert still waits for."""
+        waits = False
+        for series in self._questions(alert, now):
+            waits = True
+            self._answered[alert.key] = False
+            yield series
+        if not waits:
+            self._answered[alert.key] = True
+
+    def _questions(self, alert: Alert, now: float) -> Iterator[Series]:
         yield from self._afresh(alert)
         yield from self._parents(alert, now)
         yield from self._other_lookers(alert)
@@ -66,7 +75,8 @@ class Readiness:
 
     def _parents(self, alert: Alert, now: float) -> Iterator[Series]:
         evidence, since = self._evidence, alert.bad_since
-        for id_ in self._needed(alert):
+        looker = self._server if alert.reason is Reason.SILENT else alert.key.vantage
+        for id_ in evidence.depends_on(alert.key.target, looker):
             answered = alert.reason in ANSWERED and evidence.passing_kind(id_)
             if id_ in self._firing or answered or evidence.passes(id_, since, now):
                 continue
@@ -76,19 +86,11 @@ class Readiness:
                 if way is not None:
                     yield way
 
-    def _needed(self, alert: Alert) -> Iterator[str]:
-        """What the reading depends on, nearest first, the target itself aside."""
-        graph = self._evidence.graph
-        looker = self._server if alert.reason is Reason.SILENT else alert.key.vantage
-        host = self._evidence.host(looker)
-        needed = dict.fromkeys(reversed(graph.requires(alert.key.target) if alert.key.target in graph else ()))
-        if host is not None and host != alert.key.target:
-            needed.update(dict.fromkeys(reversed(graph.requires(host))))
-        return (id_ for id_ in needed if id_ != alert.key.target and id_ in self._evidence.estate.targets)
-
     def _other_lookers(self, alert: Alert) -> Iterator[Series]:
         """Does anybody else see it working?"""
         key = alert.key
+        if self._evidence.seen_once(key.target):
+            return
         others = [v for v in self._evidence.lookers(key.target, key.check) if v != key.vantage]
         asked = [(key.target, key.check, vantage) for vantage in sorted(others)[:_WITNESSES]]
         unanswered = [series for series in asked if self._evidence.latest[series].started < alert.bad_since]

@@ -244,16 +244,18 @@ class Reconciler:
 
     def _ledger_joined(self, incident: Incident, pairs: Sequence[Pair], *, opening: bool) -> None:
         """Every firing that pages nobody by itself is written down."""
+        first = _first_own(pairs) if opening else None
         for index, (alert, behind) in enumerate(pairs):
             if behind is not None:
                 cause, because = "behind_root", f"behind {self.texts.name(behind)}"
-            elif opening and index == _first_own(pairs):
+            elif index == first:
                 continue
             else:
                 cause, because = "same_incident", "part of an incident that is already told of"
-            key = f"{alert.key}#{alert.fired_at or alert.since:.3f}"
+            what = str(alert.key)
+            key = f"{what}#{alert.fired_at or alert.since:.3f}"
             seen = f"{alert.key.check} {alert.reason.value if alert.reason else alert.effect.value}"
-            row = LedgerRow(self.now, incident.id, key, "nobody", cause, because, what=str(alert.key), evidence=seen)
+            row = LedgerRow(self.now, incident.id, key, "nobody", cause, because, what=what, evidence=seen)
             self.done.ledger.append(row)
 
     def _noted(self, incident: Incident, what: str, text: str) -> Incident:
@@ -307,8 +309,12 @@ def _member(alert: Alert, behind: str | None) -> Member:
 
 def _renewed(member: Member, alert: Alert, behind: str | None) -> Member:
     """The member as its alert is now; it keeps when it began, unless it had cleared in between."""
-    fresh = _member(alert, behind)
-    return fresh if member.cleared_at is not None else replace(fresh, since=member.since)
+    if member.cleared_at is not None:
+        return _member(alert, behind)
+    reason = alert.reason.value if alert.reason else ""
+    if member.effect is alert.effect and member.reason == reason and member.behind == behind:
+        return member
+    return replace(member, effect=alert.effect, reason=reason, behind=behind)
 
 
 def _ended(member: Member, now: float) -> Member:

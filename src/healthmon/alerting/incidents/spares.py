@@ -24,10 +24,10 @@ def proven(findings: Mapping[str, Finding], evidence: Evidence, now: float) -> f
     silent = {
         id_: finding.since + _LOOK_S
         for id_, finding in findings.items()
-        if finding.effect is Effect.DOWN
+        if evidence.passing_kind(id_)
+        and finding.effect is Effect.DOWN
         and not (finding.passing or finding.elsewhere_ok)
         and id_ in evidence.graph
-        and evidence.passing_kind(id_)
         and evidence.graph.spared(id_)
     }
     gone = {f.target for f in findings.values() if f.effect is Effect.DOWN and not f.passing} - silent.keys()

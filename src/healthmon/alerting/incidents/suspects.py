@@ -6,7 +6,16 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from healthmon.alerting.incidents.evidence import PASSING_KINDS, Evidence
-from healthmon.alerting.incidents.groups import INFERRED, TOGETHER_S, Group, joined, of_one_cause, outright, slow
+from healthmon.alerting.incidents.groups import (
+    INFERRED,
+    TOGETHER_S,
+    Group,
+    in_order,
+    joined,
+    of_one_cause,
+    outright,
+    slow,
+)
 from healthmon.alerting.incidents.reach import ANSWERED
 from healthmon.alerting.incidents.slowness import of_slow_need, with_unmeasured
 from healthmon.impact.graph import Explanation
@@ -122,7 +131,7 @@ def _taking(group: Group, silent: Sequence[Group]) -> Group:
     root = group.root
     others = tuple(dict.fromkeys((*root.alternatives, *(one.root.target for one in silent))))
     pairs = [(alert, root.target) for one in silent for alert, _ in one.members]
-    members = tuple(sorted((*group.members, *pairs), key=lambda pair: pair[0].key))
+    members = in_order((*group.members, *pairs))
     return replace(group, root=replace(root, alternatives=others), members=members)
 
 
@@ -207,7 +216,7 @@ def _warned(group: Group, warnings: Sequence[Alert], evidence: Evidence) -> Grou
     reason = first.reason.value if first.reason else first.effect.value
     named = Root(suspect, first.key.check, reason, 0.85)
     behind = [(alert, suspect) for alert, _ in group.members]
-    members = tuple(sorted((*own, *behind), key=lambda pair: pair[0].key))
+    members = in_order((*own, *behind))
     return replace(group, root=named, members=members, peers=False)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from healthmon.alerting.incidents.evidence import Evidence
-from healthmon.alerting.incidents.groups import INFERRED, TOGETHER_S, Group
+from healthmon.alerting.incidents.groups import INFERRED, TOGETHER_S, Group, in_order
 from healthmon.impact.sharedfate import Fate
 from healthmon.model.alert import Effect
 from healthmon.model.incident import Root
@@ -107,6 +107,6 @@ def _with_peers(groups: Iterable[Group], evidence: Evidence) -> Iterator[Group]:
 
 def _as_peers(groups: Sequence[Group]) -> Group:
     first = min(groups, key=lambda group: (group.since, group.root.target))
-    members = tuple(sorted((pair for group in groups for pair in group.members), key=lambda pair: pair[0].key))
+    members = in_order(pair for group in groups for pair in group.members)
     nodes = tuple(sorted({id_ for group in groups for id_ in group.nodes}))
     return replace(first, members=members, nodes=nodes, peers=True, root=replace(first.root, confidence=0.5))
