@@ -86,6 +86,7 @@ class SimAgent(asyncio.Protocol):
         self._epoch = secrets.token_hex(8)
         self._seq = 0
         self._number = 0
+        self._look_at = 0.0  # when it looks next, monotonic s
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
         self._catching_up = False
@@ -210,7 +211,14 @@ class SimAgent(asyncio.Protocol):
         if self.up:
             self._send((self._seq,))
         self._catch_up()
-        clock.call_later(self._fleet.load.every_s, self.look)
+        # By the clock, not by when it came to this one: a fleet that stood still once would look all at once for ever.
+        self._look_at = max(self._look_at + self._fleet.load.every_s, clock.mono())
+        clock.call_later(self._look_at - clock.mono(), self.look)
+
+    def begin(self, after_s: float) -> None:
+        """The first look after so long."""
+        self._look_at = self._fleet.clock.mono() + after_s
+        self._fleet.clock.call_later(after_s, self.look)
 
     def beat(self) -> None:
         """A ping when nothing was written for a while; then again."""
@@ -325,7 +333,7 @@ class Fleet:
         for agent in self.agents:
             at_s = random.uniform(0.0, self.spread_s)
             self._later(at_s, agent)
-            self.clock.call_later(at_s + random.uniform(0.0, self.load.every_s), agent.look)
+            agent.begin(at_s + random.uniform(0.0, self.load.every_s))
             self.clock.call_later(random.uniform(0.0, KEEPALIVE_S / 2), agent.beat)
 
     def stop(self) -> None:

@@ -302,6 +302,7 @@ class Server:
 
     async def _send(self, decided: Decided) -> None:
         due, self._ack_due = self._ack_due, set()
+        due |= {(agent, self.pipeline.speaks_with(agent)) for agent in self.inbox.unasked()}
         acks = [
             (one, codec.Ack(epoch, *self.pipeline.ack(one, epoch), self.writer.hold_s)) for one, epoch in sorted(due)
         ]

@@ -144,6 +144,11 @@ class Pipeline:
         durable = track.durable() if track else ()
         return ranges.contiguous_upto(durable), durable
 
+    def speaks_with(self, agent: str) -> str:
+        """The epoch of the last batch of an agent; empty for one never heard."""
+        turns = self._turns.get(agent)
+        return turns.newest if turns else ""
+
     def epoch(self, agent: str, epoch: str) -> Epoch | None:
         """What is known of one epoch now."""
         track = self._tracks.get((agent, epoch))

@@ -120,6 +120,10 @@ class Inbox:
             some = acks[at : at + ACKS_A_WRITE]
             self._post([(topics.ack(self._site, agent), self._ack(agent, ack)) for agent, ack in some])
 
+    def unasked(self) -> list[str]:
+        """Agents with stored batches that find room here, and no turn."""
+        return self.turns.unasked(waiting=len(self._late), now=self._clock.mono())
+
     def _ack(self, agent: str, ack: Ack) -> bytes:
         if room := self.turns.give(agent, waiting=len(self._late), now=self._clock.mono()):
             ack = dataclasses.replace(ack, room=room)

@@ -17,7 +17,7 @@ from healthmon.transport.bundle import MOST
 
 AT_ONCE = 128  # bundles that may wait here or be on their way
 BUNDLES_MOST = 8  # of one agent, where few are behind
-#: A turn that nobody took is given to somebody else.
+#: A turn that nobody took is given to somebody else; who left it says first that it is there again.
 KEPT_S = 10.0
 #: Times `resend_s` without a turn, and an agent asks for one with a stored batch.
 UNASKED = 4.0
@@ -55,12 +55,25 @@ class Turns:
         if stored > bundles * MOST:
             self._behind[agent] = stored - bundles * MOST
         else:
-            del self._behind[agent]
+            self._behind.pop(agent, None)
         return bundles * MOST
+
+    def unasked(self, *, waiting: int, now: float) -> list[str]:
+        """Who has stored batches and no turn, as many as there is room for: where nothing comes nobody is answered."""
+        free = AT_ONCE - waiting - self._on_their_way(now)
+        found: list[str] = []
+        for agent in self._behind:
+            if len(found) >= free:
+                break
+            if agent not in self._given:
+                found.append(agent)
+        return found
 
     def _on_their_way(self, now: float) -> int:
         while self._given and next(iter(self._given.values()))[0] <= now:
-            del self._given[next(iter(self._given))]
+            agent = next(iter(self._given))
+            del self._given[agent]
+            self._behind.pop(agent, None)
         return sum(bundles for _, bundles in self._given.values())
 
 

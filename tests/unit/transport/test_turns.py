@@ -55,6 +55,25 @@ def test_a_turn_that_nobody_takes_goes_to_somebody_else() -> None:
     assert turns.give("pc-1", waiting=0, now=KEPT_S) == MOST
 
 
+def test_where_nothing_is_answered_turns_are_given_unasked_as_many_as_there_is_room_for() -> None:
+    turns = Turns()
+    for number in range(2 * AT_ONCE):
+        turns.says(f"pc-{number}", 20)
+    turns.give("pc-3", waiting=0, now=0.0)
+    waiting = AT_ONCE - 5
+    assert turns.unasked(waiting=waiting, now=0.0) == ["pc-0", "pc-1", "pc-2", "pc-4"]
+    assert turns.unasked(waiting=AT_ONCE, now=0.0) == []
+
+
+def test_who_did_not_take_its_turn_is_not_asked_again_until_it_speaks() -> None:
+    turns = Turns()
+    turns.says("gone", 10_000)
+    turns.give("gone", waiting=0, now=0.0)
+    assert turns.unasked(waiting=0, now=KEPT_S) == []
+    turns.says("gone", 10_000)
+    assert turns.unasked(waiting=0, now=KEPT_S) == ["gone"]
+
+
 @given(
     st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(["says", "came", "give"]), st.integers(0, 10_000))),
     st.integers(0, 2 * AT_ONCE),
