@@ -23,8 +23,8 @@ from healthmon.alerting.detect.told import Findings
 from healthmon.alerting.engine import Engine, EngineSettings
 from healthmon.alerting.journal import Journal
 from healthmon.app.engineroom import EngineRoom, Intake
-from healthmon.app.loadfleet import Load, agent_name, host_name, shape
 from healthmon.app.loadgen import site_yaml
+from healthmon.app.loadshape import Load, agent_name, host_name, shape
 from healthmon.app.wiring import pipeline_of
 from healthmon.config import SiteConfig, load
 from healthmon.impact.hours import Calendar

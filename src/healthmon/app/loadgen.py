@@ -16,7 +16,9 @@ from typing import Any
 
 import psutil
 
-from healthmon.app.loadfleet import CHECKS, Fleet, Load, agent_name, host_name
+from healthmon.app.loadceiling import climb
+from healthmon.app.loadfleet import Fleet
+from healthmon.app.loadshape import CHECKS, Load, agent_name, host_name
 from healthmon.config import SiteConfig
 from healthmon.model.errors import ConfigError, TransportDown
 from healthmon.model.plan import Broker
@@ -42,6 +44,7 @@ class Options:
     minutes: float
     kill_broker: bool = False
     outage_s: float = 0.0
+    ceiling: bool = False
 
 
 @dataclass(slots=True)
@@ -241,17 +244,20 @@ class Run:
         """All phases; the report."""
         self.fleet.start()
         began = self.clock.mono()
-        if not await self._until(self._all_up, CONNECTED_WITHIN_S, "connecting"):
+        if not await self.until(self._all_up, CONNECTED_WITHIN_S, "connecting"):
             raise TransportDown(f"only {self.fleet.up} of {self.options.load.agents} agents could connect")
         self.report["connect_s"] = round(self.clock.mono() - began, 1)
-        await self._until(lambda: False, min(WARM_UP_S, 2 * self.options.load.every_s), "warming up")
-        self.report["steady"] = (await self._phase(60.0 * self.options.minutes, "steady")).figures(self._points)
+        await self.until(lambda: False, min(WARM_UP_S, 2 * self.options.load.every_s), "warming up")
+        self.report["steady"] = await self.figures(60.0 * self.options.minutes, "steady")
         self.report["rss_mib"] = self._sizes()
+        if self.options.ceiling:
+            self.report["ceiling"] = await climb(self)
+            await self.until(lambda: self._caught_up(), CAUGHT_UP_WITHIN_S, "catching up")
         if self.own is not None and self.options.kill_broker:
             self.report["broker_kill"] = await self._broker_kill(self.own)
         if self.own is not None and self.options.outage_s:
             self.report["outage"] = await self._outage(self.own)
-        await self._until(lambda: self.fleet.oldest_s() < 2.0, 60.0, "settling")
+        await self.until(lambda: self.fleet.oldest_s() < 2.0, 60.0, "settling")
         self.report |= {"unacknowledged": self.fleet.backlog, "counts": dict(sorted(self.fleet.counts.items()))}
         self.report["load_average"] = [round(one, 1) for one in os.getloadavg()] if hasattr(os, "getloadavg") else []
         self.fleet.stop()
@@ -267,16 +273,16 @@ class Run:
     async def _broker_kill(self, own: OwnServer) -> dict[str, Any]:
         await own.kill_broker()
         began = self.clock.mono()
-        await self._until(lambda: self.fleet.up < self.options.load.agents // 2, 30.0, "broker killed")
-        back = await self._until(self._all_up, CONNECTED_WITHIN_S, "reconnecting")
+        await self.until(lambda: self.fleet.up < self.options.load.agents // 2, 30.0, "broker killed")
+        back = await self.until(self._all_up, CONNECTED_WITHIN_S, "reconnecting")
         connected_s = self.clock.mono() - began
-        caught = await self._until(self._caught_up, CAUGHT_UP_WITHIN_S, "catching up")
+        caught = await self.until(self._caught_up, CAUGHT_UP_WITHIN_S, "catching up")
         seconds = {"all_connected_s": connected_s, "caught_up_s": self.clock.mono() - began}
         return {name: round(one, 1) for name, one in seconds.items()} | {"complete": back and caught}
 
     async def _outage(self, own: OwnServer) -> dict[str, Any]:
         await own.kill()
-        await self._until(lambda: False, self.options.outage_s, "server down")
+        await self.until(lambda: False, self.options.outage_s, "server down")
         backlog, began, moments = self.fleet.backlog, self.clock.mono(), dict[str, float]()
         await own.start()
         moments["server_answers_s"] = self.clock.mono() - began
@@ -296,17 +302,21 @@ class Run:
         """Nothing waits that is older than the last interval."""
         return self._all_up() and self.fleet.oldest_s() < self.options.load.every_s
 
+    async def figures(self, seconds: float, name: str) -> dict[str, Any]:
+        """So long under load, as it is printed."""
+        return (await self._phase(seconds, name)).figures(self._points)
+
     async def _phase(self, seconds: float, name: str, *, until: Callable[[], bool] = lambda: False) -> Phase:
         fleet, before, counts = self.fleet, self._cpu(), self.fleet.counts.copy()
         fleet.ages, fleet.late_ages, began = [], [], self.clock.mono()
-        await self._until(until, seconds, name)
+        await self.until(until, seconds, name)
         wall_s, after = self.clock.mono() - began, self._cpu()
         cores = {role: (after[role] - before[role]) / wall_s for role in after if role in before}
         made = fleet.counts["made"] - counts["made"]
         return Phase(wall_s, fleet.ages, fleet.late_ages, cores, fleet.counts["acknowledged"] - counts["acknowledged"],
                      made)  # fmt: skip
 
-    async def _until(self, condition: Callable[[], bool], seconds: float, name: str) -> bool:
+    async def until(self, condition: Callable[[], bool], seconds: float, name: str) -> bool:
         """Wait until true, or for so long; says how it goes."""
         end, said_at = self.clock.mono() + seconds, self.clock.mono()
         while not condition() and self.clock.mono() < end:

@@ -24,6 +24,9 @@ def loadgen(
         bool, typer.Option("--kill-broker", help="then kill the broker and time the way back")
     ] = False,
     outage: Annotated[float, typer.Option(help="then kill the server for so many seconds and time the catch-up")] = 0.0,
+    ceiling: Annotated[
+        bool, typer.Option("--ceiling", help="then send ever more often until live data grows old: how much it carries")
+    ] = False,
     verify: Annotated[bool, typer.Option("--verify", help="count the points in the store at the end")] = False,
     write: Annotated[
         Path | None, typer.Option(help="write the configuration of such a fleet here; run nothing")
@@ -41,8 +44,8 @@ def loadgen(
     Example: healthmon loadgen --agents 1000 --minutes 2. A fleet of invented readings speaks only to a server whose
     configuration was written by `healthmon loadgen --write FOLDER`; agents beyond those declared are refused by it.
     """
-    from healthmon.app.loadfleet import Load
     from healthmon.app.loadgen import ORGANISATION, Options, site_yaml
+    from healthmon.app.loadshape import Load
 
     levels(False)
     load = Load(ORGANISATION, agents, every, points)
@@ -53,7 +56,7 @@ def loadgen(
         return
     if config is not None and (kill_broker or outage or verify):
         raise ConfigError(["loadgen: --kill-broker, --outage and --verify need a server started here, without -c"])
-    options = Options(load, minutes, kill_broker, outage)
+    options = Options(load, minutes, kill_broker, outage, ceiling)
 
     def say(line: str) -> None:
         if not quiet:
@@ -92,6 +95,8 @@ def _words(report: dict[str, Any]) -> str:
     for name, value in report.items():
         if isinstance(value, dict):
             lines += [f"{name}.{line}" for line in _words(value).splitlines()]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            lines += [f"{name}.{line}" for line in _words({str(at): one for at, one in enumerate(value)}).splitlines()]
         else:
             lines.append(f"{name}: {value}")
     return "\n".join(lines)

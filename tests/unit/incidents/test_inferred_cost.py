@@ -8,8 +8,8 @@ from unittest.mock import patch
 from healthmon.alerting.engine import Engine
 from healthmon.alerting.incidents import correlate
 from healthmon.alerting.oncall.roster import Roster
-from healthmon.app.loadfleet import Load
 from healthmon.app.loadgen import site_yaml
+from healthmon.app.loadshape import Load
 from healthmon.app.wiring import engine_settings
 from healthmon.config import load
 from healthmon.impact.hours import Calendar
