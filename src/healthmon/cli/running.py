@@ -24,6 +24,7 @@ from healthmon.cli.frame import (
     today,
 )
 from healthmon.model.errors import ConfigError
+from healthmon.runtime import memory
 from healthmon.runtime.clock import SystemClock
 from healthmon.runtime.stopping import SERVER_STOP_S
 
@@ -44,6 +45,7 @@ def up(
     from healthmon.config import default_site
 
     levels(verbose)
+    memory.starting()
     path = find_config(config)
 
     def reread() -> Any:
@@ -78,6 +80,7 @@ def server(
     from healthmon.app.roles import run_one_of_two, run_server
 
     levels(verbose)
+    memory.starting()
     site = need_config(config)
 
     def ready(url: str) -> None:
@@ -85,6 +88,7 @@ def server(
 
     reread = partial(need_config, config)
     if site.pair is not None:
+        memory.settle()  # it may stand by for months
         start(run_one_of_two(reread, clock=SystemClock(), ready=ready, standby=standby, watch=watch),
               budget_s=SERVER_STOP_S)  # fmt: skip
         return

@@ -48,7 +48,7 @@ class Catalog:
         self.entries: dict[int, Entry] = {}
         self._metrics: dict[tuple[str, str], list[Entry]] = {}
         self._streams: dict[tuple[str, Tags], int] = {}
-        self._told: dict[int, tuple[str, dict[str, str]]] = {}  # stream -> its tags, as text and for looking up
+        self._told: dict[int, tuple[str, dict[str, str], Tags]] = {}  # stream -> its tags in three forms
         self._series: dict[tuple[int, str], int] = {}
         self._new: list[tuple[ShapeKey, Shape]] = []
         self._next_shape = 1
@@ -60,8 +60,12 @@ class Catalog:
     def load(cls, db: sqlite3.Connection) -> Catalog:
         """What the file knows."""
         catalog = cls()
+        read: dict[str, Tags] = {}  # each text once: the series of one stream have the same
         for number, family, field, text in db.execute("SELECT id, family, field, tags FROM series ORDER BY id"):
-            catalog._enter(number, family, field, tuple(sorted(json.loads(text).items())), text)
+            tags = read.get(text)
+            if tags is None:
+                tags = read[text] = tuple(sorted(json.loads(text).items()))
+            catalog._enter(number, family, field, tags, text)
         for number, text in db.execute("SELECT id, series FROM shapes ORDER BY id"):
             catalog._restore(number, tuple(json.loads(text)))
         return catalog
@@ -119,7 +123,7 @@ class Catalog:
         stream = self._stream(family, tags)
         told = self._told.get(stream)
         if told is None or (text is not None and told[0] != text):
-            told = self._told[stream] = text or _json(dict(sorted(tags))), dict(tags)
+            told = self._told[stream] = text or _json(dict(sorted(tags))), dict(tags), tags
         entry = Entry(number, told[0], stream, family, field, told[1])
         self.entries[number] = entry
         self._next_series = max(self._next_series, number + 1)
@@ -135,7 +139,7 @@ class Catalog:
         names = tuple(self.entries[one].field for one in series)
         shape = Shape(number, first.stream, series)
         self.by_number[number] = shape
-        self.shapes[(first.family, tuple(sorted(first.tags.items())), names)] = shape
+        self.shapes[(first.family, self._told[first.stream][2], names)] = shape
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(list(self.entries.values()))
