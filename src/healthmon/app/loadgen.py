@@ -390,4 +390,4 @@ def stored_points(folder: Path) -> int:
     from healthmon.store.looking import StoreFile
 
     with StoreFile(folder / "data" / "store.sqlite") as file:
-        return sum(len(row.fields) for row in file.rows() if dict(row.tags).get("check") in CHECKS)
+        return sum(len(column.times) for entry, column in file.columns() if entry.tags.get("check") in CHECKS)

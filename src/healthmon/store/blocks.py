@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +96,7 @@ class Block:
         return cls(pack(()))
 
     @property
-    def series(self) -> Iterable[int]:
+    def series(self) -> Set[int]:
         """The numbers of the series within."""
         return self._places.keys()
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from healthmon.model.sample import Query, Row, Series
-from healthmon.store.catalog import Catalog
+from healthmon.store.blocks import Column
+from healthmon.store.catalog import Catalog, Entry
 from healthmon.store.embedded import load_journal
 from healthmon.store.lineproto import micros_of
 from healthmon.store.reading import Reader, Snapshot
@@ -32,6 +33,10 @@ class StoreFile:
         """Raw rows in time order."""
         for first, last in self._reader.windows(self._snapshot, micros_of(start), micros_of(end)):
             yield from self._reader.rows(self._snapshot, first, last)
+
+    def columns(self) -> Iterator[tuple[Entry, Column]]:
+        """Every series with its raw points."""
+        return self._reader.everything(self._snapshot)
 
     def close(self) -> None:
         """Let go of the file."""

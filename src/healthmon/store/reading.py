@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -139,8 +139,9 @@ class Reader:
                 (family, RAW, start // DAY_US, end // DAY_US, start, end, low, high),
             )
         ]
+        held = _held(opened, {entry.number for entry in entries})
         for entry in entries:
-            parts = [cut(part, start, end) for part in self._parts(opened, entry.number) if part]
+            parts = [cut(part, start, end) for part in self._parts(held.get(entry.number, ()), entry.number) if part]
             for hot in snapshot.hots:
                 newest = hot.column(entry.stream, entry.number)
                 if newest:
@@ -279,18 +280,22 @@ class Reader:
         edges = [start, *(edge for span in found for edge in span), end]
         return [(low, high) for low, high in pairwise(edges) if low < high]
 
-    def rows(self, snapshot: Snapshot, start: int, end: int) -> list[Row]:
-        """Every row of the time, in time order; the fields of one moment of a family and its tags are one row."""
-        made: dict[tuple[int, int], list[tuple[str, Value]]] = {}
+    def everything(self, snapshot: Snapshot, start: int = 0, end: int = _FOREVER) -> Iterator[tuple[Entry, Column]]:
+        """Every series of the time, family by family."""
         families: dict[str, list[Entry]] = {}
         for entry in snapshot.catalog:
             families.setdefault(entry.family, []).append(entry)
-        streams: dict[int, Entry] = {}
         for family, entries in families.items():
-            for entry, column in self._columns(snapshot, family, entries, start, end):
-                streams[entry.stream] = entry
-                for at, value in zip(column.times, column.values, strict=True):
-                    made.setdefault((at, entry.stream), []).append((entry.field, value))
+            yield from self._columns(snapshot, family, entries, start, end)
+
+    def rows(self, snapshot: Snapshot, start: int, end: int) -> list[Row]:
+        """Every row of the time, in time order; the fields of one moment of a family and its tags are one row."""
+        made: dict[tuple[int, int], list[tuple[str, Value]]] = {}
+        streams: dict[int, Entry] = {}
+        for entry, column in self.everything(snapshot, start, end):
+            streams[entry.stream] = entry
+            for at, value in zip(column.times, column.values, strict=True):
+                made.setdefault((at, entry.stream), []).append((entry.field, value))
         return [
             Row(streams[stream].family, tuple(sorted(streams[stream].tags.items())), tuple(sorted(fields)), at / 1e6)
             for (at, stream), fields in sorted(made.items())
@@ -304,6 +309,15 @@ def cut(column: Column, start: int, end: int) -> Column:
         return column
     low, high = bisect_left(times, start), bisect_left(times, end)
     return Column(column.series, times[low:high], column.values[low:high])
+
+
+def _held(opened: Iterable[Block], wanted: Set[int]) -> dict[int, list[Block]]:
+    """Which of these blocks have which series: asking each for each is too much where both are many."""
+    found: dict[int, list[Block]] = {}
+    for block in opened:
+        for series in block.series & wanted:
+            found.setdefault(series, []).append(block)
+    return found
 
 
 def _day(filed: Filed) -> int:
