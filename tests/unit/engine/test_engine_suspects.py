@@ -119,6 +119,22 @@ def test_a_ups_that_says_why_is_the_cause_of_what_it_fed() -> None:
     assert named(night)[0] == "ups-1"
 
 
+def test_a_ups_on_its_battery_that_then_falls_silent_with_all_that_it_fed_is_the_cause() -> None:
+    """It said that it would end, in an answer that was good: that is no silence. What it fed are also two servers."""
+    says = replace(SLOW_RULE, id="on-battery", on=Selector(kinds=("ups",)))
+    pair = powered_pair(ups_check="http")
+    servers = {
+        id_: target(id_, "server", checks=(check("tcp"),), labels={"feed": "ups-1"}) for id_ in ("ad-1", "array-1")
+    }
+    night = Night(replace(pair, targets={**pair.targets, **servers}), rules=(FAILED_RULE, says)).run(30)
+    night.slow["ups-1"] = 6.0
+    night.run(30)
+    night.down.update(dict.fromkeys(("sw-a", "sw-b", "sw-edge", "ups-1", *servers), TIMEOUT))
+    night.run(60)
+    assert named(night)[0] == "ups-1"
+    assert {"sw-a", "sw-edge", *servers} <= {member.key.target for member in night.only().members}
+
+
 def slow_site() -> Night:
     """Three front ends; two of them stand on one database, whose port always answers."""
     web, tcp = check("http"), check("tcp")

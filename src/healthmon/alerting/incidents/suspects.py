@@ -103,8 +103,10 @@ def _behind_what_they_feed(groups: Sequence[Group], warned: Container[str], evid
 
 
 def _only_silent(group: Group, evidence: Evidence) -> bool:
+    """A power supply of which nothing is known but that it does not answer: what it said itself is no silence."""
     own = [alert for alert, _ in group.members if alert.key.target == group.root.target]
-    return _is_power(group.root.target, evidence) and all(alert.reason not in ANSWERED for alert in own)
+    silent = all(alert.reason is not None and alert.reason not in ANSWERED for alert in own)
+    return silent and _is_power(group.root.target, evidence)
 
 
 def _would_have_said(feeder: str, warned: Container[str], evidence: Evidence) -> bool:
