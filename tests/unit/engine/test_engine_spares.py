@@ -142,3 +142,23 @@ def test_what_its_work_needs_is_no_way() -> None:
     night.deaf |= {"sw-core-a", "sw-core-b", "db"}
     night.run(60)
     assert line_states(night) == {ServiceState.LOST}
+
+
+@pytest.mark.parametrize("controllers", [1, 2])
+def test_trolleys_on_a_cable_prove_no_controller_of_their_radio(controllers: int) -> None:
+    """The controllers are gone; the trolleys stand on their chargers, where the switch carries them."""
+    ids = tuple(f"wlc-{n}" for n in range(controllers))
+    radio = AtLeast(1, ids) if controllers > 1 else ids[0]
+    trolleys = [target(f"wow-{n}", "wow", "sw-w1", radio, area="w1") for n in range(4)]
+    targets = [
+        target("mon", "server"),
+        target("sw-w1", "switch", area="w1", checks=(check("snmp"),)),
+        *(target(id_, "wlan-controller", checks=(check("snmp"),)) for id_ in ids),
+        *trolleys,
+    ]
+    rounds = Service("observations", "Observations", 2, ("w1",), True, (radio,))
+    agents = [Agent("poller", "mon"), *(Agent(one.id, one.id, ("ward-workstation",)) for one in trolleys)]
+    night = Night(estate_of(targets, [area("w1", "sw-w1")], [rounds], agents)).run(40)
+    night.deaf |= set(ids)
+    night.run(60)
+    assert line_states(night) == {ServiceState.LOST}

@@ -10,7 +10,7 @@ from healthmon.alerting.incidents.reach import Reach, Series, reached
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.sharedfate import FateTest, attributes_of
 from healthmon.model.sample import Outcome, Reading
-from healthmon.model.topology import Agent, Estate
+from healthmon.model.topology import Agent, Estate, need_ids
 
 #: Things that pass traffic on: when something behind them works, they work, whatever their own check says.
 PASSING_KINDS = frozenset(
@@ -20,6 +20,8 @@ PASSING_KINDS = frozenset(
 _SHALLOW = frozenset({"icmp", "tcp", "snmp"})
 #: What a thing needs to do its work and not to answer: a host whose storage is gone still answers pings.
 FOR_WORK = frozenset({"storage", "database", "endpoint", "print-server"})
+#: The same of what has a cable: a trolley on a switch of its own speaks without the controller of its radio.
+_BUT_ITS_WAY = FOR_WORK | {"wlan-controller"}
 #: An access point answers by itself; what its controller carries is for what hangs on the access point to prove.
 ACCESS_POINTS = frozenset({"access-point", "ap"})
 #: A batch that arrives now was sent a little earlier.
@@ -336,8 +338,13 @@ class Evidence:
 
     def _to_answer(self, target: str) -> set[str]:
         """What it cannot do without to be there at all: its ways and hosts, not what its work needs."""
-        not_proven = FOR_WORK | {"wlan-controller"} if self.kind(target) in ACCESS_POINTS else FOR_WORK
+        not_proven = self.not_proven_by(target)
         return {id_ for id_ in self.graph.strict(target) if self.kind(id_) not in not_proven}
+
+    def not_proven_by(self, target: str) -> frozenset[str]:
+        """Kinds of needs without which it answers: what only its work needs, and a controller if it is wired."""
+        wired = any(self.kind(id_) == "switch" for id_ in need_ids(self.graph.needs(target)))
+        return _BUT_ITS_WAY if wired or self.kind(target) in ACCESS_POINTS else FOR_WORK
 
     def _index_hosts(self) -> dict[str, list[Agent]]:
         found: dict[str, list[Agent]] = {}

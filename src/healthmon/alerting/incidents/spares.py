@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Set
 
-from healthmon.alerting.incidents.evidence import ACCESS_POINTS, FOR_WORK, Evidence
+from healthmon.alerting.incidents.evidence import ACCESS_POINTS, Evidence
 from healthmon.alerting.incidents.groups import Finding
 from healthmon.alerting.incidents.reach import reached
 from healthmon.model.alert import Effect
@@ -84,8 +84,8 @@ class _Ways:
             return frozenset((id_,))
         known = self._known.get(id_)
         if known is None:
-            needs = self._evidence.graph.needs(id_)
-            known = self._known[id_] = _NOBODY.union(*(self._by(need) for need in needs))
+            needs, aside = self._evidence.graph.needs(id_), self._evidence.not_proven_by(id_)
+            known = self._known[id_] = _NOBODY.union(*(self._by(need, aside) for need in needs))
         return known
 
     def answered_since(self, id_: str, since: float, now: float) -> bool:
@@ -102,9 +102,10 @@ class _Ways:
         host = self._evidence.host(vantage)
         return host is not None and not self.blamed(host)
 
-    def _by(self, need: Need) -> frozenset[str]:
+    def _by(self, need: Need, aside: Set[str]) -> frozenset[str]:
+        """aside: kinds that it can be without and answer."""
         if isinstance(need, AtLeast):
-            parts = [self._by(part) for part in need.of]
+            parts = [self._by(part, aside) for part in need.of]
             works = sum(not part for part in parts) >= need.n
             return _NOBODY if works else _NOBODY.union(*parts)
-        return _NOBODY if self._evidence.kind(need) in FOR_WORK else self.blamed(need)
+        return _NOBODY if self._evidence.kind(need) in aside else self.blamed(need)
