@@ -194,6 +194,7 @@ class Night:
         self.cut: set[str] = set()  # vantages that reach nothing
         self.quiet: set[str] = set()  # agents that say nothing
         self.from_area: dict[tuple[str, str], Reason] = {}  # (area, target) fails only from there
+        self.slow_from: dict[tuple[str, str], float] = {}  # (area, target) answers slowly there
         self.from_poller: dict[str, Reason] = {}
         self.deaf: set[str] = set()  # their own check fails, what is behind them works
         self.chatty = 10.0  # seconds between two reports of an agent
@@ -256,7 +257,9 @@ class Night:
             outcome = Outcome.UNKNOWN
         samples: tuple[Sample, ...] = ()
         if outcome is Outcome.OK and check_id in ("http", "read"):
-            samples = (Sample("http", "duration_seconds", self.slow.get(target_id, 0.2)),)
+            usual = self.slow.get(target_id, 0.2)
+            took = self.slow_from.get((self.estate.vantage_area(vantage) or "", target_id), usual)
+            samples = (Sample("http", "duration_seconds", took),)
         return Reading(target_id, check_id, vantage, self.now, 0.0, outcome, reason, samples=samples)
 
     def reason(self, target_id: str, vantage: str) -> Reason | None:

@@ -288,6 +288,22 @@ def test_some_places_kept_from_a_program_that_works_elsewhere_point_at_the_firew
     assert {line.area for line in night.only().impact} == {"ward-7", "ward-9"}
 
 
+def test_a_filter_is_not_blamed_for_what_is_slow_from_some_places() -> None:
+    """It lets through or it does not; it makes nothing slow."""
+    estate = hospital(wards=4)
+    wall = target("fw", "firewall", "sw-core", checks=(check("snmp"),))
+    web = estate.targets["ehr-web"]
+    estate = replace(estate, targets={**estate.targets, "fw": wall, "ehr-web": replace(web, needs=("fw",))})
+    night = Night(estate).run(40)
+    night.slow_from |= {("ward-7", "ehr-web"): 6.0, ("ward-9", "ehr-web"): 6.0}
+    night.run(60)
+    assert named(night)[0] == "ehr-web"
+    assert {(line.area, line.state.value) for line in night.only().impact} == {
+        ("ward-7", "degraded"),
+        ("ward-9", "degraded"),
+    }
+
+
 def test_what_says_itself_that_it_is_not_well_is_the_cause_of_what_hangs_on_it() -> None:
     """The array reports a failed part; the program on it turns slow."""
     part = replace(

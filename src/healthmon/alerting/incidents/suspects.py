@@ -170,9 +170,13 @@ def _all_gone(feeder: str, whole: Sequence[Group], evidence: Evidence, now: floa
 
 
 def _filtered(group: Group, evidence: Evidence) -> Group:
-    """Fails from several places and works from others: a filter on the way is blamed, the thing stays possible."""
+    """Fails from several places and works from others: a filter on the way is blamed, the thing stays possible.
+
+    A filter lets through or it does not: it makes nothing slow.
+    """
     if (
         group.areas is None
+        or slow(group)
         or len(group.areas) < 2
         or group.root.reason == INFERRED
         or group.nodes != (group.root.target,)
