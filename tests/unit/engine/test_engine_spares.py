@@ -6,7 +6,7 @@ import pytest
 from smallsite import Night, area, check, estate_of, target
 
 from healthmon.model.incident import ServiceState
-from healthmon.model.sample import Reason
+from healthmon.model.sample import Outcome, Reading, Reason
 from healthmon.model.topology import Agent, AtLeast, Estate, Service
 
 CORES = AtLeast(1, ("sw-core-a", "sw-core-b"))
@@ -161,4 +161,33 @@ def test_trolleys_on_a_cable_prove_no_controller_of_their_radio(controllers: int
     night = Night(estate_of(targets, [area("w1", "sw-w1")], [rounds], agents)).run(40)
     night.deaf |= set(ids)
     night.run(60)
+    assert line_states(night) == {ServiceState.LOST}
+
+
+def test_what_answered_while_the_first_failing_look_was_under_way_proves_nothing() -> None:
+    """The switch dies half a second into a look; a printer behind it, rarely looked at, answered before that."""
+    targets = [
+        target("mon", "server"),
+        target("sw-w1", "switch", area="w1", checks=(check("snmp"),)),
+        target("printer", "printer", "sw-w1", area="w1", checks=(check("icmp", 120.0),)),
+        target("web", "endpoint", checks=(check("http"),)),
+    ]
+    services = [Service("ehr", "Patient record", 1, ("w1",), False, ("web",))]
+    night = Night(estate_of(targets, [area("w1", "sw-w1")], services, [Agent("poller", "mon")])).run(30)
+    night.hidden |= {"sw-w1", "printer"}
+    began = night.now + 1.0
+    for started, id_, kind in (
+        (0.0, "sw-w1", "snmp"),
+        (0.4, "printer", "icmp"),
+        (3.0, "sw-w1", "snmp"),
+        (4.0, "sw-w1", "snmp"),
+    ):
+        night.run(0.5)
+        ok = id_ == "printer"
+        outcome, reason = (Outcome.OK, None) if ok else (Outcome.FAILED, Reason.TIMEOUT)
+        reading = Reading(id_, kind, "poller", began + started, 0.01 if ok else 2.0, outcome, reason)
+        night.engine.observe([reading], now=max(night.now, began + started + 2.0))
+    night.now = began + 7.0
+    night.answer_asks = False
+    night.run(15)
     assert line_states(night) == {ServiceState.LOST}

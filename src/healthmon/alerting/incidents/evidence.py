@@ -24,6 +24,8 @@ FOR_WORK = frozenset({"storage", "database", "endpoint", "print-server"})
 _BUT_ITS_WAY = FOR_WORK | {"wlan-controller"}
 #: An access point answers by itself; what its controller carries is for what hangs on the access point to prove.
 ACCESS_POINTS = frozenset({"access-point", "ap"})
+#: What died did so within the look that found it; an answer from so early on may be older than that.
+LOOK_S = 1.0
 #: A batch that arrives now was sent a little earlier.
 _IN_FLIGHT_S = 1.0
 _NOBODY = ("never", 0.0)
@@ -236,6 +238,17 @@ class Evidence:
                 return True
         self._proofs[(id_, area)] = (newest, True)
         return False
+
+    def early_proof(self, id_: str, since: float, now: float) -> Series | None:
+        """A look that speaks for it, so early that it may have died after; None if there is a later one, or none."""
+        if self.passes(id_, since + LOOK_S, now):
+            return None
+        speaks = reached if self.passing_kind(id_) else _ok
+        for series in self._provers.get((id_, None), ()):
+            reading = self.latest[series]
+            if reading.started >= since and speaks(reading) and self.counts(reading, now):
+                return series
+        return None
 
     def _proofs_at(self, id_: str, area: str | None, now: float) -> Iterator[float]:
         """When each of what cannot work without it was last seen working."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
-from healthmon.alerting.incidents.evidence import Evidence
+from healthmon.alerting.incidents.evidence import LOOK_S, Evidence
 from healthmon.alerting.incidents.groups import Finding, series_of
 from healthmon.alerting.incidents.reach import Series
 from healthmon.model.alert import Alert, AlertKey, Effect, Phase
@@ -74,7 +74,7 @@ class Findings:
             elsewhere_ok=elsewhere_ok,
             passing=not steady
             and self._evidence.passing_kind(target)
-            and self._evidence.passes(target, since, self._now),
+            and self._evidence.passes(target, since + (LOOK_S if down else 0.0), self._now),
             slow_too=not all(self._elsewhere_ok(alert) for alert in slow),
         )
 

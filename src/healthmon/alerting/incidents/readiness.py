@@ -64,6 +64,7 @@ class Readiness:
     def _questions(self, alert: Alert, now: float) -> Iterator[Series]:
         yield from self._afresh(alert)
         yield from self._parents(alert, now)
+        yield from self._behind(alert, now)
         yield from self._other_lookers(alert)
         yield from self._way_out(alert)
 
@@ -85,6 +86,13 @@ class Readiness:
                 way = _way_to_look(evidence, id_, self._server)
                 if way is not None:
                     yield way
+
+    def _behind(self, alert: Alert, now: float) -> Iterator[Series]:
+        """Does what answered through it at the very beginning still answer?"""
+        passes_on = alert.effect is Effect.DOWN and self._evidence.passing_kind(alert.key.target)
+        proof = self._evidence.early_proof(alert.key.target, alert.bad_since, now) if passes_on else None
+        if proof is not None:
+            yield proof
 
     def _other_lookers(self, alert: Alert) -> Iterator[Series]:
         """Does anybody else see it working?"""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Set
 
-from healthmon.alerting.incidents.evidence import ACCESS_POINTS, Evidence
+from healthmon.alerting.incidents.evidence import ACCESS_POINTS, LOOK_S, Evidence
 from healthmon.alerting.incidents.groups import Finding
 from healthmon.alerting.incidents.reach import reached
 from healthmon.model.alert import Effect
 from healthmon.model.topology import AtLeast, Need
 
-#: What died did so within the look that found it; an answer from so early on may be older than that.
-_LOOK_S = 1.0
 _NOBODY: frozenset[str] = frozenset()
 
 
@@ -22,7 +20,7 @@ def proven(findings: Mapping[str, Finding], evidence: Evidence, now: float) -> f
     fall silent is taken for the one that works: the others had gone by then, as far as anybody knows.
     """
     silent = {
-        id_: finding.since + _LOOK_S
+        id_: finding.since + LOOK_S
         for id_, finding in findings.items()
         if evidence.passing_kind(id_)
         and finding.effect is Effect.DOWN
