@@ -255,9 +255,11 @@ class Telling:
     def _steps(self, incident: Incident, now: float) -> list[float]:
         """When the steps of any policy fall due, from the opening, and when a page has waited for the rest."""
         afters = {step.after_s for policy in self._policies for step in policy.steps}
-        waits = self._settings.waking.gather_s(incident.severity)
+        waking = self._settings.waking
+        waits = {waking.gather_s(incident.severity), waking.longest_gather_s(incident.severity)} - {0.0}
         moved = [entry.at for entry in incident.timeline if entry.what in _MOVED] if waits else []
-        times = [*(incident.opened_at + after for after in sorted(afters)), *(at + waits for at in moved)]
+        times = [incident.opened_at + after for after in sorted(afters)]
+        times += [at + wait_s for at in moved for wait_s in waits]
         return [at for at in times if at > now]
 
     def _absorb(self, incident: Incident) -> None:

@@ -336,6 +336,36 @@ def test_a_switch_that_loses_packets_is_no_less_to_blame_for_letting_some_throug
     assert {(line.area, line.state.value) for line in night.only().impact} == {("ward-7", "degraded")}
 
 
+def lossy_ward(*, behind: int, of: int = 4, every_s: float = 120.0) -> Night:
+    """A switch that loses packets, and so many printers behind it that do, of so many; looked at rarely."""
+    lossy = replace(SLOW_RULE, id="loss", on=Selector(probes=("http",)))
+    printers = [
+        target(f"prn-{n}", "label-printer", "sw", area="ward-7", checks=(check("http", every_s),)) for n in range(of)
+    ]
+    things = [target("mon", "server"), target("web", "endpoint", checks=(check("tcp"),))]
+    things += [target("sw", "switch", checks=(check("http"),)), *printers]
+    record = Service("ehr", "Patient record", 1, ("ward-7",), False, ("web",))
+    estate = estate_of(things, [area("ward-7", "sw")], [record], [Agent("poller", "mon")])
+    night = Night(estate, rules=(lossy, FAILED_RULE)).run(130)
+    night.slow["sw"] = 5.0
+    night.slow.update({f"prn-{n}": 5.0 for n in range(behind)})
+    return night.run(125)
+
+
+def test_two_that_lose_packets_behind_a_switch_that_does_need_not_be_confirmed_each() -> None:
+    assert not lossy_ward(behind=1).only().impact, "one may be chance"
+    night = lossy_ward(behind=2)
+    assert named(night)[0] == "sw"
+    assert {(line.area, line.state.value) for line in night.only().impact} == {("ward-7", "degraded")}
+
+
+def test_one_bad_device_among_many_behind_a_switch_that_answers_badly_is_no_loss_of_the_ward() -> None:
+    """Many switches answer pings late or not at all when they have better to do, and pass everything on."""
+    night = lossy_ward(behind=1, of=12, every_s=10.0)
+    assert "prn-0" in {alert.key.target for alert in night.view().alerts if alert.active}
+    assert not [line for one in night.incidents() for line in one.impact]
+
+
 def test_two_devices_gone_from_one_area_say_what_only_they_have() -> None:
     """Two are too few for a test of chance; what all of them have and hardly any other is a hint all the same."""
     phones = [

@@ -353,6 +353,22 @@ def test_getting_worse_twice_within_seconds_is_told_once() -> None:
     assert other.ask(worse, MORNING + 110) == [("pager", Why.WORSE)], "and after the wait in any case"
 
 
+def test_what_gets_worse_before_anybody_was_told_waits_from_then() -> None:
+    """First one area, then a second: the outage is still unfolding, and the page of both is one."""
+    desk = Desk(waking=DEFAULT_WAKING)
+    assert desk.ask(incident(3), MORNING) == []
+    rose = replace(incident(2), timeline=(Entry(MORNING + 7, "severity", "Severity 2, before: 3"),))
+    assert desk.ask(rose, MORNING + 10) == []
+    assert desk.ask(rose, MORNING + 17) == [("pager", Why.OPENED)]
+    late = replace(incident(2), timeline=(Entry(MORNING + 28, "severity", "Severity 2, before: 3"),))
+    slow = Desk(waking=DEFAULT_WAKING)
+    assert slow.ask(late, MORNING + 29) == []
+    assert slow.ask(late, MORNING + 30) == [("pager", Why.OPENED)], "never later than it would have gone if mild"
+    worst = Desk(waking=DEFAULT_WAKING)
+    assert worst.ask(rose, MORNING + 10) == []
+    assert worst.ask(replace(rose, severity=1), MORNING + 11) == [("pager", Why.OPENED)], "severity 1 at once"
+
+
 def test_what_heals_while_its_page_waits_is_listed() -> None:
     desk = Desk(waking=DEFAULT_WAKING)
     desk.ask(incident(2), MORNING)

@@ -32,11 +32,16 @@ from healthmon.alerting.incidents.spares import proven
 from healthmon.alerting.incidents.suspects import reconsidered
 from healthmon.alerting.incidents.together import gathered
 from healthmon.impact.graph import Explanation
-from healthmon.model.alert import Alert, AlertKey, Effect, by_key
+from healthmon.model.alert import Alert, AlertKey, Effect, Phase, by_key
 from healthmon.model.incident import IncidentKind, Root
 
 #: A parent that failed about when its child did.
 _ABOUT_THEN_S = 120.0
+#: So many that look unwell behind a thing that is known to be unwell need no confirmation each.
+_WITNESSES = 2
+#: A core that answers pings badly, with one bad printer among hundreds behind it, has not slowed the hospital down.
+_FELT = 0.25
+_HARD = (Effect.DOWN, Effect.DEGRADED)
 
 
 def correlate(
@@ -58,11 +63,12 @@ def correlate(
     held = {alert.key: view for alert in active for view in blind if holds_back(view, alert, evidence, now=now)}
     groups = [blind_group(view, [a for a in active if held.get(a.key) is view]) for view in blind]
     rest = [a for a in active if a.key not in held and a.key.rule != BLIND_RULE]
-    hard = [alert for alert in rest if alert.effect in (Effect.DOWN, Effect.DEGRADED)]
+    hard = [alert for alert in rest if alert.effect in _HARD]
     known = before.steady if before is not None else {}
     findings = Findings(evidence, now, alerts, cleared=cleared or {}, before=known)
-    run = _Run(evidence, now, findings.of(hard))
-    warnings = [alert for alert in rest if alert.effect not in (Effect.DOWN, Effect.DEGRADED)]
+    pending = frozenset(a.key.target for a in alerts.values() if a.phase is Phase.PENDING and a.effect in _HARD)
+    run = _Run(evidence, now, findings.of(hard), pending)
+    warnings = [alert for alert in rest if alert.effect not in _HARD]
     found = with_lost(reconsidered(run.groups(), warnings, evidence, now), evidence, sides, now)
     hard_groups = [replace(group, faded=faded(group, evidence, now)) for group in found]
     groups += hard_groups
@@ -76,8 +82,11 @@ def correlate(
 class _Run:
     """One correlation of the hard alerts (down and degraded)."""
 
-    def __init__(self, evidence: Evidence, now: float, findings: dict[str, Finding]) -> None:
+    def __init__(
+        self, evidence: Evidence, now: float, findings: dict[str, Finding], pending: frozenset[str] = frozenset()
+    ) -> None:
         self._evidence = evidence
+        self._pending = pending  # what looks unwell and is not confirmed yet
         self._graph = evidence.graph
         self._now = now
         self.findings = findings
@@ -92,15 +101,21 @@ class _Run:
         self._by_bad = self._by_down if same else Explanation(self._graph, self._bad)
 
     def _lossy(self) -> list[Finding]:
-        """What passes traffic on, badly: something behind it is not well either, so `it passes` is no excuse."""
-        unwell = [finding for finding in self.findings.values() if finding.target in self._graph]
-        return [
-            one
-            for one in unwell
-            if one.passing
-            and one.effect is Effect.DEGRADED
-            and any(one.target in self._graph.strict(other.target) for other in unwell)
-        ]
+        """What passes traffic on, badly: what is behind it feels that, so `it passes` is no excuse."""
+        passing = [one for one in self.findings.values() if one.passing and one.effect is Effect.DEGRADED]
+        return [one for one in passing if one.target in self._graph and self._felt(one.target, one.since)]
+
+    def _felt(self, id_: str, since: float) -> bool:
+        """Behind it one thing is confirmed to be unwell or two look so, a share of what was looked at since."""
+        unwell = [one for one in {*self.findings, *self._pending} if self._hangs_on(one, id_)]
+        if not any(one in self.findings for one in unwell) and len(unwell) < _WITNESSES:
+            return False
+        looked_at = (one for one in self._graph.descendants(id_) if self._evidence.looked_since(one, since))
+        behind = {one for one in looked_at if self._hangs_on(one, id_)} | set(unwell)
+        return len(unwell) >= _FELT * len(behind)
+
+    def _hangs_on(self, id_: str, other: str) -> bool:
+        return id_ in self._graph and other in self._graph.strict(id_)
 
     def groups(self) -> list[Group]:
         """Findings under their roots; unseen common causes last, because they need the rest explained."""

@@ -143,12 +143,17 @@ class Case:
         return self.started_at() + self.waking.hold_s if held and self.waking.hold_s > 0 else None
 
     def gathers_until(self, *, worse: bool = False) -> float | None:
-        """The end of the wait for what fails with it (or, when it got worse, for what makes it worse still)."""
+        """The end of the wait for what fails with it (or, when it got worse, for what makes it worse still).
+
+        What gets worse before anybody was told waits from then, and no longer than it would have if it had stayed mild.
+        """
         wait_s = self.waking.gather_s(self.incident.severity)
         if not wait_s or self.incident.nobody_can_work:
             return None
-        rose = [entry.at for entry in self.incident.timeline if entry.what in ("severity", "kind")] if worse else []
-        return max([self.started_at(), *rose]) + wait_s
+        started = self.started_at()
+        rose = [entry.at for entry in self.incident.timeline if entry.what in ("severity", "kind")]
+        until = max([started, *rose]) + wait_s
+        return until if worse else min(until, started + self.waking.longest_gather_s(self.incident.severity))
 
     def of_the_storm(self, heard: tuple[Notice, ...]) -> frozenset[str]:
         """Areas that were hit so soon after the first page that they are an update of it.

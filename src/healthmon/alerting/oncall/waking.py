@@ -61,6 +61,10 @@ class Waking:
         """How long a page of this severity waits for what fails with it."""
         return next((seconds for one, seconds in self.gather if one == severity), 0.0)
 
+    def longest_gather_s(self, severity: int) -> float:
+        """How long a page of this severity, or of one that was milder at first, waits at most."""
+        return max((seconds for one, seconds in self.gather if one >= severity), default=0.0)
+
     def night(self, minute: int) -> bool:
         """Whether this local minute of the day is night."""
         if self.night_from <= self.night_to:
