@@ -172,6 +172,28 @@ async def test_a_second_client_of_the_same_name_throws_out_the_first(open_bus: O
         await second.publish("t/x", b"")
 
 
+async def test_the_newest_version_is_spoken_that_the_broker_has(daemon: Daemon) -> None:
+    connect = mqtt.connector(daemon.broker, client_id="versed")
+    for _ in range(2):  # what an older one said is remembered
+        async with connect() as bus:
+            assert isinstance(bus, mqtt.MqttBus)
+            assert bus.version == {"mosquitto": "5", "nats-server": "3.1.1"}[Path(daemon.argv[0]).name]
+            await bus.publish("t/x", b"", qos=1)
+
+
+async def test_a_publish_that_the_broker_refuses_is_said_once(tmp_path: Path, caplog: Any) -> None:
+    daemon = Mosquitto(tmp_path, acl="topic write allowed/#\n")
+    daemon.start()
+    try:
+        async with mqtt.connector(daemon.broker, client_id="stranger")() as bus:
+            for topic in ("allowed/x", "other/x", "other/y"):
+                await bus.publish(topic, b"", qos=1)
+    finally:
+        daemon.stop()
+    said = [record for record in caplog.records if "refuses what is published" in record.getMessage()]
+    assert [record.reason for record in said] == ["Not authorized"]
+
+
 async def test_losing_the_broker_raises_from_every_method(daemon: Daemon, open_bus: Open) -> None:
     async with open_bus() as bus:
         await bus.subscribe("t/x", qos=1)

@@ -1,4 +1,4 @@
-"""The Bus port over aiomqtt: MQTT 3.1.1, one connection at a time, every loss is TransportDown."""
+"""The Bus port over aiomqtt: MQTT 5 or 3.1.1, one connection at a time, every loss is TransportDown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from healthmon.model.plan import Broker
 from healthmon.model.ports import Bus, Connect, Message
 from healthmon.runtime import stopping
 from healthmon.runtime.supervise import heeding, spawn
-from healthmon.transport import packets
+from healthmon.transport import mqttfive, packets
 from healthmon.transport.arrivals import Arrivals
 from healthmon.transport.codec import Will
 from healthmon.transport.readahead import ReadAhead
@@ -65,7 +65,8 @@ def endpoint(url: str) -> Endpoint:
 class MqttBus:
     """An open connection; once it is lost every call says so."""
 
-    def __init__(self, client: aiomqtt.Client, *, in_flight: int = IN_FLIGHT) -> None:
+    def __init__(self, client: aiomqtt.Client, *, in_flight: int = IN_FLIGHT, five: bool = False) -> None:
+        self.version = "5" if five else "3.1.1"
         self._client = client
         self._slots = asyncio.Semaphore(in_flight)
         self._arrivals = Arrivals()
@@ -86,7 +87,8 @@ class MqttBus:
         paho: Any = self._client._client
         if len(paho._out_packet) >= POSTS_WAIT:
             return False
-        if data := b"".join(packets.publish(topic, payload, number=None) for topic, payload in messages):
+        five = self.version == "5"
+        if data := b"".join(packets.publish(topic, payload, number=None, five=five) for topic, payload in messages):
             paho._packet_queue(_PUBLISH_QOS_0, data, 0, 0, MQTTMessageInfo(0))  # it has no public place for several
         return True
 
@@ -140,6 +142,7 @@ class Nodes:
     def __init__(self, url: str, client_id: str) -> None:
         self._nodes = [endpoint(one.strip()) for one in url.split(",")]
         self._at = zlib.crc32(client_id.encode()) % len(self._nodes)
+        self.older: set[Endpoint] = set()  # those that speak 3.1.1 only, as far as we know
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -181,7 +184,7 @@ def _needs_side_loop() -> bool:
 @asynccontextmanager
 async def _open(broker: Broker, nodes: Nodes, *, client_id: str, clean: bool, will: Will | None) -> AsyncIterator[Bus]:
     client = await _entered(broker, nodes, client_id=client_id, clean=clean, will=will)
-    bus = MqttBus(client)
+    bus = MqttBus(client, five=nodes.here not in nodes.older)
     failure: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
@@ -203,17 +206,29 @@ async def _entered(broker: Broker, nodes: Nodes, *, client_id: str, clean: bool,
     for _ in range(len(nodes)):
         where = nodes.here
         try:
-            client = _client(broker, where, client_id=client_id, clean=clean, will=will, hurry=len(nodes) > 1)
-            await _enter(client)
-            _read_ahead(client)
-            return client
+            return await _let_in(broker, nodes, client_id=client_id, clean=clean, will=will)
         except (aiomqtt.MqttError, OSError, ValueError, TransportDown) as error:
             refusals.append(f"{where.host}:{where.port}: {error}")
             nodes.move_on()
     raise TransportDown("; ".join(refusals))
 
 
-async def _enter(client: aiomqtt.Client) -> None:
+async def _let_in(broker: Broker, nodes: Nodes, *, client_id: str, clean: bool, will: Will | None) -> aiomqtt.Client:
+    """A connected client at this node: with MQTT 5, unless it is older."""
+    where = nodes.here
+    how = _How(client_id, clean, will, hurry=len(nodes) > 1)
+    if where not in nodes.older:
+        try:
+            return await _enter(_client(broker, where, how, five=True))
+        except aiomqtt.MqttError as error:
+            if not mqttfive.is_older(error):
+                raise
+    client = await _enter(_client(broker, where, how, five=False))
+    nodes.older.add(where)
+    return client
+
+
+async def _enter(client: aiomqtt.Client) -> aiomqtt.Client:
     """Connect; an attempt that fails or is cancelled leaves nothing behind."""
     _notice_an_early_end(client)
     try:
@@ -221,6 +236,8 @@ async def _enter(client: aiomqtt.Client) -> None:
     except BaseException:
         _abandon(client)
         raise
+    _read_ahead(client)
+    return client
 
 
 def _notice_an_early_end(client: aiomqtt.Client) -> None:
@@ -233,7 +250,7 @@ def _notice_an_early_end(client: aiomqtt.Client) -> None:
 
     def refuse() -> None:
         if not client._connected.done():
-            client._connected.set_exception(aiomqtt.MqttError("closed before the broker let us in"))
+            client._connected.set_exception(mqttfive.ClosedEarly("closed before the broker let us in"))
 
     def gone(*told: Any) -> None:
         if not client._connected.done():
@@ -285,25 +302,39 @@ def _is_news(record: logging.LogRecord) -> bool:
 _LIBRARY.addFilter(_is_news)
 
 
-def _client(
-    broker: Broker, where: Endpoint, *, client_id: str, clean: bool, will: Will | None, hurry: bool
-) -> aiomqtt.Client:
+@dataclass(frozen=True, slots=True)
+class _How:
+    """clean: nothing of the session outlasts the connection; hurry: another node can be asked."""
+
+    client_id: str
+    clean: bool
+    will: Will | None
+    hurry: bool
+
+
+def _client(broker: Broker, where: Endpoint, how: _How, *, five: bool) -> aiomqtt.Client:
+    version: dict[str, Any] = {"protocol": aiomqtt.ProtocolVersion.V311, "clean_session": how.clean}
+    if five:
+        version = {"protocol": aiomqtt.ProtocolVersion.V5, "clean_start": how.clean}
+        version["properties"] = mqttfive.session(clean=how.clean)
+    will = how.will
     client = aiomqtt.Client(
         where.host,
         where.port,
         username=broker.username,
         password=broker.password,
-        identifier=client_id,
-        protocol=aiomqtt.ProtocolVersion.V311,
-        clean_session=clean,
+        identifier=how.client_id,
+        **version,
         will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=will.retain) if will else None,
         keepalive=KEEPALIVE_S,
-        timeout=HURRY_S if hurry else CONNECT_S,
+        timeout=HURRY_S if how.hurry else CONNECT_S,
         max_inflight_messages=IN_FLIGHT,
         socket_options=_socket_options(),
         tls_context=trusting(broker.ca_file) if where.tls else None,
         logger=_LIBRARY,
     )
+    if five:
+        mqttfive.tell_refusals(client)
     client.pending_calls_threshold = 4 * IN_FLIGHT  # it warns above; our own limit is below
     return client
 
