@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from smallsite import FAILED_RULE, RULES, SLOW_RULE, Night, area, check, estate_of, hospital, target
 
 from healthmon.model.alert import Selector
@@ -71,6 +72,26 @@ def test_what_rests_on_a_switch_that_answers_says_nothing_of_what_it_powered() -
     incident = night.only()
     assert named(night)[0] == "sw-1"
     assert (incident.impact, incident.impact_known, incident.severity) == ((), "none", 2)
+
+
+@pytest.mark.parametrize(("lossy", "severity"), [(False, 2), (True, 3)])
+def test_many_that_lose_packets_are_not_many_that_are_silent(lossy: bool, severity: int) -> None:
+    """Six gauges behind a switch that nobody looks at and no service stands on: gone, or only heard badly."""
+    loss = replace(SLOW_RULE, id="loss", on=Selector(probes=("icmp",)))
+    gauges = [
+        target(f"gauge-{n}", "gauge", "sw", area=f"ward-{n}", checks=(check("icmp", id_="read"),)) for n in range(6)
+    ]
+    things = [target("mon", "server"), target("web", "endpoint", checks=(check("http"),)), target("sw", "switch")]
+    record = Service("ehr", "Patient record", 1, ("ward-1",), False, ("web",))
+    estate = estate_of([*things, *gauges], [area(f"ward-{n}") for n in range(6)], [record], [Agent("poller", "mon")])
+    night = Night(estate, rules=(FAILED_RULE, loss)).run(30)
+    if lossy:
+        night.slow.update({one.id: 6.0 for one in gauges})
+    else:
+        night.down.update({one.id: TIMEOUT for one in gauges})
+    night.run(60)
+    assert named(night)[0] == "sw"
+    assert (night.only().impact, night.only().severity) == ((), severity)
 
 
 def test_with_one_of_them_working_the_switch_is_not_blamed() -> None:

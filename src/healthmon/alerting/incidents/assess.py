@@ -176,7 +176,7 @@ class Weighing:
             kind=kind,
             due_in_s=self._due_in(alerts) if warning else None,
             mapped=mapped != "none" or (bool(devices) and self._only_devices(groups)),
-            silent_behind=len({alert.key.target for group in groups for alert, behind in group.members if behind}),
+            silent_behind=len({a.key.target for g in groups for a, behind in g.members if behind and _gone(a)}),
             single_device=not impact and not warning and bool(devices) and self._only_devices(groups),
             staffed=any(assessor.staffed(area, self.now) for area in devices) if devices else True,
             sees_critical=any(line.area in assessor.hospital.critical for line in impact),
@@ -329,6 +329,11 @@ class Weighing:
         users = sorted({service for _, service in graph.lines_behind(root)} if root in graph else set())
         named = [estate.services[id_] for id_ in users if estate.services[id_].team]
         return min(named, key=lambda service: (service.tier, service.id)).team if named else None
+
+
+def _gone(alert: Alert) -> bool:
+    """Not merely slow or lossy."""
+    return alert.effect is Effect.DOWN
 
 
 def _speaks_first(alert: Alert) -> tuple[bool, float, AlertKey]:
