@@ -75,8 +75,9 @@ def known_broker(site: SiteConfig) -> Broker:
         raise ConfigError([f"{path}: does not describe a broker ({error}); start `healthmon server` again"]) from error
 
 
-def _broker_json(broker: Broker) -> dict[str, str | None]:
-    return {"url": broker.url, "username": broker.username, "password": broker.password, "ca_file": broker.ca_file}
+def _broker_json(broker: Broker) -> dict[str, str | bool | None]:
+    found = {"url": broker.url, "username": broker.username, "password": broker.password, "ca_file": broker.ca_file}
+    return found | {"five": broker.five}
 
 
 async def run_server(

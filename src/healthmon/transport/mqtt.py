@@ -217,7 +217,7 @@ async def _let_in(broker: Broker, nodes: Nodes, *, client_id: str, clean: bool, 
     """A connected client at this node: with MQTT 5, unless it is older."""
     where = nodes.here
     how = _How(client_id, clean, will, hurry=len(nodes) > 1)
-    if where not in nodes.older:
+    if broker.five and where not in nodes.older:
         try:
             return await _enter(_client(broker, where, how, five=True))
         except aiomqtt.MqttError as error:
