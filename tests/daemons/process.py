@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import shutil
@@ -15,17 +16,26 @@ from pathlib import Path
 
 import pytest
 
+_LOOPBACKS = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 #: Below the kernel's ephemeral range, and each test process has its own hundred: what is free now is still free later.
 _PORTS = itertools.cycle(range(start := 10_500 + os.getpid() % 220 * 100, start + 100))
 
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A port that nobody listens on and that no outgoing connection will take."""
+    """A port that nobody listens on, neither on 127.0.0.1 nor on ::1, and that no outgoing connection will take."""
     for port in itertools.islice(_PORTS, 100):
-        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, kind) as probe:
-            probe.bind(("127.0.0.1", port))
+        if all(_free(family, kind, host, port) for family, host in _LOOPBACKS):
             return port
     raise RuntimeError("no free port among a hundred")
+
+
+def _free(family: socket.AddressFamily, kind: int, host: str, port: int) -> bool:
+    try:
+        with socket.socket(family, kind) as probe:
+            probe.bind((host, port))
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE  # a machine may have no IPv6 at all
+    return True
 
 
 def need(binary: str) -> str:

@@ -19,6 +19,7 @@ import pytest
 from daemons.nats import nats_server
 from daemons.process import listens
 from healthmon.model.errors import ConfigError, TransportDown
+from healthmon.model.plan import Broker
 from healthmon.runtime.backoff import Backoff
 from healthmon.runtime.clock import SystemClock
 from healthmon.transport import embedded as embedded_module
@@ -41,7 +42,11 @@ async def embedded(folder: Path) -> AsyncIterator[EmbeddedBroker]:
 
 
 async def publish(broker: EmbeddedBroker, payload: bytes = b"x", *, retain: bool = False) -> None:
-    async with mqtt.connector(broker.broker, client_id="test")() as bus:
+    await publish_to(broker.broker, payload, retain=retain)
+
+
+async def publish_to(broker: Broker, payload: bytes = b"x", *, retain: bool = False) -> None:
+    async with mqtt.connector(broker, client_id="test")() as bus:
         await bus.publish("t/x", payload, retain=retain)
 
 
@@ -69,6 +74,13 @@ async def test_it_listens_on_loopback_only_and_keeps_its_files_private(embedded:
     assert embedded.broker.password
     assert len(embedded.broker.password) >= 20
     assert embedded.broker.password not in repr(embedded.broker)
+
+
+async def test_what_runs_beside_it_does_not_try_mqtt_5_with_it(embedded: EmbeddedBroker, folder: Path) -> None:
+    await publish(embedded)
+    assert "protocol version" not in (folder / "nats-server.log").read_text()
+    await publish_to(replace(embedded.broker, mqtt5=True))  # who does not know that is let in all the same
+    assert "unacceptable protocol version of 5" in (folder / "nats-server.log").read_text()
 
 
 async def test_nobody_comes_in_without_the_password(embedded: EmbeddedBroker) -> None:

@@ -164,7 +164,7 @@ async def ward_plans(hospital: Hospital, site: SiteConfig) -> list[Plan]:
         near = await ward_way(hospital, pc, to=(host, int(port)), via=via, last=None)
         record = await ward_way(hospital, pc, to=hospital.ehr_behind, via=via, last="ehr-web")
         plan = plan_for(
-            site, pc, broker=Broker(f"mqtt://{near[0]}:{near[1]}", broker.username, broker.password, five=broker.five)
+            site, pc, broker=Broker(f"mqtt://{near[0]}:{near[1]}", broker.username, broker.password, mqtt5=broker.mqtt5)
         )
         jobs = tuple(
             replace(job, address=job.address.replace(f"{ehr}:8080", f"{record[0]}:{record[1]}")) for job in plan.jobs

@@ -252,7 +252,7 @@ class Run:
         self.report["rss_mib"] = self._sizes()
         if self.options.ceiling:
             self.report["ceiling"] = await climb(self)
-            await self.until(lambda: self._caught_up(), CAUGHT_UP_WITHIN_S, "catching up")
+            await self.until(self._caught_up, CAUGHT_UP_WITHIN_S, "catching up")
         if self.own is not None and self.options.kill_broker:
             self.report["broker_kill"] = await self._broker_kill(self.own)
         if self.own is not None and self.options.outage_s:

@@ -77,7 +77,7 @@ def known_broker(site: SiteConfig) -> Broker:
 
 def _broker_json(broker: Broker) -> dict[str, str | bool | None]:
     found = {"url": broker.url, "username": broker.username, "password": broker.password, "ca_file": broker.ca_file}
-    return found | {"five": broker.five}
+    return found | {"mqtt5": broker.mqtt5}
 
 
 async def run_server(

@@ -65,7 +65,7 @@ class Broker:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     ca_file: str | None = None
-    five: bool = True  # MQTT 5 may be tried; the embedded broker has 3.1.1 only and writes each try to its log
+    mqtt5: bool = True  # may be tried; the embedded broker has 3.1.1 only and writes each try to its log
 
 
 @dataclass(frozen=True, slots=True)

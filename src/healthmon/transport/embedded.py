@@ -203,9 +203,9 @@ class EmbeddedBroker:
 
     def _described(self, password: str) -> Broker:
         if self._opened is None:
-            return Broker(f"mqtt://{HOST}:{self._port}", USERNAME, password, five=False)
+            return Broker(f"mqtt://{HOST}:{self._port}", USERNAME, password, mqtt5=False)
         host = f"[{self._opened.address}]" if ":" in self._opened.address else self._opened.address
-        return Broker(f"mqtts://{host}:{self._port}", USERNAME, password, self._opened.ca_file, five=False)
+        return Broker(f"mqtts://{host}:{self._port}", USERNAME, password, self._opened.ca_file, mqtt5=False)
 
     def _render(self, password: str) -> str:
         opened, tls = self._opened, ""

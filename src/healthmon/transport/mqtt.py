@@ -21,7 +21,7 @@ from healthmon.model.plan import Broker
 from healthmon.model.ports import Bus, Connect, Message
 from healthmon.runtime import stopping
 from healthmon.runtime.supervise import heeding, spawn
-from healthmon.transport import mqttfive, packets
+from healthmon.transport import mqtt5, packets
 from healthmon.transport.arrivals import Arrivals
 from healthmon.transport.codec import Will
 from healthmon.transport.readahead import ReadAhead
@@ -65,8 +65,8 @@ def endpoint(url: str) -> Endpoint:
 class MqttBus:
     """An open connection; once it is lost every call says so."""
 
-    def __init__(self, client: aiomqtt.Client, *, in_flight: int = IN_FLIGHT, five: bool = False) -> None:
-        self.version = "5" if five else "3.1.1"
+    def __init__(self, client: aiomqtt.Client, *, in_flight: int = IN_FLIGHT) -> None:
+        self.version_5 = client._client.protocol == aiomqtt.ProtocolVersion.V5.value  # else 3.1.1
         self._client = client
         self._slots = asyncio.Semaphore(in_flight)
         self._arrivals = Arrivals()
@@ -87,8 +87,8 @@ class MqttBus:
         paho: Any = self._client._client
         if len(paho._out_packet) >= POSTS_WAIT:
             return False
-        five = self.version == "5"
-        if data := b"".join(packets.publish(topic, payload, number=None, five=five) for topic, payload in messages):
+        version_5 = self.version_5
+        if data := b"".join(packets.publish(*one, number=None, version_5=version_5) for one in messages):
             paho._packet_queue(_PUBLISH_QOS_0, data, 0, 0, MQTTMessageInfo(0))  # it has no public place for several
         return True
 
@@ -184,7 +184,7 @@ def _needs_side_loop() -> bool:
 @asynccontextmanager
 async def _open(broker: Broker, nodes: Nodes, *, client_id: str, clean: bool, will: Will | None) -> AsyncIterator[Bus]:
     client = await _entered(broker, nodes, client_id=client_id, clean=clean, will=will)
-    bus = MqttBus(client, five=nodes.here not in nodes.older)
+    bus = MqttBus(client)
     failure: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
@@ -217,13 +217,13 @@ async def _let_in(broker: Broker, nodes: Nodes, *, client_id: str, clean: bool, 
     """A connected client at this node: with MQTT 5, unless it is older."""
     where = nodes.here
     how = _How(client_id, clean, will, hurry=len(nodes) > 1)
-    if broker.five and where not in nodes.older:
+    if broker.mqtt5 and where not in nodes.older:
         try:
-            return await _enter(_client(broker, where, how, five=True))
+            return await _enter(_client(broker, where, how, version_5=True))
         except aiomqtt.MqttError as error:
-            if not mqttfive.is_older(error):
+            if not mqtt5.is_older(error):
                 raise
-    client = await _enter(_client(broker, where, how, five=False))
+    client = await _enter(_client(broker, where, how, version_5=False))
     nodes.older.add(where)
     return client
 
@@ -250,7 +250,7 @@ def _notice_an_early_end(client: aiomqtt.Client) -> None:
 
     def refuse() -> None:
         if not client._connected.done():
-            client._connected.set_exception(mqttfive.ClosedEarly("closed before the broker let us in"))
+            client._connected.set_exception(mqtt5.ClosedEarly("closed before the broker let us in"))
 
     def gone(*told: Any) -> None:
         if not client._connected.done():
@@ -312,11 +312,11 @@ class _How:
     hurry: bool
 
 
-def _client(broker: Broker, where: Endpoint, how: _How, *, five: bool) -> aiomqtt.Client:
+def _client(broker: Broker, where: Endpoint, how: _How, *, version_5: bool) -> aiomqtt.Client:
     version: dict[str, Any] = {"protocol": aiomqtt.ProtocolVersion.V311, "clean_session": how.clean}
-    if five:
+    if version_5:
         version = {"protocol": aiomqtt.ProtocolVersion.V5, "clean_start": how.clean}
-        version["properties"] = mqttfive.session(clean=how.clean)
+        version["properties"] = mqtt5.session(clean=how.clean)
     will = how.will
     client = aiomqtt.Client(
         where.host,
@@ -333,8 +333,8 @@ def _client(broker: Broker, where: Endpoint, how: _How, *, five: bool) -> aiomqt
         tls_context=trusting(broker.ca_file) if where.tls else None,
         logger=_LIBRARY,
     )
-    if five:
-        mqttfive.tell_refusals(client)
+    if version_5:
+        mqtt5.tell_refusals(client)
     client.pending_calls_threshold = 4 * IN_FLIGHT  # it warns above; our own limit is below
     return client
 

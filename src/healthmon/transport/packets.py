@@ -49,12 +49,12 @@ def subscribe(number: int, topics: Iterable[str]) -> bytes:
     return _packet(0x82, struct.pack(">H", number) + b"".join(_text(topic) + b"\0" for topic in topics))
 
 
-def publish(topic: str, payload: bytes, *, number: int | None, retain: bool = False, five: bool = False) -> bytes:
+def publish(topic: str, payload: bytes, *, number: int | None, retain: bool = False, version_5: bool = False) -> bytes:
     """PUBLISH at QoS 1; `number` is its packet identifier, 1 to 65535. None: at QoS 0, which has none.
 
-    five: as MQTT 5 has it, with no properties.
+    version_5: as MQTT 5 has it, with no properties.
     """
-    head = _text(topic) + (b"" if number is None else struct.pack(">H", number)) + (b"\0" if five else b"")
+    head = _text(topic) + (b"" if number is None else struct.pack(">H", number)) + (b"\0" if version_5 else b"")
     return _packet((0x30 if number is None else 0x32) | retain, head + payload)
 
 

@@ -46,7 +46,7 @@ class Turns:
         stored = self._behind.get(agent, 0)
         if not stored or (agent in self._given and self._given[agent][0] > now):
             return 0
-        free = AT_ONCE - waiting - self._on_their_way(now)
+        free = self._free(waiting, now)
         if free <= 0:
             return 0
         bundles = min(free, BUNDLES_MOST, max(1, free // len(self._behind)), -(-stored // MOST))
@@ -60,7 +60,7 @@ class Turns:
 
     def unasked(self, *, waiting: int, now: float) -> list[str]:
         """Who has stored batches and no turn, as many as there is room for: where nothing comes nobody is answered."""
-        free = AT_ONCE - waiting - self._on_their_way(now)
+        free = self._free(waiting, now)
         found: list[str] = []
         for agent in self._behind:
             if len(found) >= free:
@@ -69,12 +69,13 @@ class Turns:
                 found.append(agent)
         return found
 
-    def _on_their_way(self, now: float) -> int:
+    def _free(self, waiting: int, now: float) -> int:
+        """Bundles that find room beside those that wait here and those that may be on their way."""
         while self._given and next(iter(self._given.values()))[0] <= now:
             agent = next(iter(self._given))
             del self._given[agent]
             self._behind.pop(agent, None)
-        return sum(bundles for _, bundles in self._given.values())
+        return AT_ONCE - waiting - sum(bundles for _, bundles in self._given.values())
 
 
 @dataclass(slots=True)

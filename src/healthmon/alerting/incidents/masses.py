@@ -8,7 +8,7 @@ from dataclasses import replace
 from healthmon.alerting.detect.groups import Standing
 from healthmon.alerting.detect.index import GROUP_CHECK
 from healthmon.alerting.incidents.evidence import Evidence
-from healthmon.alerting.incidents.groups import Group, in_order
+from healthmon.alerting.incidents.groups import Group, Pair, in_order
 from healthmon.alerting.incidents.together import as_fate, by_itself
 from healthmon.model.alert import Alert, AlertKey
 from healthmon.model.sample import Reason
@@ -69,7 +69,7 @@ def _one(mass: Group, alone: Sequence[Group], lost: frozenset[str], evidence: Ev
     return replace(_with(mass, pairs), nodes=nodes)
 
 
-def _with(group: Group, pairs: Iterable[tuple[Alert, str | None]]) -> Group:
+def _with(group: Group, pairs: Iterable[Pair]) -> Group:
     return replace(group, members=in_order((*group.members, *pairs)))
 
 
