@@ -22,6 +22,7 @@ SHARES = {
     "severity 1 recalled": 0.0,
     "tier 0/1 loss raised within 10 s": 0.12,
     "one page at most": 0.08,
+    "... and one for each worse severity": 0.04,
 }
 COUNTS = {"pages_per_fault": 0.15, "incidents_per_fault": 0.25, "false_pages": 1.0}
 SECONDS = {"time_to_raise_s": 4.0}  # the median

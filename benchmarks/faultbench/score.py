@@ -77,6 +77,7 @@ def shares(outcomes: Sequence[Outcome]) -> dict[str, Share]:
             lambda o: o.vital_s is not None and o.vital_s <= 10.0,
         ),
         "one page at most": share(outcomes, lambda o: o.pages <= 1),
+        "... and one for each worse severity": share(outcomes, lambda o: o.pages - o.worse_pages <= 1),
     }
 
 

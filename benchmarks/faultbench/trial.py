@@ -156,6 +156,7 @@ class Outcome:
     title: str = ""
     number: int = 0
     vital_every_s: float | None = None  # how often the server looks at what shows the first loss of tier 0 or 1
+    worse_pages: int = 0  # of the pages: those that say a severity has become worse
 
     @property
     def hard_truth(self) -> set[Line]:
@@ -248,8 +249,8 @@ class _Watch:
             vital_s=_after(self.raised_at, self.vital_at) if self.vital_at is not None else None,
             severity=min((incident.severity for incident in mine), default=None),
             found=_lines(mine),
-            pages=len({(n.incident, n.due) for n in paged if n.incident in self.ours}),
-            false_pages=len({(n.incident, n.due) for n in paged if n.incident not in self.ours}),
+            pages=_count(n for n in paged if n.incident in self.ours),
+            false_pages=_count(n for n in paged if n.incident not in self.ours),
             incidents=len(mine),
             busy_s=run.busy_s,
             slowest_s=run.slowest_s,
@@ -260,6 +261,7 @@ class _Watch:
             peer_names_root=own.alerts > 0 and len(own.first) == 1 and bool(own.first & fault.roots),
             title=main.title if main else "",
             vital_every_s=self.vital_every_s,
+            worse_pages=_count(n for n in paged if n.incident in self.ours and n.why is Why.WORSE),
         )
 
     def _judge(self) -> Truth:
@@ -273,6 +275,11 @@ class _Watch:
             return True
         told = f"{incident.title} {incident.plain_text}" if incident and incident.root else ""
         return any(mark in told for mark in self.fault.marks)
+
+
+def _count(notices: Iterable[Notice]) -> int:
+    """Pages, however many people each goes to."""
+    return len({(notice.incident, notice.due) for notice in notices})
 
 
 def _main(incidents: Sequence[Incident]) -> Incident:

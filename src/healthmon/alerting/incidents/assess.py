@@ -70,7 +70,7 @@ class Weighing:
             since=since,
             answers=self._answers(lead),
             passing=not lead.nodes and lead.kind is IncidentKind.INCIDENT,
-            from_areas=tuple(sorted(lead.areas or ())),
+            from_areas=tuple(sorted(lead.areas)) if lead.areas is not None else None,
             spares_gone=gone,
             downtime=self._downtime(impact),
         )
@@ -171,13 +171,14 @@ class Weighing:
         harms = assessor.harms(impact, self.now, as_state=ServiceState.LOST if warning else None)
         alerts = [alert for group in groups for alert, _ in group.members]
         devices = self._devices(alerts, () if warning else groups)
+        only_devices = not warning and self._only_devices(groups)
         situation = Situation(
             harms=(*harms, *self._bedside(devices), *self._on_one_leg(gone)),
             kind=kind,
             due_in_s=self._due_in(alerts) if warning else None,
-            mapped=mapped != "none" or (bool(devices) and self._only_devices(groups)),
+            mapped=mapped != "none" or only_devices,
             silent_behind=len({a.key.target for g in groups for a, behind in g.members if behind and _gone(a)}),
-            single_device=not impact and not warning and bool(devices) and self._only_devices(groups),
+            single_device=not impact and bool(devices) and only_devices,
             staffed=any(assessor.staffed(area, self.now) for area in devices) if devices else True,
             sees_critical=any(line.area in assessor.hospital.critical for line in impact),
             uncorroborated=all(self._certainty(alert) == "threshold" for alert in alerts),

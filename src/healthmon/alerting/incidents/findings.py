@@ -7,6 +7,7 @@ from functools import cached_property
 
 from healthmon.alerting.incidents.evidence import LOOK_S, Evidence
 from healthmon.alerting.incidents.groups import Finding, series_of
+from healthmon.alerting.incidents.pings import answers_otherwise
 from healthmon.alerting.incidents.reach import Series
 from healthmon.model.alert import Alert, AlertKey, Effect, Phase
 from healthmon.model.sample import Reason
@@ -91,9 +92,7 @@ class Findings:
             # one that has only just recovered says nothing until we have looked again ourselves
             if looked_at > self._recovered_at(other) and (key.rule, other) not in self._doubted:
                 return True
-        check = self._evidence.index.check(key.target, key.check)
-        is_ping = check is not None and check.kind == "icmp"
-        return is_ping and any(self._evidence.heard_since(a.id, since) for a in self._evidence.agents_on(key.target))
+        return answers_otherwise(alert, self._evidence, at)
 
     def _recovered_at(self, series: Series) -> float:
         return float("inf") if series in self._recovering else self._cleared.get(series, float("-inf"))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from healthmon.alerting.incidents.blind import BLIND_RULE
 from healthmon.alerting.incidents.evidence import Evidence
+from healthmon.alerting.incidents.pings import unasked
 from healthmon.alerting.incidents.reach import ANSWERED, Series
 from healthmon.model.alert import Alert, AlertKey, Effect, Phase
 from healthmon.model.sample import Reason
@@ -63,6 +64,7 @@ class Readiness:
 
     def _questions(self, alert: Alert, now: float) -> Iterator[Series]:
         yield from self._afresh(alert)
+        yield from self._beside_ping(alert)
         yield from self._parents(alert, now)
         yield from self._behind(alert, now)
         yield from self._other_lookers(alert)
@@ -72,6 +74,12 @@ class Readiness:
         """What arrives after an interruption tells of the interruption: look once more."""
         series = (alert.key.target, alert.key.check, alert.key.vantage)
         if alert.reason is not Reason.SILENT and not self._evidence.looked_afresh(series):
+            yield series
+
+    def _beside_ping(self, alert: Alert) -> Iterator[Series]:
+        """No answer to pings says little: does it answer anything else?"""
+        series = unasked(alert, self._evidence)
+        if series is not None:
             yield series
 
     def _parents(self, alert: Alert, now: float) -> Iterator[Series]:

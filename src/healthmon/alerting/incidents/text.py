@@ -42,6 +42,7 @@ DEFAULT_TEXT: Mapping[str, str] = {
     "cause_behind": "{count} that hang on {target} fail at once; {target} itself still answers",
     "cause_in_common": "{count} gone at once ({reason}); in common: {common}; {healthy} with the same are well",
     "cause_from": "{cause}, seen only from {areas}",
+    "cause_elsewhere": "{cause}, but other looks at it since then find it working",
     "cause_passing": "{cause}; what depends on it is seen working",
     "supplier": "This is with {supplier}: our own side of the way there was seen working. Nobody here can mend it.",
     "not_mapped": "Clinical impact not known: nothing is mapped behind {root}.",
@@ -115,7 +116,7 @@ class Story:
     since: float
     passing: bool = False
     answers: bool = False  # the root is inferred from what hangs on it, though its own looks find it there
-    from_areas: tuple[str, ...] = ()
+    from_areas: tuple[str, ...] | None = None  # seen only from there; empty: by one looker or check among several
     spares_gone: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     downtime: Sequence[Nearest] = ()  # downtime PCs that were seen ready, for areas that lost something
 
@@ -212,6 +213,8 @@ class Texts(Catalogue):
             return self.say("cause_passing", cause=cause)
         if story.from_areas:
             return self.say("cause_from", cause=cause, areas=self.areas(story.from_areas))
+        if story.from_areas is not None:
+            return self.say("cause_elsewhere", cause=cause)
         return cause
 
     def _said_lines(self, story: Story) -> list[str]:
