@@ -129,6 +129,7 @@ class Incident:
     merged_into: str | None = None
     worst_severity: int = 5  # the worst it ever was: who was told of that must hear of the end
     milder_since: float | None = None  # since when it would be milder; it falls after it has stood for a while
+    worded_at: float | None = None  # when title and plain_text were last made anew
     episode: int = 1  # one more each time it comes back after it was mitigated
     timeline: tuple[Entry, ...] = ()
     changes_open: tuple[str, ...] = ()  # changes in whose window something in it began, the nearest first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from smallsite import Night, hospital
 
@@ -147,3 +148,18 @@ def test_the_case_is_json_with_certainty_in_words() -> None:
     assert body["restore_order"][0] == ["sw-w7"]
     assert body["restore_order"][-1] == ["printing"]
     assert "ehr" in body["restore_order"][1]
+
+
+def test_a_figure_that_moves_with_each_look_is_said_anew_every_half_minute() -> None:
+    night = Night(hospital()).run(10)
+    night.slow["ehr-web"] = 3.0
+    night.run(20)
+    said: list[str] = []
+    for number in range(120):
+        night.slow["ehr-web"] = 3.0 + number % 7 / 10.0
+        said.append(night.run(1).only().title)
+    changes = [after for before, after in pairwise(said) if after != before]
+    assert 2 <= len(changes) <= 5
+    night.down["ehr-web"] = Reason.TIMEOUT
+    night.run(12)
+    assert "slowly" not in night.only().title

@@ -24,6 +24,8 @@ from healthmon.model.incident import (
 
 #: A severity falls once it has been milder for so many seconds on end; it rises at once.
 FALL_AFTER_S = 300.0
+#: Nothing but a figure in the words has changed: they stand for so long.
+REWORD_S = 30.0
 #: So long the last word on an incident stands while its members come back one by one.
 RECOVERY_S = 30.0
 _TIMELINE_HEAD = 50
@@ -94,6 +96,7 @@ class Reconciler:
             runbook=assessment.runbook,
             first_steps=assessment.first_steps,
             worst_severity=assessment.score.severity,
+            worded_at=self.now,
             timeline=(Entry(self.now, "opened", self.texts.say("entry_opened", title=assessment.title)),),
         )
         self._ledger_joined(incident, pairs, opening=True)
@@ -105,7 +108,8 @@ class Reconciler:
         after = self._with_members(incident, pairs, left)
         groups = placement.here.get(incident.id, [])
         if groups and pairs and not self._recovering(after, pairs):
-            after = self._with_assessment(after, self.weighing.assess(groups, incident))
+            found = self.weighing.assess(groups, incident)
+            after = self._worded(incident, self._with_assessment(after, found), found)
         after = self._with_state(after, pairs)
         if after != incident:
             self.done.incidents[incident.id] = after
@@ -162,12 +166,20 @@ class Reconciler:
             root=found.root,
             impact=found.lines,
             impact_known=found.impact_known,
-            title=found.title,
-            plain_text=found.plain_text,
             team=incident.team if incident.passed_to.startswith("team:") else found.team or incident.team,
             runbook=found.runbook or incident.runbook,
             first_steps=found.first_steps or incident.first_steps,
         )
+
+    def _worded(self, before: Incident, after: Incident, found: Assessment) -> Incident:
+        """What has changed is said at once; a figure that moves with each look, every half minute."""
+        if (found.title, found.plain_text) == (before.title, before.plain_text):
+            return after
+        due = float("-inf") if before.worded_at is None else before.worded_at + REWORD_S
+        if after == before and self.now < due:
+            self.done.deadlines.append(due)
+            return after
+        return replace(after, title=found.title, plain_text=found.plain_text, worded_at=self.now)
 
     def _with_severity(self, incident: Incident, found: Assessment) -> Incident:
         """Worse at once; milder only after it has been milder for a while without a break."""
