@@ -22,6 +22,7 @@ from healthmon.alerting.incidents.assess import Weighing
 from healthmon.alerting.incidents.blind import BLIND_RULE
 from healthmon.alerting.incidents.correlate import correlate
 from healthmon.alerting.incidents.evidence import Evidence
+from healthmon.alerting.incidents.fronts import fronts_of
 from healthmon.alerting.incidents.groups import Picture
 from healthmon.alerting.incidents.harm import Assessor, Losses, PathCache
 from healthmon.alerting.incidents.placing import place
@@ -85,6 +86,7 @@ class Engine:
         self._estate = estate
         self._settings = settings
         self._graph = NeedGraph(estate)
+        self._fronts = fronts_of(self._graph)
         self._index = RuleIndex(estate, rules)
         self._evidence = Evidence(estate, self._graph, self._index, settings.server)
         self._evidence.end_devices = frozenset(severity.end_devices)
@@ -347,6 +349,7 @@ class Engine:
             self._desk.alerts,
             settle_s=settings.settle_s,
             server=settings.server,
+            fronts=self._fronts,
             suspect=self._lookers.suspect,
         )
 

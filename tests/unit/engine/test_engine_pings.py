@@ -20,9 +20,13 @@ class Filtered(Night):
     """Somebody filters pings to these."""
 
     unpinged: set[str] = field(default_factory=set)
+    from_poller_port: dict[str, int] = field(default_factory=dict)  # so many looks at its port fail, and nothing else
 
     def look(self, target_id: str, check_id: str, vantage: str) -> Reading:
         seen = super().look(target_id, check_id, vantage)
+        if check_id == "tcp" and self.from_poller_port.get(target_id, 0) > 0:
+            self.from_poller_port[target_id] -= 1
+            return replace(seen, outcome=Outcome.FAILED, reason=Reason.TIMEOUT)
         if check_id == "icmp" and target_id in self.unpinged:
             return replace(seen, outcome=Outcome.FAILED, reason=Reason.TIMEOUT)
         return seen
@@ -106,3 +110,28 @@ def test_a_phone_that_is_heard_badly_is_milder_than_one_that_is_gone(lossy: bool
         night.down["phone-1"] = Reason.TIMEOUT
     night.run(60)
     assert night.only().severity == severity
+
+
+@pytest.mark.parametrize(("looks", "opened"), [(3, 0), (4, 1)])
+def test_three_failed_looks_are_not_enough_while_what_people_use_in_front_works(looks: int, opened: int) -> None:
+    """By chance, or for a moment: the fourth look decides at once, whatever people see."""
+    night = Filtered(estate(TCP)).run(30)
+    night.from_poller_port["db"] = looks
+    night.run(25)
+    assert len(night.incidents(open_only=False)) == opened
+
+
+def test_a_database_that_stays_away_is_told_though_a_page_in_front_of_it_still_answers() -> None:
+    night = Filtered(estate(TCP)).run(30)
+    night.from_poller_port["db"] = 1_000
+    night.run(12)
+    assert [line.state.value for line in night.only().impact] == ["lost"]
+
+
+def test_nothing_waits_when_what_people_use_has_gone_as_well() -> None:
+    night = Filtered(estate(TCP)).run(30)
+    night.down["db"] = Reason.TIMEOUT
+    night.run(12)
+    incident = night.only()
+    assert [line.state.value for line in incident.impact] == ["lost"]
+    assert incident.opened_at - incident.first_evidence_at <= 2.5  # three looks, one second apart

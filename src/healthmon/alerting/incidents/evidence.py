@@ -17,7 +17,7 @@ PASSING_KINDS = frozenset(
     {"switch", "router", "firewall", "link", "relay", "gateway", "access-point", "ap", "wlan-controller", "vpn", "ups"}
 )
 #: Looks that say only that something is there, not that it does its work.
-_SHALLOW = frozenset({"icmp", "tcp", "snmp"})
+SHALLOW = frozenset({"icmp", "tcp", "snmp"})
 #: What a thing needs to do its work and not to answer: a host whose storage is gone still answers pings.
 FOR_WORK = frozenset({"storage", "database", "endpoint", "print-server"})
 #: The same of what has a cable: a trolley on a switch of its own speaks without the controller of its radio.
@@ -330,7 +330,7 @@ class Evidence:
         self._by_vantage.setdefault(vantage, []).append(series)
         area = self.estate.vantage_area(vantage)
         declared = self.index.check(target, series[1])
-        shallow = declared is not None and declared.kind in _SHALLOW
+        shallow = declared is not None and declared.kind in SHALLOW
         limits = () if declared is None or shallow else limits_of(self.index.bound(target, series[1]))
         if limits:
             self._timed[series] = limits

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from healthmon.alerting.incidents.blind import BLIND_RULE
 from healthmon.alerting.incidents.evidence import Evidence
+from healthmon.alerting.incidents.fronts import doubted
 from healthmon.alerting.incidents.pings import unasked
 from healthmon.alerting.incidents.reach import ANSWERED, Series
 from healthmon.model.alert import Alert, AlertKey, Effect, Phase
@@ -25,9 +26,11 @@ class Readiness:
         *,
         settle_s: float,
         server: str,
+        fronts: Mapping[str, tuple[str, ...]],
         suspect: bool = False,
     ) -> None:
         self._evidence = evidence
+        self._fronts = fronts
         self._settle_s = settle_s
         self._suspect = suspect  # the server's own looker may be cut off: then nothing opens before that is settled
         self._server = server
@@ -64,7 +67,7 @@ class Readiness:
 
     def _questions(self, alert: Alert, now: float) -> Iterator[Series]:
         yield from self._afresh(alert)
-        yield from self._beside_ping(alert)
+        yield from self._second_thoughts(alert, now)
         yield from self._parents(alert, now)
         yield from self._behind(alert, now)
         yield from self._other_lookers(alert)
@@ -76,11 +79,10 @@ class Readiness:
         if alert.reason is not Reason.SILENT and not self._evidence.looked_afresh(series):
             yield series
 
-    def _beside_ping(self, alert: Alert) -> Iterator[Series]:
-        """No answer to pings says little: does it answer anything else?"""
-        series = unasked(alert, self._evidence)
-        if series is not None:
-            yield series
+    def _second_thoughts(self, alert: Alert, now: float) -> Iterator[Series]:
+        """Pings prove little, and so do a few failed looks while what people use in front of it works."""
+        looks = unasked(alert, self._evidence), doubted(alert, self._evidence, self._fronts, now)
+        yield from (one for one in looks if one is not None)
 
     def _parents(self, alert: Alert, now: float) -> Iterator[Series]:
         evidence, since = self._evidence, alert.bad_since
