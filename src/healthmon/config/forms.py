@@ -185,8 +185,9 @@ class TeamForm(Form):
     name: str | None = None
     rota: str | None = None
     phone: str | None = None
-    desk: str | None = None
+    desk: str | None = Field(default=None, description="Its help desk, as the contact list prints it")
     channels: Names = Field(default=[], description="Channels that reach this team, beside those of its rota")
+    supplier: bool = Field(default=False, description="Outside the organisation: what it mends, nobody here can mend")
 
 
 class AgentForm(Form):

@@ -115,7 +115,8 @@ class Inventory:
             for number, name in enumerate(form.channels):
                 self._refer(name, channels, "channel", (*placed.path, "channels", number))
             own = tuple(dict.fromkeys(form.channels))
-            teams[team_id] = Team(team_id, form.name or team_id, form.rota, form.phone, form.desk, own)
+            name = form.name or team_id
+            teams[team_id] = Team(team_id, name, form.rota, form.phone, form.desk, own, form.supplier)
         return teams
 
     def _agents(self) -> dict[str, Agent]:

@@ -172,6 +172,7 @@ class Team:
     phone: str | None = None
     desk: str | None = None
     channels: tuple[str, ...] = ()
+    supplier: bool = False  # not of this organisation: nobody here can mend what is theirs
 
 
 #: The role of a vantage point that only ever pushes readings: nobody expects to hear of it otherwise.

@@ -47,6 +47,7 @@ def test_the_public_example_says_what_it_says() -> None:
     assert site.web.tls_cert_file == GOOD / "cert.pem"
     assert site.web.token_file == GOOD / "token"
     assert estate.teams["network"].channels == (), "whoever is on call is told, not everybody on the rota"
+    assert [team.id for team in estate.teams.values() if team.supplier] == ["supplier-x"]
     assert site.oncall.users["net-1"].readers == (("pager", "net-1"),)
     assert date(2026, 12, 28) in site.holidays  # Boxing Day is a Saturday in 2026, so Monday is off
     assert {day.year for day in site.holidays} == {2025, 2026, 2027}

@@ -95,7 +95,7 @@ def national(*, own_line: bool, label: bool = True) -> Estate:
             [target("mon", "server"), fw, spine, target("mail", "endpoint", "fw", checks=(check("http"),))],
             agents=[Agent("poller", "mon")],
         ),
-        teams={"desk": Team("desk", "National desk", desk="0300 000 0000")},
+        teams={"desk": Team("desk", "National desk", desk="0300 000 0000", supplier=not label)},
     )
 
 
@@ -110,6 +110,19 @@ def test_our_side_works_and_the_supplier_is_gone(own_line: bool, label: bool, na
     assert incident.root is not None
     assert (incident.root.target, incident.root.supplier, incident.team) == ("spine", name, "desk")
     assert f"This is with {name}: our own side of the way there was seen working." in incident.plain_text
+
+
+def test_a_team_of_ours_with_a_help_desk_is_no_supplier() -> None:
+    ours = {"apps": Team("apps", "Applications", desk="2222")}
+    estate = hospital(wards=2, pcs=2)
+    web = replace(estate.targets["ehr-web"], team="apps")
+    night = Night(replace(estate, teams=ours, targets={**estate.targets, "ehr-web": web})).run(40)
+    night.down["ehr-web"] = Reason.REFUSED
+    night.run(40)
+    incident = night.only()
+    assert incident.root is not None
+    assert (incident.root.target, incident.root.supplier, incident.team) == ("ehr-web", None, "apps")
+    assert "Nobody here can mend it" not in incident.plain_text
 
 
 def test_our_own_firewall_is_not_the_suppliers_fault() -> None:

@@ -11,13 +11,13 @@ LABEL = "supplier"
 
 
 def supplier_of(estate: Estate, target_id: str) -> str | None:
-    """Who answers for a target that is not ours: its `supplier` label, else its team if that is a supplier's desk."""
+    """Who answers for a target that is not ours: its `supplier` label, else its team if that is a supplier."""
     target = estate.targets.get(target_id)
     if target is None:
         return None
     team = estate.teams.get(target.team or "")
-    desk = team.name if team is not None and team.desk else None
-    return target.labels.get(LABEL) or desk
+    theirs = team.name if team is not None and team.supplier else None
+    return target.labels.get(LABEL) or theirs
 
 
 def at_fault(group: Group, evidence: Evidence, now: float) -> str | None:
