@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from healthmon.app.lostwaits import LiveWaits
 from healthmon.config import SiteConfig
@@ -87,12 +86,13 @@ class LostTicker:
 
 
 def _newest(view: View, target: str, field: str) -> float | None:
-    found: list[tuple[float, Any]] = [
-        (reading.started, one.value)
+    found = [
+        (reading.started, number)
         for reading in view.latest.values() if reading.target == target
-        for one in reading.samples if (one.family, one.field) == ("host_logons", field)
+        for one in reading.samples
+        if (one.family, one.field) == ("host_logons", field) and (number := one.number) is not None
     ]  # fmt: skip
-    return float(max(found)[1]) if found else None
+    return max(found)[1] if found else None
 
 
 def stored() -> Query:

@@ -39,8 +39,8 @@ class LiveWaits:
                     yield target.area, event
 
     def _of(self, reading: Reading, target: Target, calendar: Calendar) -> Iterator[Event]:
-        told = {(one.family, one.field): float(one.value) for one in reading.samples
-                if one.family in ("host_logons", "host_waits") and not isinstance(one.value, str)}  # fmt: skip
+        told = {(one.family, one.field): number for one in reading.samples
+                if one.family in ("host_logons", "host_waits") and (number := one.number) is not None}  # fmt: skip
         if not told:
             return
         known = self._pcs.setdefault(target.id, _Known())

@@ -114,9 +114,9 @@ def _prints(readings: Iterable[Reading]) -> bool:
 def _values(readings: Iterable[Reading], family: str, name: str) -> list[float]:
     """The newest value, or nothing."""
     found = [
-        (one.started, float(sample.value))
+        (one.started, number)
         for one in readings for sample in one.samples
-        if (sample.family, sample.field) == (family, name) and not isinstance(sample.value, str)
+        if (sample.family, sample.field) == (family, name) and (number := sample.number) is not None
     ]  # fmt: skip
     return [max(found)[1]] if found else []
 

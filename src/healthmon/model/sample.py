@@ -98,6 +98,11 @@ class Sample:
     value: Value
     labels: dict[str, str] = default(default_factory=dict)
 
+    @property
+    def number(self) -> float | None:
+        """The value as a number; None when it is a word, whatever stands in it."""
+        return None if isinstance(self.value, str) else float(self.value)
+
 
 @record
 class Reading:

@@ -70,10 +70,10 @@ class Facts:
     def value(self, target: str, family: str, field: str) -> float | None:
         """The newest fresh value of a target."""
         found = [
-            (reading.started, float(one.value))
+            (reading.started, number)
             for reading in self.latest(target) if self.fresh(reading)
             for one in reading.samples
-            if (one.family, one.field) == (family, field) and not isinstance(one.value, str)
+            if (one.family, one.field) == (family, field) and (number := one.number) is not None
         ]  # fmt: skip
         return max(found)[1] if found else None
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 from daemons.paging import MORNING, estate
 from daemons.webboard import Hospital
+from healthmon.app.lostticker import LostTicker
 from healthmon.app.lostwaits import LiveWaits
+from healthmon.config import SiteConfig
 from healthmon.impact.hours import Calendar
 from healthmon.impact.losttime import measured_s, wait_cost_s
 from healthmon.model.sample import Outcome, Reading, Sample
@@ -87,3 +91,13 @@ def test_what_was_there_at_the_start_is_from_before() -> None:
     waits = LiveWaits()
     first = {(one.target, one.check, one.vantage): one for one in MINUTES[2:4]}
     assert list(waits.fresh(view(first, START + 200.0), CALENDAR)) == []
+
+
+def test_a_word_where_sessions_are_counted_counts_nobody() -> None:
+    people = LostTicker().people
+    site = cast(SiteConfig, SimpleNamespace(care=CARE, estate=estate()))
+    word = Sample("host_logons", "sessions", "two")
+    odd = Reading(PC, "host_logons", PC, START, 0.1, Outcome.OK, samples=(word,))
+    told_so = {(PC, "host_logons", PC): odd, (PC, "look", PC): told(0, "host_logons", sessions=2.0)}
+    assert people(view({(PC, "host_logons", PC): odd}, START), site, "ward-7", CALENDAR) is None
+    assert people(view(told_so, START), site, "ward-7", CALENDAR) == 2.0

@@ -97,7 +97,7 @@ class Ward:
         self.latest[("sw", "ports", "poller")] = reading
         self.desk.read(reading, self.now)
 
-    def itself(self, pc: str, **values: float) -> None:
+    def itself(self, pc: str, **values: float | str) -> None:
         samples = tuple(Sample("agent", field, value) for field, value in values.items())
         reading = Reading(pc, "agent", pc, self.now, 0.0, Outcome.OK, samples=samples)
         self.latest[(pc, "agent", pc)] = reading
@@ -234,6 +234,22 @@ def test_late_readings_prove_that_it_ran_and_was_only_cut_off() -> None:
     assert last is not None
     assert last.turned_out == "network"
     assert ward.firing() == []
+
+
+def test_a_word_where_a_number_belongs_is_passed_over() -> None:
+    ward = at_ten()
+    ward.itself("pc0", version="1.2.3", asleep_seconds_total="none yet", host_uptime_seconds=90_000.0)
+    port = Sample("snmp_if", "oper_up", "up", {"interface": "gi1/0"})
+    ward.latest[("sw", "ports", "poller")] = Reading(
+        "sw", "ports", "poller", ward.now, 0.0, Outcome.OK, samples=(port,)
+    )
+    others_go_on(ward, 1_800)
+    assert ward.status().port_by == "declared"
+    ward.say("pc0")
+    ward.itself("pc0", host_uptime_seconds=60.0, last_stop_clean="yes")
+    last = ward.status().last
+    assert last is not None
+    assert last.turned_out == "unclean_stop"
 
 
 @pytest.mark.parametrize("after_s", [30.0, 70.0, 200.0, 1_000.0])

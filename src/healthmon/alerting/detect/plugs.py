@@ -67,8 +67,9 @@ class Plugs:
         for reading in self._seen(plug.switch):
             up, speed = None, 0.0
             for sample in reading.samples:
-                if sample.field in _OF_PORT and sample.labels.get("interface", "").casefold() == plug.port:
-                    up, speed = (float(sample.value), speed) if sample.field == "oper_up" else (up, float(sample.value))
+                value = sample.number if sample.field in _OF_PORT else None
+                if value is not None and sample.labels.get("interface", "").casefold() == plug.port:
+                    up, speed = (value, speed) if sample.field == "oper_up" else (up, value)
             if up is not None:
                 found.append((reading.started, up > 0.5, speed))
         return found

@@ -112,7 +112,8 @@ class Presences:
         if reading.check != AGENT_CHECK or reading.vantage not in self._home:
             return
         book = self._book(reading.vantage)
-        values = {sample.field: float(sample.value) for sample in reading.samples if sample.family == AGENT_CHECK}
+        own = (sample for sample in reading.samples if sample.family == AGENT_CHECK)
+        values = {sample.field: number for sample in own if (number := sample.number) is not None}
         if book is None:
             return
         asleep, before = values.get("asleep_seconds_total"), book.story.asleep_total_s
