@@ -13,7 +13,7 @@ from healthmon.alerting.incidents.actions import lapsed
 from healthmon.alerting.incidents.reconcile import noted
 from healthmon.alerting.mutes import holding
 from healthmon.alerting.mutes.desk import MuteDesk
-from healthmon.alerting.mutes.floor import Line
+from healthmon.alerting.mutes.floor import Line, by_themselves
 from healthmon.alerting.oncall.ladder import lapses_at
 from healthmon.model.alert import Rule
 from healthmon.model.incident import (
@@ -183,8 +183,8 @@ class Telling:
         """Live if any rule that speaks for itself in it is live: by rule, then area, then site."""
         if not incident.members:
             return self._reported_mode(incident)
-        own = [member for member in incident.members if member.behind is None] or list(incident.members)
-        modes = {self._member_mode(member) for member in own}
+        own = by_themselves(incident.members)
+        modes = {self._member_mode(member) for member in own or incident.members}
         if "live" not in modes and self._settings.mode == "live" and not _over(incident) and self._at_stake(incident):
             return "live"  # an override to shadow does not hide the last way of an ED, ICU or theatre
         return "live" if "live" in modes else "shadow"

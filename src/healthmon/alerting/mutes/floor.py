@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from healthmon.impact.graph import NeedGraph
+from healthmon.model.alert import Effect
 from healthmon.model.incident import Incident, Member, ServiceState
 from healthmon.model.mute import BREAK_GLASS_MOST_S, TWO_PEOPLE_MOST_S, Floor, Mute
 from healthmon.model.topology import AreaKind, Estate
@@ -16,6 +17,8 @@ Line = tuple[str, str]
 #: Areas of which the last way to a service of these tiers is never hidden.
 FLOOR_AREAS = frozenset({AreaKind.ED, AreaKind.ICU, AreaKind.THEATRE})
 FLOOR_TIERS = frozenset({0, 1})
+#: The worst first.
+_BADNESS = {effect: place for place, effect in enumerate(Effect)}
 _NO_WAY = frozenset({ServiceState.LOST, ServiceState.UNKNOWN})
 
 
@@ -28,7 +31,21 @@ def protected(estate: Estate, line: Line) -> bool:
 def speaking(incident: Incident) -> tuple[Member, ...]:
     """Members that fail now and page by themselves; all that fail when every one is behind another."""
     failing = tuple(member for member in incident.members if member.cleared_at is None)
-    return tuple(member for member in failing if member.behind is None) or failing
+    return by_themselves(failing) or failing
+
+
+def by_themselves(members: Iterable[Member]) -> tuple[Member, ...]:
+    """Those behind nothing, and those that fail worse than what they are behind, or without it.
+
+    A warning is no outage: muted or in shadow it does not speak for one that it explains.
+    """
+    every = tuple(members)
+    worst: dict[str, int] = {}
+    for one in every:
+        worst[one.key.target] = min(_BADNESS[one.effect], worst.get(one.key.target, len(_BADNESS)))
+    return tuple(
+        one for one in every if one.behind is None or worst.get(one.behind, len(_BADNESS)) > _BADNESS[one.effect]
+    )
 
 
 def at_stake(incident: Incident, graph: NeedGraph, is_lost: Callable[[Line], bool]) -> tuple[Line, ...]:
