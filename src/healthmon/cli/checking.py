@@ -10,6 +10,7 @@ import typer
 
 from healthmon.config import lint_packs, plan_for, plan_to_json, poller_plan
 from healthmon.config.problemrows import rows
+from healthmon.config.ruletests import rule_test_problems
 from healthmon.model.errors import ConfigError
 from healthmon.model.plan import Broker
 
@@ -22,6 +23,7 @@ def report(site: Any, *, as_json: bool) -> str:
     problems = lint_packs(site.pack_roots[1:], lines=lines)
     if problems:
         raise ConfigError(problems)
+    warnings = [*site.warnings, *rule_test_problems(site.pack_roots[1:])]
     estate = site.estate
     counts = {
         "areas": len(estate.areas),
@@ -33,12 +35,12 @@ def report(site: Any, *, as_json: bool) -> str:
         "channels": len(site.channels),
     }
     if as_json:
-        found = rows(site.warnings, "warning")
-        data = {"ok": True, "counts": counts, "warnings": list(site.warnings), "mode": site.alerting.mode}
+        found = rows(warnings, "warning")
+        data = {"ok": True, "counts": counts, "warnings": warnings, "mode": site.alerting.mode}
         return json.dumps(data | {"problems": found})
     summary = ", ".join(f"{number} {name}" for name, number in counts.items())
     lines = [f"ok: {estate.organisation.name}: {summary}; alerting is {site.alerting.mode}"]
-    return "\n".join(lines + [f"warning: {warning}" for warning in site.warnings])
+    return "\n".join(lines + [f"warning: {warning}" for warning in warnings])
 
 
 def or_refused(work: Callable[[], T], *, as_json: bool) -> T:

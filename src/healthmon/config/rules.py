@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from healthmon.config.fileforms import RuleOverrideForm
 from healthmon.config.oncall import guaranteed, words_known
@@ -70,9 +71,13 @@ def own_rules(packs: Packs) -> dict[str, Spot]:
         str(rule["id"]): document.spot(("rules", number, "id"))
         for document in own
         if document
-        for number, rule in enumerate(document.data.get("rules") or ())
-        if "id" in rule
+        for number, rule in enumerate(_listed(document.data.get("rules")))
+        if isinstance(rule, dict) and "id" in rule
     }
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _places(written: Written, known: Mapping[str, object]) -> dict[str, OverridePlace]:

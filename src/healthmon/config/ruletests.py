@@ -18,6 +18,7 @@ from healthmon.config.scalars import DURATION_SCHEMA, Duration, Moment, duration
 from healthmon.config.site import SiteConfig
 from healthmon.config.validation import Placed, Validator
 from healthmon.config.yamlnodes import DataPath
+from healthmon.model.errors import ConfigError
 from healthmon.model.sample import Outcome, Reason
 
 SUFFIX = ".test.yaml"
@@ -53,6 +54,14 @@ class ReadingsForm(Form):
     labels: dict[str, str] = Field(default={}, description="Dimension labels of these values")
     agent: str | None = Field(default=None, description="Instead of a reading: this agent speaks, or says goodbye")
     heard: Literal["up", "stopped"] = "up"
+
+    @model_validator(mode="after")
+    def _goes_on(self) -> ReadingsForm:
+        if self.to is not None and self.to < self.at:
+            raise ValueError("`to` must not be before `at`")
+        if self.every is not None and self.every <= 0:
+            raise ValueError("`every` must be more than 0s")
+        return self
 
 
 class ExpectForm(Form):
@@ -137,14 +146,15 @@ class _Reader:
         self._known: dict[DataPath, SiteConfig] = {}
 
     def tests(self) -> Iterator[RuleTest]:
-        self._validator.one(RuleTestFileForm, (), {**self._document.data, "tests": []})
+        data = self._document.data
+        self._validator.one(RuleTestFileForm, (), {**data, "tests": data.get("tests") and []})
         rules = self._rule_ids()
         for placed in self._validator.each(RuleTestForm, ("tests",)):
             self._names_known(placed, rules)
-            self._metrics_known(placed)
             if len(self._problems):
                 continue
             site = self._site(("site",) if placed.form.site is None else (*placed.path, "site"))
+            self._metrics_known(placed, site)
             self._series_known(placed, site)
             yield self._test(placed, site, rules)
 
@@ -166,8 +176,7 @@ class _Reader:
             self._problems.add(Spot(str(self._file), 1, 1), f"no rule pack {beside} is there for these tests")
             self._problems.raise_if_any()
         assert pack is not None
-        rules = pack.data.get("rules")
-        return frozenset(str(r["id"]) for r in rules if isinstance(r, dict) and "id" in r) if rules else frozenset()
+        return frozenset(str(rule["id"]) for rule in _mappings(pack.data.get("rules")) if "id" in rule)
 
     def _site(self, path: DataPath) -> SiteConfig:
         """The configuration written at this path, with this pack's rules; read once."""
@@ -193,12 +202,14 @@ class _Reader:
                     hint = did_you_mean(rule, rules) + allowed(rules)
                     self._validator.problem((*path, number), f"no rule '{rule}' in {self._pack}.yaml{hint}")
 
-    def _metrics_known(self, placed: Placed[RuleTestForm]) -> None:
+    def _metrics_known(self, placed: Placed[RuleTestForm], site: SiteConfig) -> None:
+        known = self._packs.metrics()
+        pushed = site.line_protocol.families if site.line_protocol else {}
         for number, one in enumerate(placed.form.readings):
             for metric in one.values:
-                if metric not in self._packs.metrics() and not metric.startswith("agent."):
+                if metric not in known and metric.partition(".")[0] not in {"agent", *pushed}:
                     path = (*placed.path, "readings", number, "values", metric)
-                    hint = did_you_mean(metric, self._packs.metrics())
+                    hint = did_you_mean(metric, known)
                     self._validator.problem(path, f"nothing emits '{metric}'{hint}", key=True)
 
     def _series_known(self, placed: Placed[RuleTestForm], site: SiteConfig) -> None:
@@ -230,21 +241,42 @@ def _only(things: Mapping[str, Any]) -> Any:
     return next(iter(things.values())) if len(things) == 1 else None
 
 
+def rule_test_problems(roots: Sequence[Path]) -> list[str]:
+    """What is wrong with the test files beside these packs, as `file:line:col: message` lines."""
+    found: dict[str, None] = {}
+    for file in _beside(roots):
+        try:
+            read_rule_tests(file)
+        except ConfigError as error:
+            found.update(dict.fromkeys(error.problems))
+    return list(found)
+
+
 def tested_rules(roots: Sequence[Path]) -> dict[str, frozenset[str]]:
-    """Rules that some test beside these packs sees `firing`, and those that some test expects `quiet`."""
+    """Rules that some test beside these packs sees `firing`, and those that some test expects `quiet`.
+
+    What is not written as a test is passed over: `rule_test_problems` says what is wrong with it.
+    """
     firing: set[str] = set()
     quiet: set[str] = set()
-    for root in roots:
-        for file in sorted(root.joinpath(*_FOLDER).glob(f"*{SUFFIX}")):
-            document = read_pack(file, Problems())
-            for test in document.data.get("tests", ()) if document else ():
-                expected = [one for one in test.get("expect", ()) if isinstance(one, dict)]
-                firing.update(name for one in expected for name in _named(one.get("firing")))
-                quiet.update(name for one in expected for name in _named(one.get("quiet")))
-                quiet.update(_named(test.get("never")))
+    for file in _beside(roots):
+        document = read_pack(file, Problems())
+        for test in _mappings(document.data.get("tests")) if document else ():
+            expected = _mappings(test.get("expect"))
+            firing.update(name for one in expected for name in _named(one.get("firing")))
+            quiet.update(name for one in expected for name in _named(one.get("quiet")))
+            quiet.update(_named(test.get("never")))
     return {"firing": frozenset(firing), "quiet": frozenset(quiet)}
 
 
+def _beside(roots: Sequence[Path]) -> list[Path]:
+    return [file for root in roots for file in sorted(root.joinpath(*_FOLDER).glob(f"*{SUFFIX}"))]
+
+
+def _mappings(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
 def _named(value: Any) -> list[str]:
-    names = [value] if isinstance(value, str) else value or []
+    names = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     return [str(name).partition("/")[0] for name in names]

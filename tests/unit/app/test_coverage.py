@@ -75,3 +75,49 @@ def test_the_command_is_a_gate_too(tmp_path: Path) -> None:
     assert "nobody looks at web; 1 areas depend on it" in run.output
     run = CliRunner().invoke(app, ["coverage", "-c", str(file), "--json"])
     assert (run.exit_code, json.loads(run.output)["live"]) == (0, False)
+
+
+OWN = """\
+rules:
+  - {id: door-open, on: {probes: [tcp]}, condition: {outcome: failed}, effect: down, no_data: hold, summary: gone}
+"""
+QUIET = "tests: [{name: a, readings: [{at: 0s}], expect: [{at: 0s, quiet: door-open}]}]\n"
+BROKEN = {
+    "tests:\n": ":1:7: tests: '' must be a list",
+    "tests: [a]\n": ":1:9: tests[0]: 'a' must be a mapping",
+    "tests: [{name: a, expect: }]\n": ":1:9: tests[0]: key 'readings' is missing",
+    "tests: [{name: a, readings: [{at: 0s}], expect: [{at: 0s, firing: 7}]}]\n": ":1:67: tests[0].expect[0].firing",
+    "tests: {a: 1}\n": ":1:8: tests: must be a list",
+    QUIET.replace("[{at: 0s}]", "[{at: 60s, to: 10s}]"): ": tests[0].readings[0]: `to` must not be before `at`",
+    QUIET.replace("[{at: 0s}]", "[{at: 0s, every: 0s}]"): ": tests[0].readings[0]: `every` must be more than 0s",
+    "- a\n": ":1:1: the top of a pack must be a mapping",
+}
+
+
+def own_pack(folder: Path, tests: str) -> Path:
+    """A hospital with one rule of its own, and these tests of it."""
+    rules = folder / "packs" / "alerting" / "rules"
+    rules.mkdir(parents=True)
+    (rules / "doors.yaml").write_text(OWN)
+    (rules / "doors.test.yaml").write_text(tests)
+    (folder / "healthmon.yaml").write_text(SITE + "packs: [packs]\n")
+    return folder / "healthmon.yaml"
+
+
+@pytest.mark.parametrize("tests", BROKEN)
+def test_a_broken_rule_test_leaves_its_rule_untested_and_check_says_where(tmp_path: Path, tests: str) -> None:
+    config = str(own_pack(tmp_path, tests))
+    run = CliRunner().invoke(app, ["coverage", "-c", config, "--all"])
+    assert run.exit_code == 0, run.output
+    assert "no test sees door-open firing" in run.output
+    run = CliRunner().invoke(app, ["check", "-c", config])
+    assert run.exit_code == 0, run.output
+    place = str(tmp_path / "packs" / "alerting" / "rules" / "doors.test.yaml")
+    assert [line for line in run.output.splitlines() if place in line and BROKEN[tests] in line], run.output
+
+
+def test_a_rule_test_that_can_be_read_is_no_warning(tmp_path: Path) -> None:
+    site = "site: {targets: [{id: door, kind: server, address: 192.0.2.1, checks: [{kind: tcp, port: 22}]}]}\n"
+    run = CliRunner().invoke(app, ["check", "-c", str(own_pack(tmp_path, site + QUIET))])
+    assert run.exit_code == 0
+    assert "doors.test.yaml" not in run.output
