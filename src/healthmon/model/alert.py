@@ -184,7 +184,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """State of one key. `since`: when this phase began; `bad_since`: first bad reading of this episode (Unix s)."""
+    """State of one key. Unix s: `since`, when this phase began; `bad_since`, `bad_at`: the episode's bad readings.
+
+    bad_since: the first, bad_at: the newest (0: none, for silence and for what an older version kept).
+    """
 
     key: AlertKey
     phase: Phase
@@ -198,6 +201,7 @@ class Alert:
     detail: str = ""
     because: tuple[str, ...] = ()  # all that held in this episode; only what raised it can keep it
     flapping_since: float | None = None
+    bad_at: float = 0.0
 
     @property
     def active(self) -> bool:

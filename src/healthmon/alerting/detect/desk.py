@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 
 from healthmon.alerting.detect.conditions import Facts, Labels, absent_after, cleared, verdict_of
 from healthmon.alerting.detect.groups import Groups
-from healthmon.alerting.detect.index import Bound, RuleIndex
+from healthmon.alerting.detect.index import EVERYBODY, Bound, RuleIndex
 from healthmon.alerting.detect.presences import AGENT_CHECK, Presences
 from healthmon.alerting.detect.recall import Recall
 from healthmon.alerting.detect.sight import Sight, learn_late, look_back
 from healthmon.alerting.detect.silence import AgentSilence, agent_key
-from healthmon.alerting.detect.state import advance, damped, due_at, expire, quicker
+from healthmon.alerting.detect.state import advance, damped, due_at, expire, quicker, resumed
 from healthmon.alerting.detect.told import Told
 from healthmon.alerting.detect.tracks import Tracks
 from healthmon.impact.hours import Calendar
@@ -222,6 +222,8 @@ class AlertDesk:
         open_ = known is not None and verdict.bad is None and not verdict.good
         if known is not None and open_ and cleared(rule, facts, labels, known.because):
             verdict = replace(verdict, bad=False, good=True)
+        if known is not None and verdict.bad:
+            known = resumed(known, verdict, rule, self._stale_after(rule, verdict.key))
         after = advance(known, verdict, quicker(rule) if self.hurried(verdict.key.target, now) else rule, now)
         if rule.flap is not None and verdict.bad is not None:
             after = self._damped(known, after, verdict, rule, now)
@@ -286,8 +288,25 @@ class AlertDesk:
             at = due_at(alert, rule)
             if at is not None and at > now:
                 self.push(at, "alert", key)
-            else:
+            elif alert.phase is not Phase.PENDING or self._lasts(alert, rule, now):
                 self._move(key, expire(alert, rule, now), now)
+
+    def _lasts(self, alert: Alert, rule: Rule, now: float) -> bool:
+        """Whether the newest look called it bad and still counts: a hold runs out on evidence alone."""
+        key = alert.key
+        if alert.reason is Reason.SILENT:
+            return True
+        if key.vantage == EVERYBODY:
+            judged = self.groups.judge(key, now)
+            return judged is None or judged[1].bad is True
+        reading = self.latest.get((key.target, key.check, key.vantage))
+        if reading is None or reading.started > alert.bad_at:
+            return False
+        return now - self.index.expected_by(reading) < self._stale_after(rule, key)
+
+    def _stale_after(self, rule: Rule, key: AlertKey) -> float:
+        """After so long without a reading the rule has no data."""
+        return rule.stale_s or self.index.stale_s(key.target, key.check)
 
     def _stale_s(self, series: Series) -> float:
         """The shortest time after which anybody calls this series silent."""

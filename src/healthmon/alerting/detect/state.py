@@ -38,6 +38,14 @@ def advance(alert: Alert | None, verdict: Verdict, rule: Rule, now: float) -> Al
             return None
 
 
+def resumed(alert: Alert, verdict: Verdict, rule: Rule, stale_s: float) -> Alert:
+    """A pending alert before one more bad verdict: unseen for as long as its hold, it has lasted only since now."""
+    unseen_s = verdict.at - alert.bad_at if alert.bad_at else 0.0
+    if not rule.hold_s or alert.phase is not Phase.PENDING or unseen_s <= max(rule.hold_s, stale_s):
+        return alert
+    return replace(alert, bad_since=verdict.at)
+
+
 def quicker(rule: Rule) -> Rule:
     """The rule while a change is open on the target: half as many readings, half as long."""
     return replace(rule, confirm=max(1, (rule.confirm + 1) // 2), hold_s=rule.hold_s / 2.0)
@@ -87,6 +95,7 @@ def _fresh(verdict: Verdict, rule: Rule, now: float) -> Alert:
         reason=verdict.reason,
         detail=verdict.detail,
         because=verdict.because,
+        bad_at=verdict.at,
     )
 
 
@@ -95,7 +104,13 @@ def _seen(alert: Alert, verdict: Verdict, *, streak: int) -> Alert:
     if verdict.because and verdict.because != because:
         because = tuple(dict.fromkeys((*because, *verdict.because)))
     return replace(
-        alert, streak=streak, value=verdict.value, reason=verdict.reason, detail=verdict.detail, because=because
+        alert,
+        streak=streak,
+        value=verdict.value,
+        reason=verdict.reason,
+        detail=verdict.detail,
+        because=because,
+        bad_at=verdict.at,
     )
 
 
