@@ -318,7 +318,7 @@ class Engine:
         self._desk.restore(kept.alerts, restored.at)
         self._desk.touched.update({alert.key: alert for alert in kept.ended})
         self._cases.keep_all(kept.incidents)
-        self._desk.remember(self._questions.restore(self._late.restore(restored.memory)))
+        self._desk.remember(self._lookers.remember(self._questions.restore(self._late.restore(restored.memory))))
         self._desk.count_again(self._evidence.latest.values())
         for reading in self._evidence.latest.values():
             self._desk.watch_series(reading)
@@ -420,7 +420,7 @@ class Engine:
             ledger=self._telling.unwritten(self._ledger),
             presence=dict(self._changed_presence),
             mutes=self._mute_events,
-            memory=self._desk.recall.written() | self._questions.written() | self._late.written(),
+            memory=self._remembered(),
         )
         self._changed_readings.clear()
         self._changed_presence.clear()
@@ -430,6 +430,11 @@ class Engine:
             self._version += 1
             self._cases.forget_old()
         return changes
+
+    def _remembered(self) -> dict[str, bytes]:
+        """What each part has to write down, by key; an empty body forgets."""
+        asked, late, sight = self._questions.written(), self._late.written(), self._lookers.written()
+        return self._desk.recall.written() | asked | late | sight
 
     def _failing_since(self, alert: Alert, since: float) -> bool:
         """The alert has come back, or its series has failed afresh, since then."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from healthmon.alerting.detect.desk import AlertDesk
 from healthmon.alerting.incidents.blind import BLIND_RULE, outlook, turns, watch
 from healthmon.alerting.incidents.evidence import Evidence
 from healthmon.model.alert import Phase
+
+#: When the server's looker last reached anything, once no newest look shows that.
+_REACHED = "*reached"
 
 
 class Lookers:
@@ -18,6 +23,7 @@ class Lookers:
         self._settle_s = settle_s
         self.suspect = self.waiting = False
         self.turns: tuple[float, ...] = ()
+        self._on_disk = b""
 
     def watch(self, now: float) -> bool:
         """Look anew; True when sight was lost or came back."""
@@ -33,6 +39,23 @@ class Lookers:
         self.waiting = after is not None
         self.turns = turns(after, seen, settle_s=settle_s)
         return self._set(is_blind=after is not None and after.phase is Phase.FIRING)
+
+    def written(self) -> dict[str, bytes]:
+        """The row for the journal when it differs from that on disk; an empty one forgets."""
+        at = self._evidence.reach(self._server).to_remember()
+        row = b"" if at is None else repr(at).encode()
+        if row == self._on_disk:
+            return {}
+        self._on_disk = row
+        return {_REACHED: row}
+
+    def remember(self, memory: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Take up what a run before has written; what is not ours is handed back."""
+        self._on_disk = memory.get(_REACHED, b"")
+        known = self._evidence.reach(self._server)  # made now: from what was known at the last commit
+        if self._on_disk:
+            known.remember(float(self._on_disk))
+        return {key: body for key, body in memory.items() if key != _REACHED}
 
     def restore(self) -> None:
         """As it was at the last commit, by its alert."""

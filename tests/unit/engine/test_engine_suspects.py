@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 from smallsite import FAILED_RULE, RULES, SLOW_RULE, Night, area, check, estate_of, hospital, target
 
-from healthmon.model.alert import Selector
-from healthmon.model.incident import Why
-from healthmon.model.sample import Reason
+from healthmon.model.alert import Below, Effect, NoData, Rule, Selector
+from healthmon.model.incident import IncidentKind, Why
+from healthmon.model.sample import Outcome, Reading, Reason, Sample
 from healthmon.model.topology import Agent, AtLeast, Estate, Service
 
 TIMEOUT = Reason.TIMEOUT
@@ -423,3 +423,53 @@ def test_devices_behind_a_dead_switch_count_before_they_are_missed() -> None:
     alone.down["hub"] = TIMEOUT
     alone.run(15)
     assert night.only().severity < alone.only().severity, "what needs a controller is not cut off with it"
+
+
+@dataclass
+class Warned(Night):
+    """A storage array whose page says how long its certificate is good, and whether a part is well."""
+
+    ends_in_s: float = 300 * 86_400.0
+    well: bool = True
+
+    def look(self, target_id: str, check_id: str, vantage: str) -> Reading:
+        seen = super().look(target_id, check_id, vantage)
+        if target_id != "san" or seen.outcome is not Outcome.OK:
+            return seen
+        said = (
+            Sample("tls", "expires_seconds", self.ends_in_s),
+            Sample("snmp_component", "ok", float(self.well)),
+        )
+        return replace(seen, samples=(*seen.samples, *said))
+
+
+PART_RULE = Rule(
+    id="part-failed",
+    on=Selector(probes=("http",)),
+    condition=Below("snmp_component.ok", 1.0),
+    effect=Effect.WARNING,
+    no_data=NoData.HOLD,
+    summary="a part of {target} is not well",
+)
+
+
+@pytest.mark.parametrize(("part", "root"), [(True, "san"), (False, "db")])
+def test_a_part_that_is_unwell_is_a_cause_and_a_certificate_that_will_end_is_none(part: bool, root: str) -> None:
+    things = [
+        target("mon", "server"),
+        target("san", "storage", checks=(check("http"),)),
+        target("db", "database", "san", checks=(check("tcp"),)),
+    ]
+    record = Service("ehr", "Patient record", 1, ("ward-7",), True, ("db",))
+    estate = estate_of(things, [area("ward-7")], [record], [Agent("poller", "mon")])
+    night = Warned(estate, rules=(*RULES, PART_RULE)).run(20)
+    if part:
+        night.well = False
+    else:
+        night.ends_in_s = 5 * 86_400.0
+    night.run(30)
+    night.down["db"] = Reason.REFUSED
+    night.run(40)
+    hurt = next(one for one in night.incidents() if one.impact and one.kind is IncidentKind.INCIDENT)
+    assert hurt.root is not None
+    assert hurt.root.target == root

@@ -7,7 +7,7 @@ from dataclasses import replace
 from heapq import nsmallest
 
 from healthmon.alerting.incidents.blind import BLIND_RULE, holds_back
-from healthmon.alerting.incidents.evidence import Evidence
+from healthmon.alerting.incidents.evidence import LOOK_S, Evidence
 from healthmon.alerting.incidents.findings import Findings, bad
 from healthmon.alerting.incidents.groups import (
     INFERRED,
@@ -150,7 +150,13 @@ class _Run:
                 return set()
             mine = set(explanation.culprits(host)) or ({host} & set(self._down))
             common = mine if common is None else common & mine
-        return common or set()
+        return {id_ for id_ in common or () if not self._came_after(id_, finding)}
+
+    def _came_after(self, id_: str, finding: Finding) -> bool:
+        """It was still seen well after the other had failed: more than a round of looks lies between."""
+        other = self._bad[id_]
+        rounds = [self._evidence.index.every_s(id_, alert.key.check) for alert in other.alerts]
+        return other.since - finding.since > max(rounds, default=0.0) + LOOK_S
 
     def _rank(self, id_: str, finding: Finding) -> tuple[bool, bool, float, str]:
         """Failed about then, alone enough to explain it, closest in time, by name."""

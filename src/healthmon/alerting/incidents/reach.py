@@ -52,7 +52,8 @@ class Reach:
         self._latest = latest
         self._seen: set[Series] = set()
         self._cut: set[Series] = set()
-        self._newest: tuple[float, Series | None] = (float("-inf"), None)
+        self._reached_at = float("-inf")
+        self._by: Series | None = None  # whose look that was
         self._targets: frozenset[str] | None = frozenset()
 
     def note(self, series: Series, reading: Reading) -> None:
@@ -62,13 +63,9 @@ class Reach:
         if series not in self._seen:
             self._seen.add(series)
             self._targets = None
-        at, of = self._newest
         well = reading.outcome is Outcome.OK
-        if not (well or reached(reading)):
-            if of == series:
-                self._newest = (float("-inf"), None)
-        elif of is not None and reading.started >= at:
-            self._newest = (reading.started, series)
+        if reading.started >= self._reached_at and (well or reached(reading)):
+            self._reached_at, self._by = reading.started, series
         if not well and cut_off(reading):
             self._cut.add(series)
         else:
@@ -76,12 +73,18 @@ class Reach:
 
     @property
     def reached_at(self) -> float:
-        """When the newest of all looks that reach something began; -inf: none does."""
-        if self._newest[1] is None:
-            looks = ((self._latest[series], series) for series in self._seen)
-            good = ((reading.started, series) for reading, series in looks if reached(reading))
-            self._newest = max(good, default=(float("-inf"), None))
-        return self._newest[0]
+        """When the last of all looks that ever reached something began; -inf: none did."""
+        return self._reached_at
+
+    def remember(self, at: float) -> None:
+        """It reached something then, as it was written down."""
+        if at > self._reached_at:
+            self._reached_at, self._by = at, None
+
+    def to_remember(self) -> float | None:
+        """`reached_at`, when no newest look shows it any more."""
+        shown = self._by is not None and reached(self._latest[self._by])
+        return None if shown or self._reached_at == float("-inf") else self._reached_at
 
     @property
     def targets(self) -> frozenset[str]:

@@ -20,10 +20,13 @@ from healthmon.alerting.incidents.reach import ANSWERED
 from healthmon.alerting.incidents.slowness import of_slow_need, with_unmeasured
 from healthmon.impact.graph import Explanation
 from healthmon.model.alert import Alert, Effect
+from healthmon.model.condition import metrics_in
 from healthmon.model.incident import IncidentKind, Root
 
 #: Something that warned so long before others failed may be why they did.
 _WARNED_BEFORE_S = 900.0
+#: Families of metrics that tell of a day to come: a certificate's end, an account's, the age of a copy.
+_TO_COME = frozenset({"tls", "expiry", "backup_evidence"})
 #: What feeds others with power, and speaks of its own end while it still can.
 _POWER = frozenset({"ups"})
 #: Filters by who asks whom: fails from some places and not from others, while both ends are well.
@@ -207,7 +210,7 @@ def _warned(group: Group, warnings: Sequence[Alert], evidence: Evidence) -> Grou
         alert
         for alert in warnings
         if alert.key.target in above - set(group.nodes)
-        and alert.effect is Effect.WARNING
+        and _speaks_of_now(alert, evidence)
         and group.since - _WARNED_BEFORE_S <= alert.bad_since <= group.since + TOGETHER_S
     ]
     if not lately:
@@ -224,6 +227,13 @@ def _warned(group: Group, warnings: Sequence[Alert], evidence: Evidence) -> Grou
     behind = [(alert, suspect) for alert, _ in group.members]
     members = in_order((*own, *behind))
     return replace(group, root=named, members=members, peers=False)
+
+
+def _speaks_of_now(alert: Alert, evidence: Evidence) -> bool:
+    """A warning about how the thing is, and not about a day to come or about paper."""
+    rule = evidence.index.rules.get(alert.key.rule)
+    families = {metric.partition(".")[0] for metric in metrics_in(rule.condition)} if rule is not None else set()
+    return alert.effect is Effect.WARNING and not families & _TO_COME
 
 
 def _above(evidence: Evidence, id_: str) -> Iterable[str]:
