@@ -18,8 +18,9 @@ from healthmon.reports.facts import (
     day_state,
 )
 
-#: A certificate is red at a tenth of its life and yellow at a third; other dates at 7 and 30 days.
+#: A certificate is red at a tenth of its life and yellow at a third, never before these days; other dates at 7 and 30.
 CERT_RED, CERT_YELLOW = 0.1, 1 / 3
+CERT_RED_D, CERT_YELLOW_D = 30, 90
 DATE_RED_D, DATE_YELLOW_D = 7, 30
 LEGACY_YELLOW_D = 180
 
@@ -67,7 +68,9 @@ def certificates(facts: Facts) -> Iterator[Item]:
         state = NOT_READY if left_now <= 0 else READY
         if left_now > 0 and isinstance(share, float):
             share_now = share * left_now / left if left > 0 else 0.0
-            state = NOT_READY if share_now < CERT_RED else SOON if share_now < CERT_YELLOW else READY
+            red = share_now < CERT_RED and left_now < CERT_RED_D * DAY_S
+            yellow = share_now < CERT_YELLOW and left_now < CERT_YELLOW_D * DAY_S
+            state = NOT_READY if red else SOON if yellow else READY
         why = () if state == READY else (_left(left_now),)
         ends = date.fromordinal(facts.today.toordinal() + int(left_now // DAY_S)).isoformat()
         name = facts.estate.targets[id_].name

@@ -66,7 +66,12 @@ def changed(key: Key, **values: float) -> dict[Key, Reading]:
         ("backup", "keeper/record", changed(("keeper", "backups"), off_site=0.0), "no copy off-site"),
         ("backup", "keeper/record", changed(("keeper", "backups"), immutable=0.0), "cannot be changed"),
         ("backup", "keeper/record", changed(("keeper", "backups"), found=0.0), "no backup is found"),
-        ("certificate", "ehr-db/tls", changed(("ehr-db", "tls"), lifetime_left_ratio=0.09), "expires in 60 days"),
+        (
+            "certificate",
+            "ehr-db/tls",
+            changed(("ehr-db", "tls"), lifetime_left_ratio=0.09, expires_in_seconds=20 * DAY_S),
+            "expires in 20 days",
+        ),
         ("certificate", "ehr-db/tls", changed(("ehr-db", "tls"), expires_in_seconds=-DAY_S), "expired 1 days ago"),
     ],
 )
@@ -74,6 +79,13 @@ def test_each_fault_is_red_with_its_words(kind: str, id_: str, readings: dict[Ke
     found = by(facts(readings, site=WHOLE), kind, id_)
     assert found.state == NOT_READY
     assert words in " ".join(found.why)
+
+
+def test_a_certificate_of_ten_years_is_no_news_in_its_ninth() -> None:
+    readings = changed(("ehr-db", "tls"), lifetime_left_ratio=0.095, expires_in_seconds=346 * DAY_S)
+    assert by(facts(readings, site=WHOLE), "certificate", "ehr-db/tls").state == READY
+    soon = changed(("ehr-db", "tls"), lifetime_left_ratio=0.02, expires_in_seconds=80 * DAY_S)
+    assert by(facts(soon, site=WHOLE), "certificate", "ehr-db/tls").state == SOON
 
 
 @pytest.mark.parametrize(
