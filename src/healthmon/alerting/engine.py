@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from healthmon.alerting.detect import groups
 from healthmon.alerting.detect.desk import ASLEEP_S, AlertDesk
 from healthmon.alerting.detect.index import RuleIndex
 from healthmon.alerting.detect.presences import Plug
@@ -38,7 +39,7 @@ from healthmon.alerting.mutes.preview import preview
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.hours import Calendar
 from healthmon.impact.severity import Hospital, SeverityTable
-from healthmon.model.alert import Alert, Phase, Rule, by_key
+from healthmon.model.alert import Alert, AlertKey, Phase, Rule, by_key
 from healthmon.model.incident import (
     Ask,
     Command,
@@ -227,6 +228,10 @@ class Engine:
     def ticketed(self, ticket: Ticket, now: float, *, before_s: float) -> tuple[str, ...]:
         """A ticket of another system: the incidents that it is about."""
         return self._cases.ticketed(ticket, self._moved_on(now), before_s=before_s)
+
+    def sides(self, key: AlertKey) -> groups.Standing | None:
+        """Of a rule about many: who was on which side when they were counted last."""
+        return self._desk.groups.sides(key)
 
     def incident(self, id_: str) -> Incident | None:
         """One incident as it is now; of one that went into another, that other."""

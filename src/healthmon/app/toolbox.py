@@ -84,13 +84,12 @@ class Toolbox:
 
     async def why_not(self, rule: str, target: str) -> Mapping[str, Any]:
         """Every gate on the way to a page. Raises NotFound."""
-        view = self._server.view()
-        ids = [i.id for i in view.incidents if i.open and any(m.key.target == target for m in i.members)]
-        heard = [await asyncio.to_thread(self._heard, id_) for id_ in ids]
-        notices, rows = (
-            ([one for part in parts for one in part] for parts in zip(*heard, strict=True)) if heard else ([], [])
-        )
-        gates = WhyNot(self._server.site, view, notices, rows).gates(rule, target)
+        asking = WhyNot(self._server.site, self._server.view(), sides=self._server.room.engine.sides)
+        incident = asking.incident(rule, target)
+        if incident is not None:
+            notices, rows = await asyncio.to_thread(self._heard, incident.id)
+            asking = replace(asking, notices=notices, ledger=rows)
+        gates = asking.gates(rule, target)
         return {"rule": rule, "target": target, "gates": [asdict(gate) for gate in gates]}
 
     def _heard(self, incident: str) -> tuple[list[Notice], list[LedgerRow]]:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from healthmon.alerting.detect.conditions import metrics_of
 from healthmon.alerting.detect.index import RuleIndex
+from healthmon.app.conditionwords import asked, number, span
+from healthmon.app.groupgate import Circle, Sides, circle_of
 from healthmon.config import SiteConfig
 from healthmon.config.problems import did_you_mean
 from healthmon.impact.hours import Calendar
-from healthmon.model.alert import Alert, Rule
-from healthmon.model.condition import Absent, AllOf, AnyOf, Baseline, Condition, Not, OfLast, OutcomeIs
+from healthmon.model.alert import Alert, AlertKey, Rule
+from healthmon.model.condition import Baseline, questions
 from healthmon.model.errors import NotFound
 from healthmon.model.incident import Incident, IncidentState, LedgerRow, Notice
 from healthmon.model.sample import Outcome, Reading
-from healthmon.model.topology import Target
+from healthmon.model.topology import Agent, Target
 from healthmon.model.view import Presence, View
 from healthmon.web.presencewords import hours_words, presence_words
 
@@ -33,53 +35,84 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked about. `subject`: the name in its alerts, of a target or of a group; `target` None: a group."""
+
+    index: RuleIndex
+    rule: Rule
+    subject: str
+    target: Target | None
+    circle: Circle | None
+    checks: list[str]
+    agents: list[Agent]
+
+    def about(self, key: AlertKey) -> bool:
+        return (key.rule, key.target) == (self.rule.id, self.subject)
+
+
+@dataclass(frozen=True, slots=True)
 class WhyNot:
-    """What is known to answer with. `notices` and `ledger` are those of the incidents that the target is in."""
+    """What is known to answer with. `notices`, `ledger`: of the incident; `sides`: who stands where in a group."""
 
     site: SiteConfig
     view: View
     notices: Sequence[Notice] = ()
     ledger: Sequence[LedgerRow] = ()
+    sides: Sides = lambda _key: None
 
     def gates(self, rule_id: str, target_id: str) -> list[Gate]:
         """The gates in order, ending with the first that is shut. Raises NotFound for unknown names."""
-        index = RuleIndex(self.site.estate, self.site.rules)
-        rule, target = index.rules.get(rule_id), self.site.estate.targets.get(target_id)
-        if rule is None:
-            raise NotFound(f"no rule {rule_id!r}{did_you_mean(rule_id, index.rules)}")
-        if target is None:
-            raise NotFound(f"no target {target_id!r}{did_you_mean(target_id, self.site.estate.targets)}")
         found: list[Gate] = []
-        for gate in self._walk(index, rule, target):
+        for gate in self._walk(self._asked(rule_id, target_id)):
             found.append(gate)
             if not gate.open:
                 break
         return found
 
-    def _walk(self, index: RuleIndex, rule: Rule, target: Target) -> Iterator[Gate]:
-        checks = [c.id for c in target.checks if any(b.rule.id == rule.id for b in index.bound(target.id, c.id))]
-        agents = [a for a in self.site.estate.agents.values() if a.target == target.id and _for(index, rule, a)]
-        yield self._selector(index, rule, target, checks, bool(agents))
-        alerts = [a for a in self.view.alerts if (a.key.rule, a.key.target) == (rule.id, target.id)]
-        if not alerts and not rule.on.agents:
-            yield self._readings(target, checks)
-        present = self.view.presence.get(target.id)
+    def incident(self, rule_id: str, target_id: str) -> Incident | None:
+        """The open incident that the gates will speak of. Raises NotFound."""
+        return self._incident(self._asked(rule_id, target_id))
+
+    def _asked(self, rule_id: str, target_id: str) -> _Asked:
+        index = RuleIndex(self.site.estate, self.site.rules)
+        rule, target = index.rules.get(rule_id), self.site.estate.targets.get(target_id)
+        if rule is None:
+            raise NotFound(f"no rule {rule_id!r}{did_you_mean(rule_id, index.rules)}")
+        circle = circle_of(rule, target, target_id, self.site.estate)
+        if target is None and circle is None:
+            raise NotFound(f"no target {target_id!r}{did_you_mean(target_id, self.site.estate.targets)}")
+        declared = [check.id for check in target.checks] if target else []
+        checks = [id_ for id_ in declared if any(bound.rule.id == rule.id for bound in index.bound(target_id, id_))]
+        agents = [agent for agent in index.agents_of(rule) if target is not None and agent.target == target.id]
+        return _Asked(index, rule, circle.place if circle else target_id, target, circle, checks, agents)
+
+    def _walk(self, asked_for: _Asked) -> Iterator[Gate]:
+        rule, target = asked_for.rule, asked_for.target
+        yield self._selector(asked_for)
+        alerts = [alert for alert in self.view.alerts if asked_for.about(alert.key)]
+        if target is not None and not alerts and not rule.on.agents:
+            yield self._readings(asked_for, target)
+        present = self.view.presence.get(target.id) if target else None
         if rule.on.agents and present is not None:
             yield presence_gate(present, fires=bool(alerts))
-        yield self._condition(rule, target, checks, alerts)
+        yield self._condition(asked_for, alerts)
         yield self._pending(rule, alerts)
-        incident = self._incident(rule.id, target.id)
-        yield self._in_incident(rule.id, target.id, incident)
+        incident = self._incident(asked_for)
+        yield self._in_incident(asked_for, incident)
         if incident is not None:
-            yield from self._telling(rule, target, incident)
+            yield from self._telling(incident)
 
-    def _selector(self, index: RuleIndex, rule: Rule, target: Target, checks: list[str], agents: bool) -> Gate:
-        if checks or agents:
-            about = f"its checks {', '.join(checks)}" if checks else "the agent on it"
-            return Gate("selector", True, f"{rule.id} is about {target.id}: {about}")
+    def _selector(self, asked_for: _Asked) -> Gate:
+        rule, target = asked_for.rule, asked_for.target
+        if target is None:
+            return Gate("selector", True, f"{rule.id} is about many at once; {asked_for.subject} is a group of them")
+        among = f", together with others in {asked_for.subject}" if asked_for.circle else ""
+        if asked_for.checks or asked_for.agents:
+            about = f"its checks {', '.join(asked_for.checks)}" if asked_for.checks else "the agent on it"
+            return Gate("selector", True, f"{rule.id} is about {target.id}: {about}{among}")
         if rule.on.agents:
             return Gate("selector", False, f"{rule.id} asks for silent agents, and no such agent runs on {target.id}")
-        wrong = list(self._mismatches(index, rule, target))
+        wrong = list(self._mismatches(asked_for.index, rule, target))
         text = "; ".join(wrong) or f"no check of {target.id} fits all that it asks"
         return Gate("selector", False, f"{rule.id} is not about {target.id}: {text}")
 
@@ -108,35 +141,40 @@ class WhyNot:
         if index.places.rule_at(rule, target.id) is None:
             yield "the rule is switched off where it stands"
 
-    def _readings(self, target: Target, checks: list[str]) -> Gate:
+    def _readings(self, asked_for: _Asked, target: Target) -> Gate:
+        checks = asked_for.checks
         seen = [r for (id_, check, _), r in self.view.latest.items() if id_ == target.id and check in checks]
         if not seen:
             return Gate("readings", False, f"nobody has looked at {', '.join(checks)} of {target.id} yet")
         newest = max(seen, key=lambda reading: reading.started)
-        every_s = max(c.every_s for c in target.checks if c.id in checks)
+        every_s = max(asked_for.index.every_s(target.id, check) for check in checks)
         age_s = self.view.at - newest.started - newest.took
         if age_s > 3.0 * every_s:
-            text = f"the newest look is {_span(age_s)} old, asked for every {_span(every_s)}: nothing can be judged"
+            text = f"the newest look is {span(age_s)} old, asked for every {span(every_s)}: nothing can be judged"
             return Gate("readings", False, text)
         unknown = all(reading.outcome is Outcome.UNKNOWN for reading in seen)
-        text = f"looked at {_span(max(0.0, age_s))} ago from {newest.vantage}: {_outcome(newest)}"
+        text = f"looked at {span(max(0.0, age_s))} ago from {newest.vantage}: {_outcome(newest)}"
         return Gate("readings", not unknown, f"{text}: says nothing about the target" if unknown else text)
 
-    def _condition(self, rule: Rule, target: Target, checks: list[str], alerts: Sequence[Alert]) -> Gate:
+    def _condition(self, asked_for: _Asked, alerts: Sequence[Alert]) -> Gate:
+        rule, target = asked_for.rule, asked_for.target
+        if asked_for.circle is not None:
+            text = asked_for.circle.said(alerts, self.sides, target, self.site.estate)
+            return Gate("condition", bool(alerts), text)
         if alerts:
             return Gate("condition", True, f"the condition holds: {asked(rule.condition)}")
         now = [self._present(rule, r) for (id_, check, _), r in sorted(self.view.latest.items())
-               if id_ == target.id and check in checks]  # fmt: skip
+               if id_ == asked_for.subject and check in asked_for.checks]  # fmt: skip
         text = f"the condition does not hold: wants {asked(rule.condition)}"
         text += f"; now {'; '.join(dict.fromkeys(filter(None, now)))}" if any(now) else ""
-        learns = [leaf for leaf in _leaves(rule.condition) if isinstance(leaf, Baseline)]
+        learns = [leaf for leaf in questions(rule.condition) if isinstance(leaf, Baseline)]
         if learns:
             text += f" (a baseline judges nothing until it knows {max(leaf.weeks for leaf in learns)} weeks)"
         return Gate("condition", False, text)
 
     def _present(self, rule: Rule, reading: Reading) -> str:
         wanted = metrics_of(rule)
-        values = [f"{s.family}.{s.field}{_dims(s.labels)} is {_number(s.value)}" for s in reading.samples
+        values = [f"{s.family}.{s.field}{_dims(s.labels)} is {number(s.value)}" for s in reading.samples
                   if f"{s.family}.{s.field}" in wanted]  # fmt: skip
         return ", ".join(values[:_ROWS_MOST]) if wanted else f"{reading.check} is {_outcome(reading)}"
 
@@ -149,18 +187,18 @@ class WhyNot:
             waits.append(f"{alert.streak} of {rule.confirm} readings in a row")
         left_s = alert.bad_since + rule.hold_s - self.view.at
         if left_s > 0:
-            waits.append(f"{_span(left_s)} of {_span(rule.hold_s)} still to hold")
+            waits.append(f"{span(left_s)} of {span(rule.hold_s)} still to hold")
         return Gate("hold", False, f"it is pending: {' and '.join(waits) or 'it fires at the next look'}")
 
-    def _incident(self, rule: str, target: str) -> Incident | None:
+    def _incident(self, asked_for: _Asked) -> Incident | None:
         mine = [i for i in self.view.incidents if i.open and any(
-            (m.key.rule, m.key.target) == (rule, target) and m.cleared_at is None for m in i.members)]  # fmt: skip
+            asked_for.about(m.key) and m.cleared_at is None for m in i.members)]  # fmt: skip
         return mine[0] if mine else None
 
-    def _in_incident(self, rule: str, target: str, incident: Incident | None) -> Gate:
+    def _in_incident(self, asked_for: _Asked, incident: Incident | None) -> Gate:
         if incident is None:
             return Gate("incident", False, "it waits for news of what it depends on, or it is about to be told")
-        member = next(m for m in incident.members if (m.key.rule, m.key.target) == (rule, target))
+        member = next(m for m in incident.members if asked_for.about(m.key))
         if member.behind is not None:
             text = f"it is behind {member.behind}, part of incident {incident.id}: {incident.title}; no extra page"
             return Gate("root", False, text)
@@ -168,7 +206,7 @@ class WhyNot:
             "incident", True, f"it is in incident {incident.id}, severity {incident.severity}: {incident.title}"
         )
 
-    def _telling(self, rule: Rule, target: Target, incident: Incident) -> Iterator[Gate]:
+    def _telling(self, incident: Incident) -> Iterator[Gate]:
         sent = [n for n in self.notices if n.incident == incident.id]
         if sent:
             said = ", ".join(f"{n.to} at {self._clock(n.at or n.due)} ({n.result.value})" for n in sent[:_ROWS_MOST])
@@ -202,64 +240,9 @@ def presence_gate(present: Presence, *, fires: bool) -> Gate:
     return Gate("presence", fires or present.told, f"{present.agent}: {text}")
 
 
-def asked(condition: Condition) -> str:
-    """A condition in words."""
-    match condition:
-        case OutcomeIs(outcomes=outcomes, reasons=reasons):
-            because = f" because of {' or '.join(reasons)}" if reasons else ""
-            return f"outcome {' or '.join(outcomes)}{because}"
-        case Absent(for_s=for_s):
-            return f"nothing heard for {_span(for_s)}"
-        case AllOf(of=parts):
-            return "all of (" + "; ".join(asked(part) for part in parts) + ")"
-        case AnyOf(of=parts):
-            return "any of (" + "; ".join(asked(part) for part in parts) + ")"
-        case Not(of=part):
-            return f"not ({asked(part)})"
-        case OfLast(n=n, of=of, condition=part):
-            return f"{n} of the last {of}: {asked(part)}"
-        case _:
-            shown = {f.name: getattr(condition, f.name) for f in fields(condition)}
-            metric, value = shown.pop("metric", ""), shown.pop("value", None)
-            rest = ", ".join(f"{name} {_plain(one)}" for name, one in shown.items() if one not in ("", None, 0, 0.0))
-            number = f" {_number(value)}" if value is not None else ""
-            return f"{metric} {type(condition).__name__.lower()}{number}{f' ({rest})' if rest else ''}".strip()
-
-
-def _leaves(condition: Condition) -> Iterator[Condition]:
-    parts: Iterable[Condition] = (
-        condition.of if isinstance(condition, AllOf | AnyOf) else [condition.of] if isinstance(condition, Not) else []
-    )
-    for part in parts:
-        yield from _leaves(part)
-    if not parts:
-        yield condition
-
-
-def _for(index: RuleIndex, rule: Rule, agent: Any) -> bool:
-    return any(one.id == rule.id for one in index.for_agent(agent))
-
-
 def _outcome(reading: Reading) -> str:
     return f"{reading.outcome.value} ({reading.reason.value})" if reading.reason else reading.outcome.value
 
 
 def _dims(labels: Mapping[str, str]) -> str:
     return "{" + ", ".join(f"{k}={v}" for k, v in sorted(labels.items())) + "}" if labels else ""
-
-
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _plain(value: Any) -> str:
-    if hasattr(value, "__dataclass_fields__"):
-        inner = {f.name: getattr(value, f.name) for f in fields(value)}
-        return ", ".join(f"{name} {_number(one)}" for name, one in inner.items() if one not in ("", None))
-    return _number(value)
-
-
-def _span(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

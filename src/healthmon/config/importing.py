@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
-from yaml import MappingNode, Node, SequenceNode
 
 from healthmon.config.forms import Form, Names
+from healthmon.config.jsonrows import json_items
 from healthmon.config.packs import read_pack, stock_root
 from healthmon.config.problems import Problems, Spot, allowed
 from healthmon.config.validation import Validator
-from healthmon.config.yamlnodes import Builder, parse_nodes, spot_of
 from healthmon.model.errors import ConfigError
 from healthmon.model.topology import Estate, Target
 
@@ -26,6 +26,7 @@ MAPS = Path("configs") / "import-maps"
 PROGRESS_ROWS = 5_000
 #: What exports are written in, the strict ones first; the last takes anything.
 _ENCODINGS = ("utf-8-sig", "cp1252")
+_ID_MOST = 63
 
 
 class ChoiceForm(Form):
@@ -107,6 +108,9 @@ def imported(file: Path, form: MapForm, estate: Estate, progress: Callable[[int]
         done.rows += 1
         if done.rows % PROGRESS_ROWS == 0:
             progress(done.rows)
+        if not isinstance(row, Mapping):
+            done.problems.append(f"{spot}: is no mapping of columns; left out")
+            continue
         if any(_text(row, column).casefold() in {v.casefold() for v in values} for column, values in form.skip.items()):
             done.skipped += 1
             continue
@@ -154,7 +158,7 @@ def _compare(found: Found, known: _Known, done: Imported) -> None:
 def _found(row: Mapping[str, Any], form: MapForm, spot: Spot, done: Imported) -> Found | None:
     raw = next((text for column in form.id if (text := _text(row, column))), "")
     address = next((text for column in form.address if (text := _text(row, column))), "")
-    id_ = re.sub(r"[^a-z0-9]+", "-", raw.casefold()).strip("-")[:63]
+    id_ = re.sub(r"[^a-z0-9]+", "-", raw.casefold()).strip("-")[:_ID_MOST].rstrip("-")
     if not id_ or not address:
         missing = (
             f"no id in {', '.join(form.id)}" if not id_ else f"'{id_}' has no address in {', '.join(form.address)}"
@@ -188,10 +192,12 @@ def _text(row: Mapping[str, Any], path: str) -> str:
             value = value[int(step)] if inside else value.get(step) if isinstance(value, dict) else None
     if isinstance(value, dict):  # an export that gives {value, display_value} or {id, name}
         value = value.get("display_value") or value.get("name") or value.get("value")
-    return "" if value is None or isinstance(value, list) else str(value).strip()
+    if value is None or isinstance(value, list):
+        return ""
+    return str(value).encode("utf-8", "replace").decode().strip()  # half a surrogate pair is no character
 
 
-def _rows(file: Path, form: MapForm) -> Iterator[tuple[Spot, Mapping[str, Any]]]:
+def _rows(file: Path, form: MapForm) -> Iterator[tuple[Spot, Any]]:
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -199,8 +205,15 @@ def _rows(file: Path, form: MapForm) -> Iterator[tuple[Spot, Mapping[str, Any]]]
     yield from _csv(file, content, form) if form.format == "csv" else _json(file, content, form)
 
 
-def _csv(file: Path, content: bytes, form: MapForm) -> Iterator[tuple[Spot, Mapping[str, Any]]]:
+def _csv(file: Path, content: bytes, form: MapForm) -> Iterator[tuple[Spot, Any]]:
     reader = csv.DictReader(io.StringIO(_decoded(content), newline=""), delimiter=form.delimiter)
+    try:
+        yield from _csv_rows(file, reader, form)
+    except csv.Error as error:
+        raise ConfigError([f"{file}:{reader.reader.line_num}:1: {error}; is a quote missing?"]) from None
+
+
+def _csv_rows(file: Path, reader: csv.DictReader[str], form: MapForm) -> Iterator[tuple[Spot, Any]]:
     heads = reader.fieldnames or []
     wanted = [*form.id, *form.address]
     if not any(column in heads for column in form.id) or not any(column in heads for column in form.address):
@@ -212,21 +225,17 @@ def _csv(file: Path, content: bytes, form: MapForm) -> Iterator[tuple[Spot, Mapp
         yield Spot(str(file), reader.line_num, 1), row
 
 
-def _json(file: Path, content: bytes, form: MapForm) -> Iterator[tuple[Spot, Mapping[str, Any]]]:
-    """JSON is YAML, so the parser with marks tells every item's line."""
-    problems = Problems()
-    node: Node | None = parse_nodes(_decoded(content).replace("\t", " ").encode(), name=str(file), problems=problems)
-    problems.raise_if_any()
-    for step in filter(None, form.rows.split(".")):
-        pairs: Iterable[Any] = node.value if isinstance(node, MappingNode) else ()
-        node = next((value for key, value in pairs if key.value == step), None)
-    if not isinstance(node, SequenceNode):
+def _json(file: Path, content: bytes, form: MapForm) -> Iterator[tuple[Spot, Any]]:
+    try:
+        items = json_items(_decoded(content), [step for step in form.rows.split(".") if step])
+    except json.JSONDecodeError as error:
+        raise ConfigError([f"{file}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}"]) from None
+    except ValueError as error:
+        raise ConfigError([f"{file}:1:1: not valid JSON: {error}"]) from None
+    if items is None:
         raise ConfigError([f"{file}:1:1: there is no list at '{form.rows or 'the top'}'; is it the right map?"])
-    builder = Builder(problems, None)
-    for item in node.value:
-        row = builder.build(item)
-        if isinstance(row, dict):
-            yield spot_of(item), row
+    for line, column, row in items:
+        yield Spot(str(file), line, column), row
 
 
 def _decoded(content: bytes) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,8 +32,8 @@ notify: {channels: {desk: {kind: inbox, path: /nonexistent/x}}}
 
 
 class Hospital:
-    def __init__(self, more: str = "") -> None:
-        self.site = load_text(SITE + more, env={})
+    def __init__(self, more: str = "", site: str = SITE, packs: Sequence[Path] = ()) -> None:
+        self.site = load_text(site + more, env={}, pack_dirs=packs)
         alerting = self.site.alerting
         settings = EngineSettings(mode=alerting.mode, waking=self.site.waking, text=self.site.text)
         self.engine = Engine(
@@ -56,7 +58,7 @@ class Hospital:
 
     def gates(self, rule: str, target: str) -> list[tuple[str, bool, str]]:
         view = self.engine.view(self.now, Health("ok", START, 0.0, True, 0, True, "shadow"))
-        why = WhyNot(self.site, view, self.notices, self.ledger)
+        why = WhyNot(self.site, view, self.notices, self.ledger, self.engine.sides)
         return [(gate.what, gate.open, gate.text) for gate in why.gates(rule, target)]
 
     def last(self, rule: str, target: str) -> tuple[str, bool, str]:
@@ -153,3 +155,91 @@ def test_an_incident_in_words() -> None:
     assert "desk (shadow): would have paged desk" in text
     assert "nobody (behind_root): behind sw" in text
     assert lines[-1].endswith("(healthmon)")
+
+
+MACHINES = """
+organisation: {id: t, name: T, timezone: Europe/London}
+data_dir: /nonexistent
+areas: [{id: w7, name: Ward 7, kind: ward, acuity: inpatient}]
+targets:
+""" + "".join(f"  - {{id: srv{n}, kind: server, address: 192.0.3.{n}, area: w7}}\n" for n in range(1, 31))
+MACHINES += "agents:\n" + "".join(
+    f"  - {{id: srv{n}, target: srv{n}, roles: [windows-server]}}\n" for n in range(1, 31)
+)
+
+
+def machines(lost: int) -> Hospital:
+    """Thirty servers are heard for five minutes; then so many fall silent together."""
+    hospital = Hospital("notify: {channels: {desk: {kind: inbox, path: /nonexistent/x}}}\n", site=MACHINES)
+    for step in range(28):
+        for n in range(1, 31):
+            if step < 20 or n > lost:
+                hospital.engine.heard(f"srv{n}", "up", hospital.now)
+        hospital.step(15.0)
+    return hospital
+
+
+def test_machines_that_vanish_together_are_explained_by_any_of_them_and_by_their_group() -> None:
+    hospital = machines(lost=10)
+    for asked_for in ("srv1", "srv20", "t"):
+        gates = hospital.gates("machines-vanish", asked_for)
+        said = {what: text for what, is_open, text in gates if is_open}
+        assert "10 of 30 that are judged" in said["condition"], asked_for
+        assert said["condition"].startswith("in t, the condition holds: wants of at least 5 series")
+        assert "it is in incident inc-" in said["incident"] or "it is behind" in said["incident"], asked_for
+    assert "srv1 is one of them" in hospital.gates("machines-vanish", "srv1")[1][2]
+    assert "srv20 is not one of them" in hospital.gates("machines-vanish", "srv20")[1][2]
+    assert "asks for silent agents" not in str(hospital.gates("machines-vanish", "srv1"))
+
+
+def test_a_group_of_which_too_few_hold_says_how_many() -> None:
+    what, is_open, text = machines(lost=2).last("machines-vanish", "srv1")
+    assert (what, is_open) == ("condition", False)
+    assert text.startswith("in t, the condition does not hold: wants of at least 5 series and at least 5 %")
+    assert text.endswith("now 2 of 30 that are judged: srv1, srv2; srv1 is one of them")
+
+
+LOSSY = """\
+rules:
+  - id: lossy-together
+    on: {probes: [icmp]}
+    condition: {group: {where: {above: {metric: icmp.loss_ratio, value: 0.4}}, count: targets, by: site, at_least: 2}}
+    effect: warning
+    no_data: clear
+    summary: "{detail}"
+"""
+
+
+def test_a_group_of_readings_is_found_by_its_members_and_by_its_place(tmp_path: Path) -> None:
+    rules = tmp_path / "alerting" / "rules"
+    rules.mkdir(parents=True)
+    (rules / "mine.yaml").write_text(LOSSY)
+    hospital = Hospital(packs=[tmp_path])
+    hospital.read("sw", loss=0.5)
+    hospital.read("web", loss=0.1)
+    hospital.step(1.0)
+    text = hospital.last("lossy-together", "web")[2]
+    assert text.endswith("now 1 of 2 that are judged: sw; web is not one of them")
+    hospital.read("web", loss=0.5)
+    hospital.step(1.0)
+    for asked_for in ("sw", "web", "t"):
+        gates = hospital.gates("lossy-together", asked_for)
+        assert [what for what, _, _ in gates][-1] != "condition", gates
+        assert "now 2 of 2 that are judged: sw, web" in {what: text for what, _, text in gates}["condition"]
+    with pytest.raises(NotFound):
+        hospital.gates("lossy-together", "nowhere")
+    with pytest.raises(NotFound):
+        hospital.gates("packet-loss", "t")
+
+
+def test_a_baseline_in_a_group_says_that_it_learns() -> None:
+    hospital = Hospital(
+        site=SITE.replace("checks: [{kind: icmp, every: 10s}]}\n  - {id: pc", "checks: [http]}\n  - {id: pc")
+    )
+    found = Reading(
+        "web", "http", "poller", hospital.now, 0.1, Outcome.OK, samples=(Sample("http", "duration_seconds", 0.2),)
+    )
+    hospital.engine.observe([found], now=hospital.now + 0.2)
+    hospital.step(1.0)
+    text = hospital.last("slow-from-wards", "web")[2]
+    assert "until it knows 3 earlier periods" in text, text

@@ -102,7 +102,10 @@ def test_bad_rows_are_told_with_their_lines_and_the_rest_is_read(folder: Path) -
     [
         ("ad-computers", "a,b\n1,2\n", "export:1:1: none of the columns Name"),
         ("zabbix-hosts", '{"results": []}', "there is no list at 'result'"),
-        ("zabbix-hosts", "{", "not valid YAML"),
+        ("zabbix-hosts", "{", "export:1:2: not valid JSON"),
+        ("zabbix-hosts", '{"result": [{"host": "a"}]', "export:1:27: not valid JSON"),
+        ("zabbix-hosts", "[" * 100_000, "nested too deeply"),
+        ("cmdb", 'name,ip\npc-1,192.0.2.1\npc-2,"' + "x" * 140_000, "export:3:1: field larger than field limit"),
         ("nothing", "", "is neither a file nor a map that is shipped (allowed: ad-computers"),
     ],
 )
@@ -118,3 +121,32 @@ def test_windows_exports_in_utf_16_and_long_files_with_progress(folder: Path) ->
     assert code == 0
     assert (json.loads(text)["rows"], said) == (5_001, "import: 5000 rows read\n")
     assert read_map("cmdb").format == "csv"
+
+
+def zabbix(*hosts: str) -> str:
+    return '{"jsonrpc": "2.0", "result": [\n' + ",\n".join(hosts) + "]}"
+
+
+def test_json_escapes_that_no_yaml_knows_are_read_and_lines_are_right(folder: Path) -> None:
+    hosts = [
+        r'{"host": "pc-1", "name": "a\ud83d\ude00\/b", "interfaces": [{"ip": "192.0.2.1"}]}',
+        r'{"host": "pc-2", "name": "half \ud83d", "interfaces": [{"ip": "192.0.2.2"}]}',
+        r'{"host": "pc-3", "inventory": {"location": "x\u0000"}}',
+        '  "pc-4"',
+    ]
+    code, text, said = run(folder, "zabbix-hosts", zabbix(*hosts))
+    assert code == 1, text
+    assert [(one["id"], one["name"]) for one in yaml.safe_load(text)["targets"]] == [
+        ("pc-1", "a\U0001f600/b"),
+        ("pc-2", "half ?"),
+    ]
+    assert [line.rpartition("export:")[2].partition(": ")[0] for line in said.splitlines()] == ["4:1", "5:3"]
+    assert "no mapping of columns" in said
+
+
+def test_an_id_that_is_cut_does_not_end_in_a_dash(folder: Path) -> None:
+    code, text, _ = run(folder, "cmdb", f"name,ip\n{'a' * 62} b,192.0.2.1\n")
+    assert code == 0
+    (target,) = yaml.safe_load(text)["targets"]
+    assert target["id"] == "a" * 62
+    load_text(SITE + f"  - {json.dumps(target)}\n", env={})

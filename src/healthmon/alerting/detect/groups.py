@@ -102,6 +102,7 @@ class Groups:
         self._places: dict[tuple[str, tuple[str, str, str]], tuple[AlertKey, Tally, str]] = {}
         self._silent_of: dict[str, tuple[list[AlertKey], list[tuple[int, str]]]] = {}  # by rule: its groups, the agents
         self._standing: dict[AlertKey, Standing] = {}
+        self._counted: dict[AlertKey, tuple[Collection[str], Collection[str]]] = {}  # of whom it holds, all judged
         self._dirty: set[AlertKey] = set()
         self._waiting: set[AlertKey] = set()
 
@@ -193,6 +194,14 @@ class Groups:
         """Who was on which side when the group was judged last (bad only): for what they have in common."""
         return self._standing.get(key)
 
+    def sides(self, key: AlertKey) -> Standing | None:
+        """Who is on which side as of the last count, whatever came of it; None: never counted."""
+        counted = self._counted.get(key)
+        if counted is None:
+            return None
+        holding, judged = counted
+        return Standing(tuple(sorted(holding)), tuple(sorted(set(judged) - set(holding))))
+
     def _verdict(
         self,
         key: AlertKey,
@@ -202,6 +211,7 @@ class Groups:
         now: float,
         reason: Reason | None = None,
     ) -> Verdict:
+        self._counted[key] = holding, judged
         known, held = len(judged), len(holding)
         if known < max(1, group.out_of):
             return Verdict(key, None, False, now)
@@ -222,13 +232,7 @@ class Groups:
         return AlertKey(rule.id, self._place(group.by, reading.target), GROUP_CHECK, EVERYBODY)
 
     def _place(self, by: str, target_id: str) -> str:
-        """The name of the group that a target belongs to."""
-        target = self._estate.targets.get(target_id)
-        if not by or target is None:
-            return self._estate.organisation.id
-        if by.startswith("label:"):
-            return target.labels.get(by.removeprefix("label:"), "") or self._estate.organisation.id
-        return {"area": target.area or "", "site": target.site, "kind": target.kind}[by] or target.site
+        return group_place(self._estate, by, target_id)
 
     def _unit(self, group: Group, reading: Reading) -> str:
         match group.count:
@@ -249,6 +253,16 @@ class Groups:
     def _area_of(self, target_id: str) -> str:
         target = self._estate.targets.get(target_id)
         return (target.area if target else None) or "-"
+
+
+def group_place(estate: Estate, by: str, target_id: str) -> str:
+    """The name of the group that a target belongs to."""
+    target = estate.targets.get(target_id)
+    if not by or target is None:
+        return estate.organisation.id
+    if by.startswith("label:"):
+        return target.labels.get(by.removeprefix("label:"), "") or estate.organisation.id
+    return {"area": target.area or "", "site": target.site, "kind": target.kind, "target": target.id}[by] or target.site
 
 
 def _listed(names: Sequence[str], known: int) -> str:

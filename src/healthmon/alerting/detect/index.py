@@ -186,6 +186,12 @@ class RuleIndex:
             known = self._of_agent[agent.id] = found
         return known
 
+    def agents_of(self, rule: Rule) -> list[Agent]:
+        """The agents whose silence a rule asks about, alone or together."""
+        if not rule.on.agents:
+            return []
+        return [one for one in self._estate.agents.values() if any(r.id == rule.id for r in self._about(one))]
+
     def groups_of_agents(self) -> list[tuple[Rule, list[Agent]]]:
         """Rules about many agents at once, with those agents."""
         grouped = [rule for rule in self._on_agents if isinstance(rule.condition, Group)]
