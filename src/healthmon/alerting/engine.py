@@ -374,8 +374,9 @@ class Engine:
         cleared, before = self._cases.cleared(), self._picture
         self._picture = correlate(self._desk.alerts, self._evidence, now, cleared=cleared, sides=sides, before=before)
         self._losses = Losses(self._evidence, self._picture.troubles, self._cache, now)
-        placement = place(self._incidents, self._picture.groups, lambda alert: readiness.ready(alert, now), now)
-        weighing = Weighing(self._assessor, self._losses, self._cache, self._index.rules, self._texts, now)
+        groups, rules = self._picture.groups, self._index.rules
+        placement = place(self._incidents, groups, lambda alert: readiness.ready(alert, now), now)
+        weighing = Weighing(self._assessor, self._losses, self._cache, rules, self._texts, now, groups)
         done = Reconciler(
             incidents=self._incidents,
             weighing=weighing,

@@ -6,6 +6,7 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from healthmon.alerting.engine_settings import EngineSettings
@@ -14,6 +15,7 @@ from healthmon.alerting.incidents.reconcile import noted
 from healthmon.alerting.mutes import holding
 from healthmon.alerting.mutes.desk import MuteDesk
 from healthmon.alerting.mutes.floor import Line, by_themselves
+from healthmon.alerting.oncall.case import Gone, gone_since
 from healthmon.alerting.oncall.ladder import lapses_at
 from healthmon.model.alert import Rule
 from healthmon.model.incident import (
@@ -62,6 +64,7 @@ class Telling:
         self._mutes = mutes
         self._at_stake = at_stake
         self._decisions: dict[str, holding.Decision | None] = {}
+        self._gone: Gone = dict
         self.held: Counter[str] = Counter()  # pages not sent, by cause
         self._told: dict[str, dict[str, Notice]] = {}
         self._ledgered: set[str] = set()
@@ -150,6 +153,7 @@ class Telling:
         """Notices and rows of every incident whose time has come."""
         notices: list[Notice] = []
         rows: list[LedgerRow] = []
+        self._gone = cache(lambda: gone_since(incidents.values()))
         for id_ in sorted(id_ for id_, at in self._look.items() if at <= now):
             del self._look[id_]
             incident = incidents.get(id_)
@@ -211,6 +215,7 @@ class Telling:
             "staffed": self._staffed,
             "ledgered": self._ledgered,
             "absorbed": absorbed,
+            "gone": self._gone,
         }
         if self._settings.roster is not None:
             more["roster"] = self._settings.roster

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from healthmon.alerting.detect.conditions import metrics_of
+from healthmon.alerting.incidents.bedside import Bedside
 from healthmon.alerting.incidents.blind import BLIND_RULE
 from healthmon.alerting.incidents.groups import INFERRED, Group
 from healthmon.alerting.incidents.harm import Assessor, Line, Losses, PathCache, lines_at_stake, lines_of, spares_gone
@@ -18,8 +19,6 @@ from healthmon.model.incident import ImpactLine, Incident, IncidentKind, Root, S
 from healthmon.model.sample import Reading
 
 _KIND_RANK = (IncidentKind.BLIND, IncidentKind.INCIDENT, IncidentKind.EARLY_WARNING)
-#: Half of an area's devices of a kind gone is work slowed down, if half is so many.
-_HALF_FROM = 3
 #: Downtime PCs are looked up for so many areas; a text names no more.
 _DOWNTIME_MOST = 12
 
@@ -42,7 +41,7 @@ class Assessment:
 
 @dataclass(slots=True)
 class Weighing:
-    """Assesses incidents of one step, all under the same troubles."""
+    """Assesses incidents of one step, all under the same troubles. `groups`: all that fails, of every incident."""
 
     assessor: Assessor
     losses: Losses
@@ -50,6 +49,11 @@ class Weighing:
     rules: Mapping[str, Rule]
     texts: Texts
     now: float
+    groups: Sequence[Group] = ()
+    bedside: Bedside = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bedside = Bedside(self.assessor, self.losses, self.groups)
 
     def assess(self, groups: Sequence[Group], before: Incident | None) -> Assessment:
         """The incident that these groups make, `before` being what was said of it last."""
@@ -64,7 +68,7 @@ class Weighing:
         story = Story(
             kind=lead.kind,
             root=root,
-            cause=self._cause(lead),
+            cause=self._whole_cause(lead),
             lines=impact,
             impact_known=mapped,
             since=since,
@@ -170,10 +174,10 @@ class Weighing:
         warning = kind is IncidentKind.EARLY_WARNING
         harms = assessor.harms(impact, self.now, as_state=ServiceState.LOST if warning else None)
         alerts = [alert for group in groups for alert, _ in group.members]
-        devices = self._devices(alerts, () if warning else groups)
+        devices = self.bedside.devices(alerts, () if warning else groups)
         only_devices = not warning and self._only_devices(groups)
         situation = Situation(
-            harms=(*harms, *self._bedside(devices), *self._on_one_leg(gone)),
+            harms=(*harms, *self.bedside.harms(devices, self.now), *self._on_one_leg(gone)),
             kind=kind,
             due_in_s=self._due_in(alerts) if warning else None,
             mapped=mapped != "none" or only_devices,
@@ -208,36 +212,9 @@ class Weighing:
             for area, service in gone
         ]
 
-    def _devices(self, alerts: Sequence[Alert], groups: Sequence[Group]) -> dict[str, set[str]]:
-        """End devices by area that fail, or that what is down has taken with it before their own silence is noticed."""
-        evidence = self.assessor.evidence
-        failing = {alert.key.target for alert in alerts if alert.effect is Effect.DOWN}
-        nodes = [id_ for group in groups if group.areas is None and not group.faded for id_ in group.nodes]
-        unheard = self.losses.taken_with(nodes, lambda id_: evidence.end_device(id_) and id_ not in failing)
-        failing |= {id_ for id_ in unheard if evidence.in_use(id_)}
-        found: dict[str, set[str]] = {}
-        for id_ in failing:
-            target = evidence.estate.targets.get(id_)
-            if target and target.area and evidence.end_device(id_):
-                found.setdefault(target.area, set()).add(id_)
-        return found
-
     def _only_devices(self, groups: Sequence[Group]) -> bool:
         """Nothing but end devices fails by itself."""
         return all(self.assessor.evidence.end_device(group.root.target) for group in groups)
-
-    def _bedside(self, devices: Mapping[str, set[str]]) -> list[Harm]:
-        """Areas where every watched device of a kind is gone (two or more), or half of them (three or more)."""
-        harms: list[Harm] = []
-        for area, failing in sorted(devices.items()):
-            targets = self.assessor.evidence.estate.targets
-            for kind in sorted({targets[id_].kind for id_ in failing}):
-                peers = {id_ for id_ in self.assessor.peers(area, kind) if self.assessor.evidence.watched(id_)}
-                gone = peers & failing
-                state = ServiceState.LOST if peers == gone else ServiceState.DEGRADED
-                if len(gone) >= (2 if peers == gone else _HALF_FROM) and 2 * len(gone) >= len(peers):
-                    harms.append(Harm(area, "", state, staffed=self.assessor.staffed(area, self.now)))
-        return harms
 
     def _due_in(self, alerts: Sequence[Alert]) -> float | None:
         """Seconds until a warning comes true: known for deterministic ends, unknown for thresholds."""
@@ -257,6 +234,18 @@ class Weighing:
     def _certainty(self, alert: Alert) -> str:
         rule = self.rules.get(alert.key.rule)
         return rule.certainty if rule else "symptom"
+
+    def _whole_cause(self, lead: Group) -> str:
+        """The cause; of a device, also that the others of its kind there had gone before it."""
+        cause = self._cause(lead)
+        if lead.kind is not IncidentKind.INCIDENT or not self.assessor.evidence.end_device(lead.root.target):
+            return cause
+        devices = self.bedside.devices([alert for alert, _ in lead.members], ())
+        for area, kind, toll in self.bedside.tolls(devices):
+            if toll.last:
+                where = self.texts.areas([area])
+                return self.texts.say("cause_last", cause=cause, total=len(toll.peers), kind=kind, area=where)
+        return cause
 
     def _cause(self, lead: Group) -> str:
         """The summary of the rule that speaks about the root."""

@@ -38,6 +38,7 @@ DEFAULT_TEXT: Mapping[str, str] = {
     "cause_inferred": "{root}: nothing that depends on it has been seen working, and nobody looks at it directly",
     "cause_default": "{target} is not well ({reason})",
     "cause_peers": "{count} of {total} devices ({kind}) in {area} gone at once ({reason})",
+    "cause_last": "{cause}; the last of {total} devices ({kind}) in {area}",
     "cause_peers_share": "{cause}; all of them have {shared}",
     "cause_behind": "{count} that hang on {target} fail at once; {target} itself still answers",
     "cause_in_common": "{count} gone at once ({reason}); in common: {common}; {healthy} with the same are well",

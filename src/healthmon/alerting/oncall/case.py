@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 from healthmon.alerting.oncall import wording
 from healthmon.alerting.oncall.roster import Roster
 from healthmon.alerting.oncall.waking import Wake, Waking
+from healthmon.impact.bedside import toll
+from healthmon.model.alert import Effect
 from healthmon.model.incident import (
     Incident,
     IncidentKind,
@@ -25,6 +27,8 @@ from healthmon.model.render import incident_json
 from healthmon.model.topology import Acuity, Area, Estate, Target
 
 Staffed = Callable[[str, float], bool]
+#: What is gone now in any incident, and since when.
+Gone = Callable[[], Mapping[str, float]]
 BAD_NEWS = frozenset({Why.OPENED, Why.WORSE, Why.NEW_AREA, Why.ESCALATED})
 OVER = frozenset({IncidentState.MITIGATED, IncidentState.RESOLVED})
 _HIT = frozenset({ServiceState.LOST, ServiceState.DEGRADED})
@@ -49,6 +53,19 @@ def evidence_of(incident: Incident) -> str:
     return "; ".join(seen) + (f"; {len(own) - 3} more" if len(own) > 3 else "")
 
 
+def gone_since(incidents: Iterable[Incident]) -> dict[str, float]:
+    """What is gone in any open incident, and since when."""
+    found: dict[str, float] = {}
+    for incident in incidents:
+        if incident.state in OVER or incident.kind is not IncidentKind.INCIDENT:
+            continue
+        for member in incident.members:
+            if member.cleared_at is None and member.effect is Effect.DOWN:
+                id_ = member.key.target
+                found[id_] = min(member.since, found.get(id_, member.since))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """`told`: notices of this incident and of those it absorbed, in the order in which they were decided.
@@ -65,6 +82,7 @@ class Case:
     staffed: Staffed | None = None
     roster: Roster | None = None
     recorded: tuple[Notice, ...] = ()
+    gone: Gone | None = None
 
     @classmethod
     def of(
@@ -78,6 +96,7 @@ class Case:
         waking: Waking,
         staffed: Staffed | None,
         roster: Roster | None = None,
+        gone: Gone | None = None,
     ) -> Case:
         """The case with its own notices picked out and the episode counted."""
         ids = {incident.id, *absorbed}
@@ -85,7 +104,7 @@ class Case:
         mine = tuple(sorted((n for n in told.values() if n.incident in ids and n.channel not in records), key=_order))
         noted = (n for n in told.values() if n.incident == incident.id and n.channel in records)
         recorded = tuple(sorted(noted, key=lambda notice: notice.due))
-        return cls(incident, mine, _episode(incident, mine), now, estate, waking, staffed, roster, recorded)
+        return cls(incident, mine, _episode(incident, mine), now, estate, waking, staffed, roster, recorded, gone)
 
     def heard(self) -> tuple[Notice, ...]:
         """Bad news of this episode, whatever became of its sending."""
@@ -122,17 +141,31 @@ class Case:
         target = self.estate.targets.get(target_id)
         roles = {role for agent in self.estate.agents.values() if agent.target == target_id for role in agent.roles}
         kinds = roles | ({target.kind} if target else set())
-        if not kinds & set(self.waking.never_alone) or self._last_of_critical(target):
+        if not kinds & set(self.waking.never_alone) or (target is not None and self._without_neighbour(target)):
             return None
         return target_id
 
-    def _last_of_critical(self, target: Target | None) -> bool:
-        """The only machine of its kind in an ED, ICU or theatre: there is no neighbour to work at."""
-        area = self.estate.areas.get(target.area or "") if target else None
-        if target is None or area is None or area.acuity is not Acuity.CRITICAL:
+    def _without_neighbour(self, target: Target) -> bool:
+        """Nobody there can go on at the next one: it was the last to go; in an ED, ICU or theatre also: half are gone.
+
+        The only one of its kind in such a place has no neighbour; elsewhere one that is alone by design pages nobody.
+        """
+        area = self.estate.areas.get(target.area or "")
+        if area is None:
             return False
-        others = (one for one in self.estate.targets.values() if one.id != target.id)
-        return not any(other.area == area.id and other.kind == target.kind for other in others)
+        critical = area.acuity is Acuity.CRITICAL
+        gone = self.gone() if self.gone is not None else {}
+        near = {id_ for id_ in gone if self._alike(self.estate.targets.get(id_), target)}
+        if not critical and not near:
+            return False
+        alike = [one for one in self.estate.targets.values() if self._alike(one, target)]
+        hosts = {agent.target for agent in self.estate.agents.values()}
+        watched = {one.id for one in alike if one.checks or one.id in hosts} | {target.id}
+        state = toll({target.id}, watched, {id_: gone[id_] for id_ in gone.keys() & watched}).state
+        return (critical and not alike) or state is ServiceState.LOST or (critical and state is ServiceState.DEGRADED)
+
+    def _alike(self, other: Target | None, target: Target) -> bool:
+        return other is not None and other.id != target.id and (other.area, other.kind) == (target.area, target.kind)
 
     def held_until(self) -> float | None:
         """The end of the night hold, if this incident has one: seen from one vantage point only, and by no person."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 
-from healthmon.alerting.oncall.case import BAD_NEWS, OVER, Case, Staffed, areas_hit, notice_key
+from healthmon.alerting.oncall.case import BAD_NEWS, OVER, Case, Gone, Staffed, areas_hit, notice_key
 from healthmon.alerting.oncall.ladder import fits, steps_due
 from healthmon.alerting.oncall.records import records_due
 from healthmon.alerting.oncall.roster import Roster
@@ -39,15 +39,24 @@ def due(
     ledgered: Container[str] = frozenset(),
     absorbed: Collection[str] = (),
     roster: Roster | None = None,
+    gone: Gone | None = None,
 ) -> Due:
     """New notices, and ledger rows for the pages that are not sent, each with its cause.
 
     told: every notice intended so far, by key (other incidents' are ignored, save those `absorbed` by a merge);
     ledgered: keys of ledger rows already written; mode: `live` or `shadow`; staffed: whether an area is at a time;
-    roster: who is on call.
+    roster: who is on call; gone: what is gone now in any incident, and since when.
     """
     case = Case.of(
-        incident, told, absorbed=absorbed, now=now, estate=estate, waking=waking, staffed=staffed, roster=roster
+        incident,
+        told,
+        absorbed=absorbed,
+        now=now,
+        estate=estate,
+        waking=waking,
+        staffed=staffed,
+        roster=roster,
+        gone=gone,
     )
     if incident.merged_into is not None:
         return tuple(records_due(case, policies)), ()
