@@ -58,7 +58,7 @@ class MuteDesk:
         for event in events:
             self._revisions[event.id] = max(event.revision, self._revisions.get(event.id, 0))
             known = self.mutes.get(event.id)
-            if event.mute is not None and not (known is not None and known.ending):
+            if event.mute is not None and (event.mute.ending or known is None or not known.ending):  # an end is final
                 self.mutes[event.id] = event.mute
             if event.action == "covers":
                 self._covered.add((event.id, event.note))

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from healthmon.alerting.mutes import windows
 from healthmon.alerting.mutes.floor import are_two
+from healthmon.alerting.mutes.matching import targets_of
 from healthmon.model.errors import Conflict, NotAllowed
 from healthmon.model.mute import (
     BREAK_GLASS_MOST_S,
@@ -25,8 +26,10 @@ from healthmon.model.topology import Estate
 #: The longest silence: what must be quiet for longer is retired, or changed in the rules.
 SILENCE_MOST_S = 92 * 86_400.0
 CHANGE_MOST_S = 31 * 86_400.0
-#: One glass a day: a person, or the same match, may not break it again before the review.
+#: One glass a day: a person, or what it was about, may not have it broken again before the review.
 GLASS_REST_S = 86_400.0
+#: So much may the asker's clock be ahead.
+_GLASS_AHEAD_S = 60.0
 _REVIEW_HOUR = 9
 
 
@@ -40,7 +43,7 @@ def made(draft: Mute, *, by: str, now: float, estate: Estate, used: Container[st
         raise Conflict("ends_at: is in the past")
     when = _when(draft, now)
     ready = replace(draft, when=when, created_by=by, created_at=now, ending=None)
-    _check_floor(ready, known, now)
+    _check_floor(ready, known, now, estate)
     ready = replace(ready, id=ready.id or new_id(ready, used))
     if ready.id in used:
         raise Conflict(f"id {ready.id} was used before: what has been ended or has expired never comes back")
@@ -56,10 +59,11 @@ def extended(mute: Mute, ends_at: float, *, now: float) -> Mute:
         raise Conflict(f"{mute.id} is repeated: end it and make another")
     if ends_at <= now:
         raise Conflict("ends_at: is in the past; to stop it now, end it")
+    if mute.floor is not Floor.KEEP and ends_at > mute.when.ends_at:
+        raise NotAllowed(f"floor: {mute.id} lifts the clinical floor and is never made longer; make another")
     when = replace(mute.when, ends_at=ends_at)
     _check_length(mute, when)
     after = replace(mute, when=when)
-    _check_floor(after, (), now)
     return replace(after, reminded_at=None) if isinstance(after, Silence) else after
 
 
@@ -104,7 +108,7 @@ def _known_targets(change: Change, estate: Estate) -> None:
         raise Conflict(f"targets: {', '.join(unknown) or 'none given'} (allowed: ids of targets and services)")
 
 
-def _check_floor(mute: Mute, known: Iterable[Mute], now: float) -> None:
+def _check_floor(mute: Mute, known: Iterable[Mute], now: float, estate: Estate) -> None:
     if mute.floor is Floor.KEEP:
         return
     if mute.when.repeat is not None:
@@ -116,17 +120,25 @@ def _check_floor(mute: Mute, known: Iterable[Mute], now: float) -> None:
         if length_s > TWO_PEOPLE_MOST_S:
             raise NotAllowed("floor: two people may hide the last way of an ED, ICU or theatre for at most 4 hours")
         return
-    _check_glass(mute, known, now, length_s)
-
-
-def _check_glass(mute: Mute, known: Iterable[Mute], now: float, length_s: float) -> None:
     if not isinstance(mute, Silence):
         raise NotAllowed("floor: break_glass is for a silence; a planned change takes two_people")
+    if mute.when.starts_at > now + _GLASS_AHEAD_S:
+        raise NotAllowed("floor: break_glass starts now; what is planned takes two_people")
     if length_s > BREAK_GLASS_MOST_S:
         raise NotAllowed("floor: one person may break the glass for at most 1 hour")
+    _check_rest(mute, known, now, estate)
+
+
+def _check_rest(glass: Silence, known: Iterable[Mute], now: float, estate: Estate) -> None:
+    """Nobody, and nothing that an unreviewed glass was about, has it broken again within a day."""
     for other in known:
-        recent = isinstance(other, Silence) and other.floor is Floor.BREAK_GLASS and other.id != mute.id
-        if recent and isinstance(other, Silence) and now - other.created_at < GLASS_REST_S:
-            same = other.match == mute.match or not are_two(other.created_by, mute.created_by)
-            if same and other.reviewed_at is None:
-                raise NotAllowed(f"floor: the glass of {other.id} is broken and not reviewed; take two people")
+        if not isinstance(other, Silence) or other.floor is not Floor.BREAK_GLASS or other.reviewed_at is not None:
+            continue
+        if now - other.created_at < GLASS_REST_S and _same_glass(glass, other, estate):
+            raise NotAllowed(f"floor: the glass of {other.id} is broken and not reviewed; take two people")
+
+
+def _same_glass(one: Silence, other: Silence, estate: Estate) -> bool:
+    if one.match == other.match or not are_two(one.created_by, other.created_by):
+        return True
+    return not targets_of(one, estate).isdisjoint(targets_of(other, estate))
