@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from ruleseries import MONDAY, estate, readings, told
 
 from healthmon.alerting.detect.cells import SLOTS_MOST, Flapping, Slots, increase
-from healthmon.alerting.detect.courses import seconds_to, span_text, theil_sen
+from healthmon.alerting.detect.courses import seconds_to, theil_sen
 from healthmon.alerting.detect.desk import AlertDesk
+from healthmon.alerting.detect.figures import span_text
 from healthmon.alerting.detect.index import RuleIndex
 from healthmon.alerting.detect.recall import Recall
 from healthmon.alerting.detect.seasons import READINGS_KEPT, WEEKS_KEPT, HourBook, LocalHours

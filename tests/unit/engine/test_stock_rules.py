@@ -17,7 +17,7 @@ from healthmon.model.sample import Family
 from healthmon.probes.openmetrics_pack import with_scraped
 
 ALERTING = Path(__file__).parents[3] / "alerting"
-PLACEHOLDERS = {"target", "check", "vantage", "reason", "value", "percent", "days", "detail"}
+PLACEHOLDERS = {"target", "check", "vantage", "reason", "value", "span", "percent", "days", "detail"}
 
 
 def rules() -> tuple[Rule, ...]:

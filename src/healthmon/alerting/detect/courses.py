@@ -61,14 +61,3 @@ def seconds_to(course: Course, limit: float, now: float, *, rising: bool) -> tup
 
 def _eta(left: float, slope: float) -> float:
     return left / slope if left * slope > 0 else math.inf
-
-
-def span_text(seconds: float) -> str:
-    """A time to come in words that a pager can hold: `40 min`, `5.2 h`, `3.1 days`."""
-    if math.isinf(seconds):
-        return "never"
-    if seconds < 5400:
-        return f"{max(0, round(seconds / 60))} min"
-    if seconds < 172_800:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86_400:.1f} days"

@@ -6,8 +6,9 @@ import math
 
 from healthmon.alerting.detect.cells import Cell, Last, Mask, Slots
 from healthmon.alerting.detect.conditions import Answer, Facts, Labels, holds
-from healthmon.alerting.detect.courses import Course, least_squares, seconds_to, span_text, theil_sen
+from healthmon.alerting.detect.courses import Course, least_squares, seconds_to, theil_sen
 from healthmon.alerting.detect.feeds import Feed, digest, judged_by, spanned
+from healthmon.alerting.detect.figures import amount, span_text
 from healthmon.alerting.detect.recall import Recall
 from healthmon.alerting.detect.seasons import HourBook, Usual, unusual
 from healthmon.model.condition import (
@@ -276,10 +277,10 @@ def _against(asked: Baseline, usual: Usual | None, value: float) -> Answer:
     if usual is None or usual.periods < asked.weeks:
         known = usual.periods if usual else 0
         return None, value, f"learning: {known} of {asked.weeks} earlier periods known"
-    times = f"{value / usual.value:.1f} times the" if usual.value else f"{value:g} against a"
+    times = f"{value / usual.value:.1f} times the" if usual.value else f"{amount(asked.metric, value)} against a"
     periods = "weeks" if asked.season is Season.HOUR_OF_WEEK else "days"
     return (
         unusual(asked, usual, value),
         value,
-        f"{times} usual {usual.value:.3g} of this hour ({usual.periods} {periods})",
+        f"{times} usual {amount(asked.metric, usual.value)} of this hour ({usual.periods} {periods})",
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from healthmon.alerting.detect.conditions import metrics_of
+from healthmon.alerting.detect.figures import figures
 from healthmon.alerting.incidents.bedside import Bedside
 from healthmon.alerting.incidents.blind import BLIND_RULE
 from healthmon.alerting.incidents.groups import INFERRED, Group
@@ -266,7 +267,7 @@ class Weighing:
             "check": first.key.check,
             "vantage": first.key.vantage,
             "reason": _words(first),
-            **_figures(first.value),
+            **figures(first.value),
             "detail": first.detail,
             **dict(first.key.labels),
         }
@@ -328,13 +329,6 @@ def _gone(alert: Alert) -> bool:
 
 def _speaks_first(alert: Alert) -> tuple[bool, float, AlertKey]:
     return (alert.effect is not Effect.DOWN, alert.bad_since, alert.key)
-
-
-def _figures(value: float | None) -> dict[str, str]:
-    """The value as rules may want to say it."""
-    if value is None:
-        return {"value": "", "percent": "", "days": ""}
-    return {"value": f"{value:.3g}", "percent": f"{value * 100:.0f}", "days": f"{value / 86_400:.0f}"}
 
 
 def _words(alert: Alert) -> str:
