@@ -39,6 +39,7 @@ from healthmon.model.sample import Outcome, Reason
 
 Metric = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]
 Span = Annotated[Duration, Field(gt=0)]
+SOME = Field(min_length=1)
 _LABEL = "Label of targets that holds a number to take the place of this one"
 _OVER = "The time looked back on"
 
@@ -67,6 +68,12 @@ class OutsideForm(Form):
     metric: Metric
     low: float
     high: float
+
+    @model_validator(mode="after")
+    def _low_first(self) -> OutsideForm:
+        if self.low > self.high:
+            raise ValueError("always holds: `low` must not be more than `high`")
+        return self
 
 
 class LimitedForm(Form):
@@ -225,12 +232,12 @@ class GroupForm(Form):
 class ConditionForm(Form):
     """Exactly one kind of question; `reason` goes with `outcome`."""
 
-    outcome: Annotated[list[Outcome], BeforeValidator(_one_or_more), _words_of(Outcome)] | None = None
-    reason: Annotated[list[Reason], BeforeValidator(_one_or_more), _words_of(Reason)] | None = None
+    outcome: Annotated[list[Outcome], SOME, BeforeValidator(_one_or_more), _words_of(Outcome)] | None = None
+    reason: Annotated[list[Reason], SOME, BeforeValidator(_one_or_more), _words_of(Reason)] | None = None
     above: ThresholdForm | None = None
     below: ThresholdForm | None = None
     outside: OutsideForm | None = None
-    absent: Duration | None = None
+    absent: Span | None = None
     window: WindowForm | None = None
     rate: RateForm | None = None
     slope: SlopeForm | None = None

@@ -37,10 +37,11 @@ from healthmon.config.metricadvice import metric_advice
 from healthmon.config.oncall import oncall_advice, oncall_of, overrides_of
 from healthmon.config.packs import SITE_PACKS, Packs, stock_root
 from healthmon.config.probemodules import blackbox_file, probe_modules_of
-from healthmon.config.problems import Problems, Spot
+from healthmon.config.problems import Problems
 from healthmon.config.routeadvice import route_advice
 from healthmon.config.ruleadvice import rule_advice
 from healthmon.config.rules import own_rules, policies_of, rules_of
+from healthmon.config.saidadvice import label_advice, said_advice
 from healthmon.config.site import SiteConfig
 from healthmon.config.texts import catalogues_of
 from healthmon.config.traps import traps_of
@@ -147,7 +148,8 @@ def _site(
     warn.extend(ward_advice(written, site.wards))
     warn.extend(oncall_advice(written, site, today))
     warn.extend(route_advice(written, site))
-    return replace(site, warnings=(*_lines(document, warn), *elsewhere, *_about_rules(site, own_rules(packs))))
+    warn.extend(label_advice(written, site.rules, estate))
+    return replace(site, warnings=(*_lines(document, warn), *elsewhere, *_about_rules(site, packs)))
 
 
 def _own_folders(document: Document, written: Written) -> list[Path]:
@@ -159,12 +161,14 @@ def _own_folders(document: Document, written: Written) -> list[Path]:
     return own
 
 
-def _about_rules(site: SiteConfig, own: Mapping[str, Spot]) -> list[str]:
+def _about_rules(site: SiteConfig, packs: Packs) -> list[str]:
     """What is odd about the hospital's own rules, each line where the rule stands."""
-    pushed = frozenset(site.line_protocol.families) if site.line_protocol else frozenset[str]()
+    own = own_rules(packs)
+    pushed = site.line_protocol.families if site.line_protocol else {}
     said = [
         *rule_advice(site.rules, site.estate, own=own),
-        *metric_advice(site.rules, site.estate, own=own, pushed=pushed),
+        *metric_advice(site.rules, site.estate, own=own, pushed=frozenset(pushed)),
+        *said_advice(site.rules, packs, own=own, pushed=pushed),
     ]
     return [f"{own[_quoted(one)]}: {one}" for one in said]
 

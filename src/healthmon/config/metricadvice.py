@@ -28,7 +28,7 @@ def metric_advice(
     for rule in (one for one in rules if one.id in own):
         for metric in sorted(metrics_of(rule)):
             family = metric.partition(".")[0]
-            if family in _collected() and estate.agents:
+            if family == "agent" and estate.agents:
                 continue
             if metric not in given and family not in pushed and not (open_ended and family not in watched):
                 yield f"rule '{rule.id}' asks for '{metric}', which no check here gives"
@@ -50,9 +50,3 @@ def _in_code(kind: str) -> tuple[tuple[str, frozenset[str]], ...]:
         return ()
     module = importlib.import_module(dotted.partition(":")[0])
     return tuple((family.name, family.fields) for family in module.FAMILIES)
-
-
-@cache
-def _collected() -> frozenset[str]:
-    """Families of what agents look at on their own hosts, and say of themselves."""
-    return frozenset(name for kind in COLLECTORS for name, _ in _in_code(kind)) | {"agent"}

@@ -33,6 +33,7 @@ class Packs:
         self._problems = problems
         self._read: dict[str, Document | None] = {}
         self._metrics: frozenset[str] | None = None
+        self._families: list[Family] | None = None
 
     def find(self, relative: str) -> Path | None:
         """The file that counts for this relative path."""
@@ -56,9 +57,14 @@ class Packs:
     def metrics(self) -> frozenset[str]:
         """`family.field` of everything that a probe or collector emits, and of what packs declare."""
         if self._metrics is None:
-            families = [*code_families().values(), *self._pack_families()]
-            self._metrics = frozenset(f"{family.name}.{one}" for family in families for one in family.fields)
+            self._metrics = frozenset(f"{family.name}.{one}" for family in self.families() for one in family.fields)
         return self._metrics
+
+    def families(self) -> list[Family]:
+        """All that a probe or collector emits, and what packs declare; one name may come more than once."""
+        if self._families is None:
+            self._families = [*code_families().values(), *self._pack_families()]
+        return self._families
 
     def _pack_families(self) -> Iterator[Family]:
         for kind in probe_names():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from healthmon.config.kinds import collector_names
-from healthmon.model.alert import Rule, Selector
+from healthmon.alerting.detect.index import RuleIndex
+from healthmon.model.alert import Rule
 from healthmon.model.condition import Delta, Forecast, Rate, Ratio, Slope, Window, questions
-from healthmon.model.topology import Check, Estate, Target
+from healthmon.model.topology import Check, Estate
 
 #: A window with fewer readings than this holds no course.
 _LEAST_LOOKS = 2
@@ -15,12 +15,18 @@ _LEAST_LOOKS = 2
 
 def rule_advice(rules: Iterable[Rule], estate: Estate, *, own: Collection[str]) -> Iterator[str]:
     """Warnings about `own` rules, those of the site's packs. What stock rules are about, a hospital need not have."""
-    series = [(target, check) for target in estate.targets.values() for check in target.checks]
-    for rule in (one for one in rules if one.id in own):
-        about = [(target, check) for target, check in series if _about(rule.on, target, check, estate)]
-        if not about and not _about_agents(rule.on, estate):
+    asked = [rule for rule in rules if rule.id in own]
+    if not asked:
+        return
+    index, about = RuleIndex(estate, asked), dict[str, list[Check]]()
+    for target in estate.targets.values():
+        for check in target.checks:
+            for bound in index.bound(target.id, check.id):
+                about.setdefault(bound.rule.id, []).append(check)
+    for rule in asked:
+        if rule.id not in about and not index.agents_of(rule):
             yield f"rule '{rule.id}' is about nothing here: no check or agent matches its `on`"
-        yield from _short_windows(rule, [check for _, check in about])
+        yield from _short_windows(rule, about.get(rule.id, []))
 
 
 def _short_windows(rule: Rule, checks: list[Check]) -> Iterator[str]:
@@ -32,30 +38,6 @@ def _short_windows(rule: Rule, checks: list[Check]) -> Iterator[str]:
             f"rule '{rule.id}' looks back {min(spans):g} s, but check '{slowest.id}' ({slowest.kind}) comes every"
             f" {slowest.every_s:g} s: with fewer than two looks in it nothing is judged"
         )
-
-
-def _about(on: Selector, target: Target, check: Check, estate: Estate) -> bool:
-    area = estate.areas.get(target.area or "")
-    wanted = (
-        (on.probes, check.kind),
-        (on.checks, check.id),
-        (on.targets, target.id),
-        (on.kinds, target.kind),
-        (on.areas, target.area),
-        (on.sites, target.site),
-        (on.area_kinds, area.kind.value if area else None),
-        (on.acuities, area.acuity.value if area else None),
-    )
-    if on.agents or not all(not names or value in names for names, value in wanted):
-        return False
-    return all(target.labels.get(name) == value for name, value in on.labels.items())
-
-
-def _about_agents(on: Selector, estate: Estate) -> bool:
-    """Agents themselves, or what their roles collect: that stands in no target's checks."""
-    if not on.agents and (not on.probes or collector_names().isdisjoint(on.probes)):
-        return False
-    return any(not on.roles or set(on.roles) & set(agent.roles) for agent in estate.agents.values())
 
 
 _WINDOWED = (Window, Rate, Slope, Delta, Ratio, Forecast)

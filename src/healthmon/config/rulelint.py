@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from healthmon.config.conditions import ConditionForm, LimitedForm, each_condition, metrics_of
+from healthmon.config.conditions import ConditionForm, ForecastForm, LimitedForm, each_condition, metrics_of
 from healthmon.config.kinds import check_names
 from healthmon.config.lineforms import families_of
 from healthmon.config.packs import Packs
@@ -19,6 +19,8 @@ _OWN_FAMILIES = {"agent"}  # what an agent says of itself is declared by the rol
 #: Ratios that may be more than one by their nature.
 _BEYOND_ONE = ("load_ratio",)
 _ONE_READING = ("above", "below", "outside")
+_ONE_SIDED = ("above", "below")
+_LIMITED = (LimitedForm, ForecastForm)
 
 Found = tuple[DataPath, str]
 Range = tuple[float, float]
@@ -54,7 +56,7 @@ def _line_metrics(written: Written) -> frozenset[str]:
 
 def lint_rule(placed: Placed[RuleForm], validator: Validator) -> None:
     """Everything about one rule that can be seen without a site."""
-    for path, message in (*_groups(placed), *_impossible(placed)):
+    for path, message in (*_groups(placed), *_silence(placed), *_impossible(placed), *_stays(placed)):
         validator.problem(path, message)
 
 
@@ -76,10 +78,6 @@ def _groups(placed: Placed[RuleForm]) -> Iterator[Found]:
         for path, one in each_condition(form, (*placed.path, key)):
             if one.group is not None and (path != (*placed.path, "condition")):
                 yield path, "a group stands alone as the `condition` of a rule"
-            if one.of_last is not None and any(
-                part.absent is not None for _, part in each_condition(one.of_last.condition, ())
-            ):
-                yield path, "silence is no reading: `absent` cannot be counted in `of_last`"
     if rule.condition.group is None:
         if rule.on.agents and any(part.kind() != "absent" for _, part in each_condition(rule.condition, ())):
             yield (*placed.path, "condition"), "of agents only their silence can be asked (allowed: absent, group)"
@@ -94,6 +92,45 @@ def _groups(placed: Placed[RuleForm]) -> Iterator[Found]:
             yield (*placed.path, key), "a group is judged when a count moves: use `hold` and `keep`"
     if rule.clear is not None:
         yield (*placed.path, "clear"), "a group is clear when it no longer holds: use `keep`"
+
+
+def _silence(placed: Placed[RuleForm]) -> Iterator[Found]:
+    """Silence is no reading: nothing is judged beside it, and it ends by itself when something is heard."""
+    for key, form in _written(placed):
+        for path, one in each_condition(form, (*placed.path, key)):
+            if one.absent is not None and key == "clear":
+                yield path, "silence is no reading: `clear` cannot ask for `absent`"
+            if one.of_last is not None and _asks_silence(one.of_last.condition):
+                yield path, "silence is no reading: `absent` cannot be counted in `of_last`"
+            if one.negated is not None and _asks_silence(one.negated):
+                yield path, "silence is no reading: `absent` cannot be negated"
+            if any(_asks_silence(part) for part in one.all_of or ()):
+                yield path, "silence would fire alone: `absent` cannot stand in `all` (allowed: any)"
+            if one.group is not None and one.group.where.absent is None and _asks_silence(one.group.where):
+                yield (*path, "group", "where"), "`absent` stands alone as the `where` of a group"
+
+
+def _asks_silence(form: ConditionForm) -> bool:
+    return any(part.absent is not None for _, part in each_condition(form, ()))
+
+
+def _stays(placed: Placed[RuleForm]) -> Iterator[Found]:
+    """A `clear` on the side of the condition: what raised the alert keeps it, and no good value ends it."""
+    rule = placed.form
+    for scale, side in _sides(rule.clear) if rule.clear is not None else ():
+        if (scale, side) in _sides(rule.condition):
+            other = "below" if side == "above" else "above"
+            yield (*placed.path, "clear"), f"no good value would clear it: both are `{side}` (allowed: {other})"
+
+
+def _sides(form: ConditionForm) -> list[tuple[tuple[str, str], str]]:
+    """((scale, metric), side) of one plain limit."""
+    kind = form.kind()
+    asked = getattr(form, kind, None)
+    if kind in _ONE_SIDED:
+        return [(("", asked.metric), kind)]  # type: ignore[union-attr]
+    sides = [side for side in _ONE_SIDED if isinstance(asked, _LIMITED) and getattr(asked, side) is not None]
+    return [((kind, asked.metric), side) for side in sides]  # type: ignore[union-attr]
 
 
 def _impossible(placed: Placed[RuleForm]) -> Iterator[Found]:

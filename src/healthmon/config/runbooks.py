@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from healthmon.config.packs import Packs
 
@@ -30,9 +31,14 @@ def first_steps(text: str) -> tuple[str, ...]:
     return tuple(_plain(step) for step in steps)
 
 
+def runbook_file(packs: Packs, runbook: str) -> Path | None:
+    """The page that a rule names, in the pack that counts."""
+    return packs.find(f"{_FOLDER}/{runbook}")
+
+
 def steps_of(packs: Packs, runbook: str) -> tuple[str, ...]:
     """The first steps of a runbook named by a rule; none when there is no such file or it cannot be read."""
-    file = packs.find(f"{_FOLDER}/{runbook}") if runbook else None
+    file = runbook_file(packs, runbook) if runbook else None
     if file is None:
         return ()
     try:

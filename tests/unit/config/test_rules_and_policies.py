@@ -59,6 +59,9 @@ def rule(condition: str, *, rule_id: str = "ours-1", on: str = "{probes: icmp}")
     return RULE.format(id=rule_id, on=on, condition=condition)
 
 
+LOSS = "{above: {metric: icmp.loss_ratio, value: 0.2}}"
+
+
 def site_with(folder: Path, text: str = "") -> SiteConfig:
     return load_text(HEAD + text, env={}, pack_dirs=[folder])
 
@@ -79,7 +82,11 @@ def only(site: SiteConfig, rule_id: str = "ours-1") -> Rule:
         ("{below: {metric: icmp.loss_ratio, value: 0.1}}", Below("icmp.loss_ratio", 0.1)),
         ("{outside: {metric: icmp.loss_ratio, low: 0, high: 1}}", Outside("icmp.loss_ratio", 0.0, 1.0)),
         ("{absent: 30s}", Absent(30.0)),
-        ("{all: [{outcome: failed}, {absent: 1m}]}", AllOf((OutcomeIs((Outcome.FAILED,)), Absent(60.0)))),
+        ("{any: [{outcome: failed}, {absent: 1m}]}", AnyOf((OutcomeIs((Outcome.FAILED,)), Absent(60.0)))),
+        (
+            "{all: [{outcome: failed}, {changed: {metric: tls.version}}]}",
+            AllOf((OutcomeIs((Outcome.FAILED,)), Changed("tls.version"))),
+        ),
         ("{above: {metric: icmp.loss_ratio, value: 0.2, label: loss}}", Above("icmp.loss_ratio", 0.2, "loss")),
         (
             "{window: {metric: icmp.loss_ratio, over: 5m, take: p95, above: 0.1}}",
@@ -188,6 +195,22 @@ def test_every_field_of_a_rule(tmp_path: Path) -> None:
         ),
         (rule("{of_last: {n: 6, of: 5, condition: {outcome: failed}}}"), "6 of 5 can never be"),
         (rule("{of_last: {n: 1, of: 5, condition: {absent: 3s}}}"), "silence is no reading"),
+        (rule("{outside: {metric: icmp.loss_ratio, low: 0.5, high: 0.1}}"), "always holds: `low` must not be more"),
+        (rule("{outcome: []}"), "must have at least 1 item"),
+        (rule("{outcome: failed, reason: []}"), "must have at least 1 item"),
+        (rule("{absent: 0s}"), "must be more than 0"),
+        (rule("{not: {absent: 3s}}"), "silence is no reading: `absent` cannot be negated"),
+        (rule("{outcome: failed}").replace("effect", "clear: {absent: 3s}, effect"), "`clear` cannot ask for `absent`"),
+        (rule(f"{{all: [{{absent: 3s}}, {LOSS}]}}"), "silence would fire alone: `absent` cannot stand in `all`"),
+        (rule(f"{{all: [{{any: [{{absent: 3s}}, {LOSS}]}}, {LOSS}]}}"), "silence would fire alone"),
+        (rule(f"{{group: {{where: {{any: [{{absent: 3s}}, {LOSS}]}}, at_least: 2}}}}"), "`absent` stands alone as"),
+        (rule(LOSS).replace("effect", f"clear: {LOSS}, effect"), "no good value would clear it: both are `above`"),
+        (
+            rule("{slope: {metric: icmp.loss_ratio, over: 5m, below: -1}}").replace(
+                "effect", "clear: {slope: {metric: icmp.loss_ratio, over: 9m, below: 0}}, effect"
+            ),
+            "no good value would clear it: both are `below` (allowed: above)",
+        ),
         (rule("{baseline: {metric: http.duration_seconds, factor: 3}}"), "key 'floor' is missing"),
         (rule("{baseline: {metric: http.duration_seconds, floor: 3}}"), "needs `factor` or `mads` beside `floor`"),
         (rule("{group: {where: {outcome: failed}}}"), "needs `share` or `at_least`"),
@@ -214,6 +237,21 @@ def test_bad_rules_are_told_at_their_place_in_the_pack(tmp_path: Path, written: 
     assert len(caught.value.problems) == 1
     assert caught.value.problems[0].startswith(f"{tmp_path}/alerting/rules/ours.yaml:2:")
     assert message in caught.value.problems[0]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        rule(f"{{any: [{{absent: 3s}}, {LOSS}]}}"),
+        rule("{group: {where: {absent: 3s}, at_least: 5, out_of: 3}}"),
+        rule("{outside: {metric: icmp.loss_ratio, low: 0.5, high: 0.5}}"),
+        rule(LOSS).replace("effect", "clear: {below: {metric: icmp.loss_ratio, value: 0.3}}, effect"),
+        rule(LOSS).replace("effect", "clear: {above: {metric: icmp.sent, value: 0.3}}, effect"),
+        rule(LOSS).replace("effect", "clear: {outcome: ok}, effect"),
+    ],
+)
+def test_rules_that_look_odd_and_work_are_taken(tmp_path: Path, written: str) -> None:
+    assert only(site_with(write_rules(tmp_path, written)))
 
 
 def test_one_id_in_two_packs_is_told_with_both_places(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from healthmon.impact.graph import NeedGraph
@@ -107,7 +108,7 @@ def _localised(condition: Condition, target: Target) -> Condition:
         case Group(where=part):
             return replace(condition, where=_localised(part, target))
         case Above(label=label) | Below(label=label) if label:
-            number = _number(target, label)
+            number = label_number(target, label)
             return condition if number is None else replace(condition, value=number)
         case Window() | Rate() | Slope() | Delta() | Ratio() | Forecast():
             return _with_limit(condition, target)
@@ -116,16 +117,17 @@ def _localised(condition: Condition, target: Target) -> Condition:
 
 
 def _with_limit(asked: Window | Rate | Slope | Delta | Ratio | Forecast, target: Target) -> Condition:
-    number = _number(target, asked.limit.label) if asked.limit.label else None
+    number = label_number(target, asked.limit.label) if asked.limit.label else None
     if number is None:
         return asked
     high = asked.limit.high is not None
     return replace(asked, limit=Limit(None if high else number, number if high else None, asked.limit.label))
 
 
-def _number(target: Target, label: str) -> float | None:
+def label_number(target: Target, label: str) -> float | None:
     """The number that the target's label holds, if it is one."""
     try:
-        return float(target.labels[label])
+        number = float(target.labels[label])
     except (KeyError, ValueError):
         return None
+    return None if math.isnan(number) else number
