@@ -8,10 +8,10 @@ from typing import Protocol
 
 from healthmon.alerting.notify.dispatch import Dispatcher
 from healthmon.app import lastresort
+from healthmon.app.steadyclock import SteadyClock
 from healthmon.config import SiteConfig
 from healthmon.model.incident import LedgerRow, Why
 from healthmon.model.journal import Changes
-from healthmon.model.ports import Clock
 from healthmon.runtime.supervise import Unit, detach
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ class Home(Protocol):
     """What it needs of the server."""
 
     site: SiteConfig
-    clock: Clock
+    clock: SteadyClock
     dispatcher: Dispatcher
 
     def count(self, name: str, label: str) -> None: ...

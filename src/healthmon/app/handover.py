@@ -10,8 +10,10 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+import msgspec
 
 from healthmon.alerting.detect.judge import seal_of
 from healthmon.alerting.detect.told import Findings
@@ -19,6 +21,7 @@ from healthmon.app.drills import DrillBook
 from healthmon.app.engineroom import EngineRoom, Intake
 from healthmon.app.fleet import Fleet
 from healthmon.app.listening import Listening
+from healthmon.app.steadyclock import SteadyClock
 from healthmon.app.workshift import LIFE_S
 from healthmon.config import SiteConfig
 from healthmon.ingest.pipeline import Admitted, Pipeline
@@ -44,7 +47,7 @@ class Home(Protocol):
     """What it needs of the server."""
 
     site: SiteConfig
-    clock: Clock
+    clock: SteadyClock
     pipeline: Pipeline
     room: EngineRoom
     drills: DrillBook
@@ -202,7 +205,7 @@ class Handover:
             self.counters["workers_unreadable_total"] += 1
             return
         alike = not hand.seal or self._alike(hand.seal)
-        for handed in hand.batches:
+        for handed in map(self._on_our_clock, hand.batches):
             self._take_batch(handed, mark, _found(handed, alike=alike))
         for key in hand.stored:
             self._home.drills.stored(key)
@@ -238,6 +241,14 @@ class Handover:
         home.drills.arrived(batch, Admitted(batch, readings, (), True, epoch))
         mine = home.pipeline.epoch(epoch.agent, epoch.epoch) or epoch
         home.room.take(Intake(epoch.agent, "up", now, key, mine, readings, handed.live, found=found, mark=mark))
+
+    def _on_our_clock(self, handed: Handed) -> Handed:
+        """A worker tells times by its own machine's clock."""
+        ahead_s = self._home.clock.ahead_s
+        if not ahead_s:
+            return handed
+        readings = tuple(replace(one, started=one.started + ahead_s) for one in handed.readings)
+        return msgspec.structs.replace(handed, readings=readings, sent=handed.sent + ahead_s)
 
     def _note_arrival(self, partition: int) -> None:
         stall_s = self._stalls.setdefault(partition, Stalls()).arrived(self._home.clock.mono())

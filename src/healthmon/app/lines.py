@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
+from collections.abc import Callable
 from typing import Protocol
 
 from healthmon.app.engineroom import EngineRoom, Intake
 from healthmon.app.quarantine import Quarantine
+from healthmon.app.steadyclock import SteadyClock
 from healthmon.config import SiteConfig
 from healthmon.config.lineforms import PREFIX
 from healthmon.config.site import LineProtocolConfig
 from healthmon.ingest.lineprotocol import BadLine, Point, lines_of, parse_line
 from healthmon.ingest.pipeline import FUTURE_S, Admitted, Pipeline
-from healthmon.model.ports import Clock
 from healthmon.model.sample import Batch, Outcome, Reading, Sample
 from healthmon.store.writer import StoreWriter
 
@@ -32,7 +33,7 @@ class Home(Protocol):
     """What is used of the server."""
 
     site: SiteConfig
-    clock: Clock
+    clock: SteadyClock
     pipeline: Pipeline
     writer: StoreWriter
     room: EngineRoom
@@ -56,7 +57,7 @@ class Lines:
         assert config is not None
         now = home.clock.now()
         refused: Counter[str] = Counter()
-        readings = _Gathering(home.site, config, agent, now, refused).readings(payload)
+        readings = _Gathering(home.site, config, agent, now, refused, told=home.clock.told).readings(payload)
         for reason, number in refused.items():
             self._count(f"{_KEY}{reason}", number)
         if not _NOTED.isdisjoint(refused):
@@ -87,13 +88,21 @@ class _Gathering:
     """Reads one payload. One reading per target and moment."""
 
     def __init__(
-        self, site: SiteConfig, config: LineProtocolConfig, agent: str, now: float, refused: Counter[str]
+        self,
+        site: SiteConfig,
+        config: LineProtocolConfig,
+        agent: str,
+        now: float,
+        refused: Counter[str],
+        *,
+        told: Callable[[float], float],
     ) -> None:
         self._site = site
         self._config = config
         self._agent = agent
         self._now = now
         self._refused = refused
+        self._told = told
         self._found: dict[tuple[str, str, float], list[Sample]] = {}
         declared = site.estate.agents.get(agent)
         self._own = declared.target if declared else None
@@ -115,7 +124,7 @@ class _Gathering:
 
     def _take(self, point: Point) -> None:
         place = self._place(point.tags.pop("host", None))
-        at = self._now if point.at is None else point.at
+        at = self._now if point.at is None else self._told(point.at)
         family = self._config.families.get(f"{PREFIX}{point.measurement}")
         labels = {name: text for name, text in point.tags.items() if name not in self._config.drop_tags}
         if family is None:

@@ -12,11 +12,11 @@ from healthmon.app.engineroom import EngineRoom, Intake
 from healthmon.app.fleet import Fleet
 from healthmon.app.lines import Lines
 from healthmon.app.quarantine import Quarantine
+from healthmon.app.steadyclock import SteadyClock
 from healthmon.config import SiteConfig
 from healthmon.ingest.allowance import Allowances
 from healthmon.ingest.pipeline import POLLER, Admitted, Pipeline
 from healthmon.model.errors import MalformedBatch
-from healthmon.model.ports import Clock
 from healthmon.store.writer import StoreWriter
 from healthmon.transport import codec
 from healthmon.transport.bundle import is_bundle, unbundle
@@ -32,7 +32,7 @@ class Home(Protocol):
     """What it needs of the server."""
 
     site: SiteConfig
-    clock: Clock
+    clock: SteadyClock
     pipeline: Pipeline
     quarantine: Quarantine
     writer: StoreWriter

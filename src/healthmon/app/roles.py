@@ -111,7 +111,7 @@ async def run_server(
             plans()
 
         if reread is not None:
-            server.reloader = Reloader(site, reread, take, clock, audit=server.audit)
+            server.reloader = Reloader(site, reread, take, server.clock, audit=server.audit)
         async with asyncio.TaskGroup() as group, reloading(group, server.reloader, watch=watch):
             spawn(group, "server", server.run())
             async with web_of(server) as url:

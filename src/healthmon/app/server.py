@@ -38,6 +38,7 @@ from healthmon.app.paperdesk import PaperDesk
 from healthmon.app.quarantine import Quarantine
 from healthmon.app.reception import Reception
 from healthmon.app.reload import Reloader
+from healthmon.app.steadyclock import SteadyClock
 from healthmon.app.stores import open_store
 from healthmon.app.ticketbook import BEFORE_S, TicketBook
 from healthmon.app.traps import heard_by
@@ -97,14 +98,14 @@ class Server:
         self.leading = leading
         self._broker = broker
         self.site = site
-        self.clock = clock
         self.data_dir = site.data_dir
-        self.audit = AuditLog(self.data_dir / AUDIT_FILE, now=clock.now)
         self.journal = Journal(self.data_dir / "journal.sqlite")
+        restored = self.journal.restore()
+        self.clock = clock = SteadyClock(clock, at_least=restored.at)
+        self.audit = AuditLog(self.data_dir / AUDIT_FILE, now=clock.now)
         self.roster = Roster(site.oncall)
         self.roster.restore(self._kept_overrides(site), clock.now())
         self.commits = Commits(self.journal, leading, count=self.count_one, stream=stream)
-        restored = self.journal.restore()
         self.links = LinkBook(self.data_dir / "links.sqlite")
         self.started_at = clock.now()
         self.counters: dict[str, float] = {}
@@ -263,6 +264,7 @@ class Server:
             if self.handover is None:  # workers acknowledge what they have handed over
                 self._ack_due.add((agent, epoch))
         self._last_step_mono = self.clock.mono()
+        self.pipeline.follow(self.clock.slowed_s)
         if decided.moved:
             self._bump(news=bool(decided.changes.incidents))
         self.dispatcher.put(decided.notices)

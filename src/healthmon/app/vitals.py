@@ -11,6 +11,8 @@ from healthmon.probes.guard import stop_button
 if TYPE_CHECKING:
     from healthmon.app.server import Server
 
+#: The server's time runs ahead of the machine's clock by more than what anybody would overlook.
+AHEAD_S = 60.0
 #: An engine that has made no step for so long does not work.
 STUCK_S = 10.0
 
@@ -23,7 +25,8 @@ def health_of(server: Server) -> Health:
     store_ok = writer.ok and (handover is None or handover.store_ok)
     stream = server.commits.stream
     journal_ok = stream is None or stream.ok
-    well = store_ok and broker_ok and server.audit.ok and journal_ok
+    ahead_s = server.clock.ahead_s
+    well = store_ok and broker_ok and server.audit.ok and journal_ok and ahead_s <= AHEAD_S
     status = "failing" if server.step_age_s > STUCK_S else "ok" if well else "degraded"
     return Health(
         status=status,
@@ -39,6 +42,7 @@ def health_of(server: Server) -> Health:
         config_loaded_at=server.started_at if reloader is None else reloader.loaded_at,
         audit_ok=server.audit.ok,
         journal_ok=journal_ok,
+        clock_ahead_s=ahead_s,
         counters=counters_of(server),
         baselines=server.room.engine.learning(),
         drill_age_s=server.drills.watch.age_s(),
@@ -66,6 +70,7 @@ def counters_of(server: Server) -> dict[str, float]:
         | server.quarantine.counters
         | server.lines.counters
         | server.lost.counters
+        | server.clock.counters()
         | {k: float(v) for k, v in server.pipeline.counts().items()}
         | {f"pages_suppressed_total.{cause}": n for cause, n in server.room.engine.suppressed().items()}
         | {f"engine_{name}": value for name, value in server.room.engine.counts().items()}

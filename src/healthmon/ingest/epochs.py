@@ -15,6 +15,8 @@ SKEW_TOLERANCE_S = 2.0
 CLOCK_STEP_S = 30.0
 #: A clock that jumps more often than this within one epoch is beyond repair; the last correction stays.
 MAX_CLOCK_SEGMENTS = 64
+#: So many live batches in a row, over so long, are off by the same: our own clock moved since the skew was fixed.
+AGREE_LEAST, AGREE_S = 3, 30.0
 
 #: Two epochs of one agent heard by turns within this time mean that its disk image was cloned.
 CLONE_WINDOW_S = 60.0
@@ -33,6 +35,7 @@ class Track:
     store: Ranges = ()
     journal: Ranges = ()
     dropped: Ranges = ()
+    _odd: list[tuple[float, float]] = field(default_factory=list)  # (received, off by s) of live batches that agree
 
     @classmethod
     def first_heard(cls, batch: Batch, received_at: float) -> Track:
@@ -102,22 +105,41 @@ class Track:
         return next(skew_s for start, skew_s, _ in segments if start <= batch.seq)
 
     def note_clock(self, batch: Batch, received_at: float) -> bool:
-        """Start a new segment when the sender's wall clock has jumped; True when it has.
+        """Start a new segment when the sender's wall clock has jumped, or ours has; True when one has.
 
-        A message that merely waited in a queue looks late too, but its wall clock and its monotonic clock agree.
+        A message that merely waited in a queue looks late too, but its wall clock and its monotonic clock agree. They
+        agree as well when it was our clock that moved: then several in a row tell it.
         """
         start, skew_s, reference = self.clock[-1]
         if not batch.live or (self.received and batch.seq <= self.received[-1][1]):
             return False
-        off_by_s = abs(received_at - batch.sent - skew_s)
-        if off_by_s <= SKEW_TOLERANCE_S:  # a suspended laptop shifts the two clocks, yet tells the right time
+        off_by_s = received_at - batch.sent - skew_s
+        if abs(off_by_s) <= SKEW_TOLERANCE_S:  # a suspended laptop shifts the two clocks, yet tells the right time
             self.clock[-1] = (start, skew_s, batch.sent - batch.mono)
+            self._odd.clear()
             return False
         moved = bool(reference) and abs(batch.sent - batch.mono - reference) > SKEW_TOLERANCE_S
-        if not moved or off_by_s <= CLOCK_STEP_S or len(self.clock) >= MAX_CLOCK_SEGMENTS:
+        if abs(off_by_s) <= CLOCK_STEP_S or len(self.clock) >= MAX_CLOCK_SEGMENTS:
             return False
+        early = off_by_s < 0.0  # no queue brings a message before it was sent
+        if not (moved or early or self._agree(off_by_s, received_at)):
+            return False
+        self._odd.clear()
         self.clock.append((batch.seq, skew_of(batch.sent, received_at), batch.sent - batch.mono))
         return True
+
+    def slow(self, by_s: float) -> None:
+        """The server's own clock has lost so much: what is sent from now on is that much nearer to it."""
+        start, skew_s, reference = self.clock[-1]
+        self.clock[-1] = (start, skew_s - by_s, reference)
+
+    def _agree(self, off_by_s: float, received_at: float) -> bool:
+        """Live batches agree for a while on another time than ours: no queue does that, it gets longer or shorter."""
+        if not self._odd or abs(off_by_s - self._odd[0][1]) > SKEW_TOLERANCE_S:
+            self._odd = [(received_at, off_by_s)]
+            return False
+        self._odd.append((received_at, off_by_s))
+        return len(self._odd) >= AGREE_LEAST and received_at - self._odd[0][0] >= AGREE_S
 
 
 @dataclass(slots=True)

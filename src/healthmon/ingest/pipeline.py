@@ -22,6 +22,8 @@ MAX_SERIES = 500_000
 MAX_SEQ = (1 << 63) - 1
 #: A reading this far ahead of us after the skew is corrected would be kept long after everything else.
 FUTURE_S = 300.0
+#: While the server's clock finds back, what it found of other clocks is put right in steps of so much.
+FOLLOW_S = 0.5
 
 Declared = Callable[[str, str, str], bool]
 
@@ -71,6 +73,7 @@ class Pipeline:
         for agent, epoch in self._tracks:
             self._epochs_of.setdefault(agent, set()).add(epoch)
         self._turns: dict[str, Turns] = {}
+        self._slowed_s = 0.0
         self._declared = declared
         self.reload(estate)
 
@@ -96,13 +99,21 @@ class Pipeline:
             return refused
         track = track or self._first_heard(batch, received_at)
         new = self._receive(track, batch, received_at)
-        readings = tuple(self._readings(batch, track.skew_for(batch), received_at))
+        readings = tuple(self._readings(batch, _skew(track, batch, received_at), received_at))
         stored = ranges.contains(track.store, batch.seq)
         rows = () if stored else self._rows.rows_of(readings)
         self.counters["batches_admitted" if new else "batches_repeated"] += 1
         if new:
             self.counters["readings_admitted"] += len(readings)
         return Admitted(batch, readings, rows, new, track.frozen())
+
+    def follow(self, slowed_s: float) -> None:
+        """The server's clock has gone slower by so much in all: what it found of other clocks goes with it."""
+        by_s = slowed_s - self._slowed_s
+        if by_s >= FOLLOW_S:
+            self._slowed_s = slowed_s
+            for track in self._tracks.values():
+                track.slow(by_s)
 
     def recall(self, epoch: Epoch) -> None:
         """What somebody else has found of an epoch that is not known here."""
@@ -267,6 +278,14 @@ class Pipeline:
         if host and host.id == reading.target:  # role packs give an agent's own host more checks than the file says
             return is_check_id(reading.check) and not suspicious(reading.check)
         return bool(self._declared and self._declared(reading.target, reading.check, reading.vantage))
+
+
+def _skew(track: Track, batch: Batch, received_at: float) -> float:
+    """What corrects its times; the newest where its own segment's, found under a wrong clock, leads beyond now."""
+    skew_s, newest_s = track.skew_for(batch), track.clock[-1][1]
+    if skew_s > newest_s and any(one.started + skew_s > received_at + FUTURE_S for one in batch.readings):
+        return newest_s
+    return skew_s
 
 
 def is_check_id(text: str) -> bool:

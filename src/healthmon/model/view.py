@@ -115,6 +115,7 @@ class Health:
     config_loaded_at: float = 0.0
     audit_ok: bool = True  # the last deed of a person was written down
     journal_ok: bool = True  # the stream has every commit, where one is configured
+    clock_ahead_s: float = 0.0  # the server's time less the machine's clock, after that went back
     counters: Mapping[str, float] = field(default_factory=dict)
     #: Baselines of rules by metric: (series that can be judged, series still learning what is usual).
     baselines: Mapping[str, tuple[int, int]] = field(default_factory=dict)

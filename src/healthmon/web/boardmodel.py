@@ -142,9 +142,17 @@ def strip(view: View, health: Health, clock: LocalTime) -> Strip:
         *paired(health.pair),
         *((("Fire drill", False, "overdue: nobody knows whether pages still arrive"),) if health.drill_overdue else ()),
         *(() if health.journal_ok else (("Journal", False, "on this machine alone: the cluster lacks a part"),)),
+        *_clock(health),
         *(() if health.audit_ok else (("Audit", False, "cannot be written: deeds leave no trace"),)),
     )
     return Strip(items, clock.short(clock.now - health.engine_tick_age_s) if stale else None)
+
+
+def _clock(health: Health) -> tuple[tuple[str, bool, str], ...]:
+    """While times are not those of the wall."""
+    if health.clock_ahead_s < 60.0:
+        return ()
+    return (("Clock", False, f"went back: times here are {age_words(health.clock_ahead_s)} ahead of it"),)
 
 
 def paired(pair: PairHealth | None) -> tuple[tuple[str, bool, str], ...]:

@@ -302,6 +302,7 @@ def put_health(families: Families, health: Health) -> None:
         "healthmon_config_last_reload_timestamp_seconds": health.config_loaded_at or health.started_at,
         "healthmon_audit_ok": health.audit_ok,
         "healthmon_journal_ok": health.journal_ok,
+        "healthmon_clock_ahead_seconds": health.clock_ahead_s,
         "healthmon_live_mode": health.mode == "live",
         "healthmon_probing_enabled": health.probing,
         "healthmon_drill_overdue": health.drill_overdue,

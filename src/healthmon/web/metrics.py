@@ -92,6 +92,9 @@ SELF = (
     Metric("healthmon_config_last_reload_timestamp_seconds", "gauge", "When the running one was read, Unix seconds."),
     Metric("healthmon_audit_ok", "gauge", "0 while what people do cannot be written down: the audit has a gap."),
     Metric("healthmon_journal_ok", "gauge", "0 while the journal's stream lacks a commit; 1 where none is configured."),
+    Metric(
+        "healthmon_clock_ahead_seconds", "gauge", "The server's time less its machine's clock, after that went back."
+    ),
     Metric("healthmon_live_mode", "gauge", "1 if the site pages people, 0 in shadow mode."),
     Metric(
         "healthmon_baselines",
@@ -112,6 +115,7 @@ COUNTERS = (
         "Working time of staff lost to IT, by how it is known (measured, estimated); docs/report.md has the formula.",
         ("area", "service", "basis"),
     ),
+    Metric("healthmon_clock_steps_total", "counter", "Steps of the server's clock: forward, back.", ("direction",)),
     Metric("healthmon_drills_total", "counter", "Fire drills by how they ended: passed, failed.", ("result",)),
     Metric("healthmon_ingest_accepted_total", "counter", "Batches that the server took."),
     Metric("healthmon_ingest_rejected_total", "counter", "Batches that the server refused, by reason.", ("reason",)),

@@ -58,6 +58,7 @@ SCHEMAS: dict[str, Json] = {
         audit_ok={"type": "boolean", "description": "false while what people do cannot be written down"},
         pair=nullable(obj("name", "term", "copied", "doubtful", name=TEXT, term=INT, copied=BOOL, doubtful=BOOL)),
         journal_ok={"type": "boolean", "description": "false while the journal's stream lacks a commit"},
+        clock_ahead_s={"type": "number", "description": "the server's time less its machine's clock; 0 as a rule"},
         config_loaded_at=TIME,
         mode=enum("shadow", "live"),
         probing=BOOL,

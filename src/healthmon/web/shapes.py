@@ -41,6 +41,7 @@ def health_json(health: Health, *, version: str) -> dict[str, Any]:
         "config_ok": health.config_ok,
         "audit_ok": health.audit_ok,
         "journal_ok": health.journal_ok,
+        "clock_ahead_s": round(health.clock_ahead_s, 1),
         "config_loaded_at": rfc3339(health.config_loaded_at or health.started_at),
         "mode": health.mode,
         "probing": health.probing,

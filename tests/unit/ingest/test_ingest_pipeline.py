@@ -243,6 +243,34 @@ def test_what_was_taken_after_a_step_while_nobody_listened_is_told_by_its_own_cl
     assert [one.started for one in admit(pipe, caught_up, at=NOW + 101.0).readings] == [NOW + 50.0]
 
 
+@pytest.mark.parametrize("wrong", [HOUR, -HOUR])
+def test_a_server_that_was_wrong_when_it_first_heard_an_agent_finds_its_time_anew(wrong: float) -> None:
+    """The agent's clocks agree all the while; what it says several times over is believed."""
+    pipe = pipeline()
+    first = batch(1, reading(started=NOW), sent=NOW)
+    stored = admit(pipe, first, at=NOW + wrong)
+    for seq, t in enumerate((15.0, 30.0, 45.0, 60.0), start=2):
+        last = admit(pipe, batch(seq, reading(started=NOW + t), sent=NOW + t), at=NOW + t)
+    assert [one.started for one in last.readings] == [NOW + 60.0]
+    again = admit(pipe, first, at=NOW + 75.0)
+    assert again.rows == stored.rows if wrong < 0 else {row.at for row in again.rows} == {NOW}, "never in the future"
+    assert pipe.counts()["clock_steps"] == 1
+
+
+def test_what_waited_for_minutes_moves_no_skew_however_it_comes() -> None:
+    pipe = pipeline()
+    admit(pipe, batch(1, sent=NOW))
+    for n in range(40):  # sent each half second, held by a broker for two minutes, then let through at once
+        found = admit(pipe, batch(2 + n, sent=NOW + n / 2), at=NOW + 120.0 + n / 10)
+    assert found.epoch.skew_s == 0.0
+    for n in range(40):  # sent each second, and let through at twice that
+        found = admit(pipe, batch(50 + n, sent=NOW + 130.0 + n), at=NOW + 250.0 + n / 2)
+    assert found.epoch.skew_s == 0.0
+    for n in range(40):  # a queue that grows
+        found = admit(pipe, batch(100 + n, sent=NOW + 300.0 + n), at=NOW + 340.0 + 2 * n)
+    assert found.epoch.skew_s == 0.0
+
+
 def test_a_suspended_laptop_is_not_a_clock_step() -> None:
     pipe = pipeline()
     admit(pipe, batch(1, mono=100.0))

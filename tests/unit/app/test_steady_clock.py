@@ -1,0 +1,204 @@
+"""The server's clock through steps of the wall clock: it never goes back, never stands still, and finds back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemons.onesite import OneSite
+from healthmon.app.server import Server
+from healthmon.app.steadyclock import SLOWER, SteadyClock
+from healthmon.config import load
+from healthmon.model.plan import Broker
+from healthmon.model.sample import Batch, Outcome, Reading, Reason
+from healthmon.runtime.clock import ManualClock
+from healthmon.transport import codec
+
+START = 1_795_514_400.0
+HOUR = 3600.0
+
+
+def test_without_a_step_it_is_the_wall_clock() -> None:
+    wall = ManualClock(START)
+    clock = SteadyClock(wall)
+    for drift_s in (0.0, 0.4, -0.4, 1.0):
+        wall.stand_still(10.0)
+        wall.step_wall(drift_s)
+        assert clock.now() == wall.now()
+    assert (clock.ahead_s, clock.slowed_s, set(clock.counters().values())) == (0.0, 0.0, {0.0})
+
+
+def test_a_step_forward_is_followed_and_counted() -> None:
+    wall = ManualClock(START)
+    clock = SteadyClock(wall)
+    wall.step_wall(HOUR)
+    assert clock.now() == START + HOUR
+    assert clock.counters() == {"clock_steps_total.forward": 1.0, "clock_steps_total.back": 0.0}
+
+
+def test_after_a_step_back_time_goes_on_and_comes_back_to_the_wall_clock() -> None:
+    wall = ManualClock(START)
+    clock = SteadyClock(wall)
+    wall.step_wall(-HOUR)
+    assert clock.now() == START
+    assert clock.ahead_s == pytest.approx(HOUR)
+    wall.stand_still(60.0)
+    assert clock.now() == pytest.approx(START + 60.0 * (1.0 - SLOWER))
+    for _ in range(int(HOUR / SLOWER / 60.0) + 1):
+        wall.stand_still(60.0)
+        clock.now()
+    assert clock.now() == wall.now()
+    assert clock.ahead_s == 0.0
+    assert clock.counters()["clock_steps_total.back"] == 1.0
+
+
+def test_a_start_behind_the_journal_goes_on_from_there() -> None:
+    wall = ManualClock(START)
+    clock = SteadyClock(wall, at_least=START + HOUR)
+    assert clock.now() == START + HOUR
+    assert clock.told(START) == START + HOUR
+    wall.step_wall(2 * HOUR)  # the wall clock was wrong, not the journal
+    assert (clock.now(), clock.ahead_s) == (START + 2 * HOUR, 0.0)
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 600.0), st.floats(-7_200.0, 7_200.0)), max_size=20))
+def test_whatever_the_wall_clock_does_it_neither_goes_back_nor_stands_still(moves: list[tuple[float, float]]) -> None:
+    wall = ManualClock(START)
+    clock = SteadyClock(wall)
+    before = clock.now()
+    for passed_s, step_s in moves:
+        wall.step_wall(step_s)
+        wall.stand_still(passed_s)
+        after = clock.now()
+        assert after >= wall.now() - 1e-6
+        assert after - before >= passed_s * (1.0 - SLOWER) - 2.0 - 1e-6  # what is no step is waited for
+        before = after
+
+
+class Site:
+    """A server on real files, without a broker, and a poller whose own clock is right all the while."""
+
+    def __init__(self, folder: Path) -> None:
+        made = OneSite(folder)
+        made.data.mkdir()
+        self._config = made.config
+        self.wall = ManualClock(START)
+        self.true = START
+        self._seq = 0
+        self.server = self._born()
+
+    def _born(self) -> Server:
+        server = Server(
+            load(self._config, today=date(2026, 1, 1)), clock=self.wall, broker=Broker("mqtt://127.0.0.1:1")
+        )
+        self._writing = asyncio.ensure_future(server.writer.run())
+        return server
+
+    async def restart(self) -> None:
+        await self.end()
+        self.server = self._born()
+
+    async def end(self) -> None:
+        self._writing.cancel()
+        await asyncio.gather(self._writing, return_exceptions=True)
+        await self.server.store.close()
+        self.server.journal.close()
+        self.server.links.close()
+
+    async def look(self, *, fails: bool = False, times: int = 1) -> None:
+        """Each quarter of a minute one look of the poller comes in, live."""
+        for _ in range(times):
+            self.wall.stand_still(15.0)
+            self.true += 15.0
+            self._seq += 1
+            outcome, reason = (Outcome.FAILED, Reason.REFUSED) if fails else (Outcome.OK, None)
+            reading = Reading("srv-ed", "greet", "poller", self.true - 0.1, 0.01, outcome, reason)
+            batch = Batch("poller", "0" * 16, self._seq, self.true, self.true - START, True, (reading,),
+                          clock=START)  # fmt: skip
+            await self.server.reception.handle("batch", "poller", codec.encode(batch))
+            await self.server.step()
+
+    def incidents(self) -> list[str]:
+        """Of what the poller looks at; the ward PCs of this site say nothing at all."""
+        found = (one for one in self.server.view().incidents if one.open)
+        return [one.title for one in found if any(member.key.target == "srv-ed" for member in one.members)]
+
+    def alarmed(self) -> bool:
+        return any(one.active for one in self.server.view().alerts if one.key.target == "srv-ed")
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    made = Site(tmp_path / "site")
+    yield made
+    await made.end()
+
+
+async def glitch(site: Site) -> None:
+    """The wall clock is an hour ahead for one look, as that of a machine that keeps local time."""
+    site.wall.step_wall(HOUR)
+    await site.look()
+    site.wall.step_wall(-HOUR)
+
+
+async def started_late(site: Site) -> None:
+    """The journal was written under a clock a day ahead; it is put right while the server is down."""
+    site.wall.step_wall(24 * HOUR)
+    await site.look(times=4)
+    site.wall.step_wall(-24 * HOUR)
+    await site.restart()
+
+
+async def back(site: Site) -> None:
+    """The wall clock, that was right, goes back by an hour and stays there."""
+    site.wall.step_wall(-HOUR)
+
+
+async def forward(site: Site) -> None:
+    """The server starts under a clock an hour slow, which is set right later."""
+    site.wall.step_wall(HOUR)
+
+
+@pytest.mark.parametrize("happens", [glitch, started_late, back, forward])
+async def test_a_fault_after_a_step_of_the_servers_clock_is_told_as_soon_as_ever(
+    site: Site, happens: Callable[[Site], object]
+) -> None:
+    if happens is forward:
+        site.wall.step_wall(-HOUR)
+        await site.restart()
+    await site.look(times=8)
+    found = happens(site)
+    if asyncio.iscoroutine(found):
+        await found
+    await site.look(times=4)  # so long may it take until the poller's time is known anew
+    await site.look(fails=True, times=4)
+    assert len(site.incidents()) == 1
+    await site.look(times=4)
+    assert not site.alarmed()
+
+
+async def test_while_the_servers_time_finds_back_looks_stay_of_the_present(site: Site) -> None:
+    await site.look(times=4)
+    await back(site)
+    await site.look(times=200)
+    counts = site.server.health().counters
+    assert {name: n for name, n in counts.items() if "late" in name or "future" in name or "bad_time" in name} == {}
+    await site.look(fails=True, times=4)
+    assert len(site.incidents()) == 1
+
+
+async def test_a_server_that_is_ahead_of_its_machine_says_so(site: Site) -> None:
+    await site.look(times=2)
+    assert site.server.health().clock_ahead_s == 0.0
+    await back(site)
+    await site.look()
+    health = site.server.health()
+    assert health.clock_ahead_s == pytest.approx(HOUR, abs=5.0)
+    assert health.status == "degraded"
+    assert health.counters["clock_steps_total.back"] == 1.0
