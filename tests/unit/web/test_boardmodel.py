@@ -8,7 +8,7 @@ from daemons.webboard import NOW, blind, health, sample_view, severe
 from healthmon.model.incident import IncidentState, Paths, ServiceState
 from healthmon.model.topology import Acuity, Area, AreaKind, Service
 from healthmon.model.view import ServiceStatus, TargetStatus
-from healthmon.web.boardmodel import board
+from healthmon.web.boardmodel import board, strip
 from healthmon.web.matrix import matrix_of
 from healthmon.web.targetrows import target_rows
 from healthmon.web.words import LocalTime
@@ -123,3 +123,9 @@ def test_a_target_never_heard_of_is_not_well() -> None:
     view = sample_view()
     lone: dict[str, TargetStatus] = {}
     assert {row.state for row in target_rows(replace(view, targets=lone), NOW)} == {"unknown"}
+
+
+def test_the_strip_says_when_times_are_ahead_of_the_wall() -> None:
+    right, ahead = (strip(sample_view(), replace(health(), clock_ahead_s=s), CLOCK).items for s in (2.0, 3_540.0))
+    assert ("Clock", False, "went back: times here are 59 min ahead of it") in ahead
+    assert "Clock" not in {name for name, _, _ in right}
