@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from healthmon.config import stock_root
@@ -44,6 +46,15 @@ def test_every_stock_runbook_gives_three_steps_short_enough_for_a_page() -> None
         steps = steps_of(packs, f"runbooks/{file.name}")
         assert len(steps) == 3, file.name
         assert all(30 < len(step) < 400 for step in steps), file.name
+
+
+def test_no_step_points_to_what_is_not_on_the_page() -> None:
+    """A page carries the steps and nothing else: neither a table nor the rest of the runbook."""
+    elsewhere = re.compile(r"\b(table|below|above|this runbook|what it means)\b", re.IGNORECASE)
+    for file in sorted((stock_root() / "alerting" / "runbooks").glob("*.md")):
+        text = file.read_text(encoding="utf-8")
+        assert [step for step in first_steps(text) if elsewhere.search(step)] == [], file.name
+        assert not re.search(r"^\|", text, flags=re.M), f"{file.name}: a table is not read at night"
 
 
 def test_a_runbook_that_is_not_there_gives_none() -> None:
