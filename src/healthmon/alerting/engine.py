@@ -127,6 +127,7 @@ class Engine:
         self._mutes.restore(
             restored.mutes if restored is not None else (), restored.at if restored is not None else None
         )
+        self.passed_over = self._mutes.passed_over
         if restored is not None:
             self._restore(restored)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ from healthmon.probes.snmp_pack import pack_families
 from healthmon.transport import mqtt
 from healthmon.transport.inbox import Inbox
 from healthmon.transport.workline import WorkLine
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from healthmon.app.server import Server
@@ -107,7 +110,7 @@ def engine_settings(site: SiteConfig, roster: Roster) -> EngineSettings:
 
 def engine_of(site: SiteConfig, roster: Roster, restored: Restored) -> Engine:
     """An engine for this site that goes on from what was on disk."""
-    return Engine(
+    engine = Engine(
         estate=site.estate,
         rules=site.rules,
         policies=site.policies,
@@ -116,6 +119,9 @@ def engine_of(site: SiteConfig, roster: Roster, restored: Restored) -> Engine:
         staffed=Calendar(site.estate, site.holidays).staffed,
         restored=restored,
     )
+    for id_ in engine.passed_over:
+        log.warning("planned change is not in force: its id was used and is over; give it a new one", extra={"id": id_})
+    return engine
 
 
 def mute_settings(site: SiteConfig) -> MuteSettings:

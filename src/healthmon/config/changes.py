@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time
+
+from healthmon.alerting.mutes import windows
 from healthmon.alerting.mutes.windows import BadRepeat, checked
 from healthmon.config.blocks import channels_known
 from healthmon.config.fileforms import ChangeForm
@@ -14,10 +19,9 @@ from healthmon.model.mute import Change, When
 def changes_of(written: Written) -> tuple[Change, ...]:
     """A window must end after it starts, repeat as an RRULE says, and name known targets; ids are used once."""
     changes: dict[str, Change] = {}
-    for number, placed in enumerate(written.changes):
+    for placed, change_id in zip(written.changes, _ids([placed.form for placed in written.changes]), strict=True):
         form, path = placed.form, placed.path
         _targets_known(written, form, path)
-        change_id = form.id or f"change-{number + 1}"
         if change_id in changes:
             written.validator.problem((*path, "id"), f"change id '{change_id}' is used twice")
         changes[change_id] = Change(
@@ -32,6 +36,28 @@ def changes_of(written: Written) -> tuple[Change, ...]:
             source="config",
         )
     return tuple(changes.values())
+
+
+def change_advice(written: Written, changes: Sequence[Change], today: date | None) -> Iterator[tuple[DataPath, str]]:
+    """Changes of which no window is to come: they do nothing, and their ids are used up."""
+    if today is None:
+        return
+    start = datetime.combine(today, time(), UTC).timestamp()
+    for placed, change in zip(written.changes, changes, strict=False):
+        if windows.is_over(change.when, start):
+            again = "a new date needs a new id" if placed.form.id else "delete it"
+            yield placed.path, f"change '{change.id}' ({change.title}) is over and does nothing any more; {again}"
+
+
+def _ids(forms: Sequence[ChangeForm]) -> list[str]:
+    """The ids that are given, or one made of what is worked on and when it starts: never of the place in the file."""
+    short = [_digest(form, sorted(form.targets), form.starts_at, form.repeat) for form in forms]
+    whole = [_digest(form, form.model_dump(mode="json")) for form in forms]
+    return [one if short.count(one) == 1 else other for one, other in zip(short, whole, strict=True)]
+
+
+def _digest(form: ChangeForm, *what: object) -> str:
+    return form.id or f"change-{hashlib.sha256(repr(what).encode()).hexdigest()[:10]}"
 
 
 def site_manager_of(written: Written) -> tuple[str, ...]:

@@ -240,7 +240,10 @@ class NotifyForm(Form):
 class ChangeForm(Form):
     """Planned work: signals that are expected in the window page nobody."""
 
-    id: Id | None = None
+    id: Id | None = Field(
+        default=None,
+        description="Used once: what is over never comes back. Without one it is made of targets, start, repetition",
+    )
     title: str
     targets: list[str] = Field(min_length=1)
     starts_at: Moment

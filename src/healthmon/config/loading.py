@@ -26,7 +26,7 @@ from healthmon.config.blocks import (
     workers_of,
 )
 from healthmon.config.care import care_of
-from healthmon.config.changes import changes_of, reminders_of, site_manager_of
+from healthmon.config.changes import change_advice, changes_of, reminders_of, site_manager_of
 from healthmon.config.document import Document, document_of_text, read_document
 from healthmon.config.drills import drills_of
 from healthmon.config.inventory import Inventory
@@ -147,6 +147,7 @@ def _site(
     warn.extend(advice(written, estate))
     warn.extend(ward_advice(written, site.wards))
     warn.extend(oncall_advice(written, site, today))
+    warn.extend(change_advice(written, site.changes, today))
     warn.extend(route_advice(written, site))
     warn.extend(label_advice(written, site.rules, estate))
     return replace(site, warnings=(*_lines(document, warn), *elsewhere, *_about_rules(site, packs)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from healthmon.alerting.mutes import making, messages, windows
+from healthmon.alerting.mutes import configured, making, messages, windows
 from healthmon.alerting.mutes.floor import are_two
 from healthmon.alerting.mutes.matching import covers, related, scope_of
 from healthmon.impact.graph import NeedGraph
@@ -36,7 +36,10 @@ _OVER_KEPT = 200
 
 @dataclass(slots=True)
 class MuteDesk:
-    """`events` and `notices` wait to be drained; `turned`: something came into force or went out of it."""
+    """`events` and `notices` wait to be drained; `turned`: something came into force or went out of it.
+
+    passed_over: configured changes that would have a window, and whose id is over.
+    """
 
     graph: NeedGraph
     settings: MuteSettings
@@ -44,6 +47,7 @@ class MuteDesk:
     events: list[MuteEvent] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     turned: bool = False
+    passed_over: tuple[str, ...] = ()
     _revisions: dict[str, int] = field(default_factory=dict)
     _covered: set[tuple[str, str]] = field(default_factory=set)
     _closing: bool = False
@@ -255,15 +259,10 @@ class MuteDesk:
             yield from (at for at in times if at is not None and at > now)
 
     def _take_up_config(self) -> None:
-        for change in self.settings.changes:
-            known = self.mutes.get(change.id)
-            if known is None or (isinstance(known, Change) and known.source == "config" and not known.ending):
-                self.mutes[change.id] = change
-                self._revisions.setdefault(change.id, 0)
-        gone = {id_ for id_, mute in self.mutes.items() if isinstance(mute, Change) and mute.source == "config"}
-        for id_ in gone - {change.id for change in self.settings.changes}:
-            if self.mutes[id_].ending is None:
-                del self.mutes[id_]
+        files = {change.id: change for change in self.settings.changes}
+        self.mutes, self.passed_over = configured.joined(self.mutes, files)
+        for id_ in files:
+            self._revisions.setdefault(id_, 0)
 
     def _keep(self, mute: Mute, action: str, by: str, now: float, *, note: str = "") -> None:
         self.mutes[mute.id] = mute

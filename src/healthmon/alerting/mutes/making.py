@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Container, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -64,7 +65,10 @@ def extended(mute: Mute, ends_at: float, *, now: float) -> Mute:
     when = replace(mute.when, ends_at=ends_at)
     _check_length(mute, when)
     after = replace(mute, when=when)
-    return replace(after, reminded_at=None) if isinstance(after, Silence) else after
+    if isinstance(after, Change):
+        moved = mute.when.ends_at if isinstance(mute, Change) and mute.ends_in_file is None else after.ends_in_file
+        return replace(after, ends_in_file=moved) if after.source == "config" else after
+    return replace(after, reminded_at=None)
 
 
 def new_id(mute: Mute, used: Container[str]) -> str:
@@ -93,7 +97,17 @@ def _when(draft: Mute, now: float) -> When:
     if when.repeat is None and isinstance(draft, Silence):
         when = replace(when, starts_at=max(when.starts_at, now))  # nothing is silenced backwards
     _check_length(draft, when)
+    if when.repeat is not None and isinstance(draft, Silence):
+        _check_last(when, now)
     return when
+
+
+def _check_last(when: When, now: float) -> None:
+    """The last window of a repeated silence ends in time, as that of a single one does."""
+    limit = max(when.starts_at, now) + SILENCE_MOST_S
+    counted = re.search(r"\b(UNTIL|COUNT)=", when.repeat or "", re.IGNORECASE)
+    if not counted or windows.window_at(when, limit) or windows.next_window(when, limit):
+        raise Conflict("repeat: a silence has an end: give UNTIL or COUNT, within 92 days")
 
 
 def _check_length(mute: Mute, when: When) -> None:
