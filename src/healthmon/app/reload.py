@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +21,16 @@ log = logging.getLogger(__name__)
 #: How often the files are looked at with `--watch`, in seconds; a change is taken when it has stood for one round.
 WATCH_EVERY_S = 2.0
 #: Blocks that hold open files, sockets and connections: they change with a restart.
-FIXED = ("data_dir", "broker", "listener", "store", "web", "workers", "journal")
+FIXED = ("data_dir", "broker", "listener", "store", "web", "workers", "journal", "pair")
 _MAPPINGS = ("targets", "areas", "services", "teams", "agents")
-_WHOLE = (
-    "alerting",
-    "safety",
-    "severity",
-    "waking",
-    "text",
-    "oncall",
-    "overrides",
-    "holidays",
-    "probe_modules",
-    "traps",
-    "watch",
-    "push_tokens",
-)
+_BY_ID = ("rules", "policies", "changes")
+#: What follows from the rest: the words in force are those of one catalogue.
+SILENT = ("warnings", "files", "text")
+_APART = {"estate", "channels", *_BY_ID, *FIXED, *SILENT}
+#: Everything else is compared as a whole, so that no new block is forgotten.
+_WHOLE = tuple(one.name for one in fields(SiteConfig) if one.name not in _APART)
+#: As people write them.
+_WRITTEN = {"catalogues": "text", "pack_roots": "packs"}
 _NAMES_MOST = 10
 
 #: Takes a configuration whole, or raises and leaves everything as it was.
@@ -145,12 +139,10 @@ def difference(old: SiteConfig, new: SiteConfig) -> dict[str, dict[str, list[str
     pairs: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
         name: (getattr(old.estate, name), getattr(new.estate, name)) for name in _MAPPINGS
     }
-    pairs["rules"] = (_by_id(old.rules), _by_id(new.rules))
-    pairs["policies"] = (_by_id(old.policies), _by_id(new.policies))
-    pairs["changes"] = (_by_id(old.changes), _by_id(new.changes))
+    pairs |= {name: (_by_id(getattr(old, name)), _by_id(getattr(new, name))) for name in _BY_ID}
     pairs["channels"] = (old.channels, new.channels)
     found = {name: _moved(before, after) for name, (before, after) in pairs.items()}
-    whole = [name for name in _WHOLE if getattr(old, name) != getattr(new, name)]
+    whole = [_WRITTEN.get(name, name) for name in _WHOLE if getattr(old, name) != getattr(new, name)]
     if old.estate.organisation != new.estate.organisation or old.estate.sites != new.estate.sites:
         whole.append("organisation")
     found["settings"] = {"changed": whole} if whole else {}

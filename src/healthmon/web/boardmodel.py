@@ -138,7 +138,7 @@ def strip(view: View, health: Health, clock: LocalTime) -> Strip:
         ("Broker", health.broker_ok, "connected" if health.broker_ok else "not reachable"),
         ("Store", health.store_ok, queue if health.store_ok else "not reachable; readings are kept"),
         ("Agents", not silent, heard),
-        ("Config", health.config_ok, "in force" if health.config_ok else "the new one has errors; the old one runs"),
+        ("Config", health.config_ok, _config_words(health)),
         *paired(health.pair),
         *((("Fire drill", False, "overdue: nobody knows whether pages still arrive"),) if health.drill_overdue else ()),
         *(() if health.journal_ok else (("Journal", False, "on this machine alone: the cluster lacks a part"),)),
@@ -172,3 +172,9 @@ def count_states(statuses: Iterable[ServiceStatus]) -> tuple[tuple[str, str, str
 
 def _urgent_first(card: IncidentCard) -> tuple[bool, int, float]:
     return card.incident.state is IncidentState.MITIGATED, card.incident.severity, -card.incident.opened_at
+
+
+def _config_words(health: Health) -> str:
+    if health.config_ok:
+        return "in force"
+    return "the new one has errors; the old one runs" if health.config_refused else "a part waits for a restart"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from healthmon.app.reload import Reloader, difference, settled
-from healthmon.config.loading import load_text
+from healthmon.app.reload import FIXED, SILENT, Reloader, difference, settled
+from healthmon.config import SiteConfig
+from healthmon.config.loading import load, load_text
 from healthmon.model.errors import ConfigError
 from healthmon.runtime.clock import ManualClock
 
@@ -41,6 +44,48 @@ def test_what_holds_files_and_sockets_waits_for_a_restart() -> None:
     assert (site.data_dir, site.web) == (old.data_dir, old.web)
     with pytest.raises(ConfigError, match="organisation"):
         settled(old, load_text(SITE.replace("id: t,", "id: u,"), env={}))
+
+
+@pytest.mark.parametrize("name", [one.name for one in fields(SiteConfig) if one.name not in {"estate", *SILENT}])
+def test_whatever_changes_is_named_or_waits_for_a_restart(name: str) -> None:
+    old = load_text(SITE, env={})
+    changed: object = Mock(id="new")
+    if isinstance(getattr(old, name), Mapping):
+        changed = {"new": changed}
+    elif isinstance(getattr(old, name), tuple):
+        changed = (changed,)
+    site, left = settled(old, replace(old, **{name: changed}))
+    assert (left == (name,)) == (name in FIXED)
+    assert bool(difference(old, site)) != bool(left)
+
+
+def test_each_field_of_the_estate_is_compared() -> None:
+    old = load_text(SITE, env={})
+    for one in (one.name for one in fields(old.estate) if one.name != "organisation"):
+        estate = replace(old.estate, **{one: {"new": Mock()}})
+        assert difference(old, replace(old, estate=estate)), one
+
+
+def test_the_same_files_read_twice_differ_in_nothing() -> None:
+    root = Path(__file__).parents[3] / "configs"
+    for file in (root / "st-elsewhere", root / "minimal.yaml"):
+        old, new = load(file, env={}), load(file, env={})
+        assert settled(old, new)[1] == ()
+        assert difference(old, new) == {}
+
+
+@pytest.mark.parametrize(
+    ("more", "block"),
+    [
+        ("wards: {language: de}\n", "wards"),
+        ("drills: {overdue_after: 7d}\n", "drills"),
+        ("oncall: {site_manager: [desk]}\n", "site_manager"),
+    ],
+)
+def test_small_blocks_are_named_as_they_are_written(more: str, block: str) -> None:
+    channels = "notify: {channels: {desk: {kind: inbox, path: /nonexistent/x}}}\n"
+    old, new = load_text(SITE + channels, env={}), load_text(SITE + channels + more, env={})
+    assert difference(old, new) == {"settings": {"changed": [block]}}
 
 
 async def test_a_refused_configuration_is_not_taken_and_the_next_good_one_is() -> None:

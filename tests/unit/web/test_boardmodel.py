@@ -129,3 +129,13 @@ def test_the_strip_says_when_times_are_ahead_of_the_wall() -> None:
     right, ahead = (strip(sample_view(), replace(health(), clock_ahead_s=s), CLOCK).items for s in (2.0, 3_540.0))
     assert ("Clock", False, "went back: times here are 59 min ahead of it") in ahead
     assert "Clock" not in {name for name, _, _ in right}
+
+
+def test_a_configuration_that_waits_for_a_restart_has_no_errors() -> None:
+    def said(**more: bool) -> str:
+        found = strip(sample_view(), replace(health(), **more), CLOCK)  # type: ignore[arg-type]
+        return next(words for name, _, words in found.items if name == "Config")
+
+    assert said(config_ok=False) == "a part waits for a restart"
+    assert said(config_ok=False, config_refused=True) == "the new one has errors; the old one runs"
+    assert said() == "in force"
