@@ -308,6 +308,7 @@ class Engine:
                 never = ("never", now)
                 self._evidence.presence[agent.id] = self._changed_presence[agent.id] = never
         self._desk.agents.watch_all(now)
+        self._desk.unheard.watch_declared(now)
 
     def _restore(self, restored: Restored) -> None:
         scope = Scope(self._index, self._estate, self._settings.server, BLIND_RULE)
@@ -327,7 +328,7 @@ class Engine:
         self._desk.remember(self._lookers.remember(self._questions.restore(self._late.restore(restored.memory))))
         self._desk.count_again(self._evidence.latest.values())
         for reading in self._evidence.latest.values():
-            self._desk.watch_series(reading)
+            self._desk.unheard.watch(reading)
         self._lookers.restore()
         self._start(restored.at)
         self._now = self._ticked_at = restored.at

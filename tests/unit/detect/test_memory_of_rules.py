@@ -323,7 +323,7 @@ class Run:
             self.desk.remember(self.disk)
             self.desk.count_again(self.latest.values())
             for one in self.latest.values():
-                self.desk.watch_series(one)
+                self.desk.unheard.watch(one)
 
 
 @given(st.lists(st.sampled_from(["0.5", "0.7", "1.4", "3", "9", "x", "?", "_"]), min_size=20, max_size=60))

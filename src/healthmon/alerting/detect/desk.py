@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from healthmon.alerting.detect.conditions import Facts, Labels, absent_after, cleared, verdict_of
+from healthmon.alerting.detect.conditions import Facts, Labels, cleared, verdict_of
 from healthmon.alerting.detect.groups import Groups
 from healthmon.alerting.detect.index import EVERYBODY, Bound, RuleIndex
 from healthmon.alerting.detect.presences import AGENT_CHECK, Presences
@@ -17,10 +17,11 @@ from healthmon.alerting.detect.silence import AgentSilence, agent_key
 from healthmon.alerting.detect.state import advance, damped, due_at, expire, quicker, resumed
 from healthmon.alerting.detect.told import Told
 from healthmon.alerting.detect.tracks import Tracks
+from healthmon.alerting.detect.unheard import Unheard
 from healthmon.impact.hours import Calendar
 from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Verdict, by_key
 from healthmon.model.incident import LedgerRow
-from healthmon.model.sample import Reading, Reason
+from healthmon.model.sample import Outcome, Reading, Reason
 from healthmon.model.topology import Estate
 
 Series = tuple[str, str, str]
@@ -57,15 +58,16 @@ class AlertDesk:
     awake_at: float = float("-inf")
     hurried: Callable[[str, float], bool] = lambda _target, _now: False  # a change is open: confirmed in half the time
     blind: bool = False  # the server's own looker is cut off: its silence proves nothing
+    blind_at: float = float("-inf")  # when it was so last
     recall: Recall = field(init=False)
     groups: Groups = field(init=False)
     present: Presences = field(init=False)
     agents: AgentSilence = field(init=False)
+    unheard: Unheard = field(init=False)
     counters: Counter[str] = field(default_factory=Counter)
     _due: list[tuple[float, int, str, AlertKey | Series | str]] = field(default_factory=list)
     _order: int = 0
     _by_series: dict[Series, set[AlertKey]] = field(default_factory=dict)
-    _watched: set[Series] = field(default_factory=set)
     _tracks: Tracks = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,6 +77,7 @@ class AlertDesk:
         self._tracks = Tracks(self.recall, self.groups)
         self.present = Presences(self.estate, self.recall, self.staffed, self.presence)
         self.agents = AgentSilence(self)
+        self.unheard = Unheard(self)
 
     def restore(self, alerts: Mapping[AlertKey, Alert], now: float) -> None:
         """Take up the alerts of the last run; those of rules or targets that are gone are forgotten."""
@@ -102,8 +105,12 @@ class AlertDesk:
                 facts.ask = sight.answer
                 for bound, dimensions in left:
                     self._judge(bound, dimensions, reading, facts, sight, now)
-        if series not in self._watched:
-            self.watch_series(reading)
+            if not calm and reading.outcome is Outcome.OK:
+                self.unheard.seen(slate, reading, facts, now)
+        if slate.wary and reading.outcome is Outcome.OK:
+            self.unheard.carried(slate, reading, now)
+        if series not in self.unheard.watched:
+            self.unheard.watch(reading)
         if reading.check == AGENT_CHECK:
             self.present.said(reading)
 
@@ -129,14 +136,6 @@ class AlertDesk:
                     look_back(self.recall, reading, facts)
                     self.groups.note(bound, bound.group, reading, facts)
 
-    def watch_series(self, reading: Reading) -> None:
-        """Notice when this series falls silent."""
-        series = (reading.target, reading.check, reading.vantage)
-        if series not in self._watched:
-            self._watched.add(series)
-            ended = max(self.index.expected_by(reading), self.awake_at)
-            self.push(ended + self._stale_s(series), "series", series)
-
     def heard(self, agent_id: str, state: str, now: float) -> None:
         """An agent has spoken: up, or a clean stop."""
         agent = self.estate.agents.get(agent_id)
@@ -152,12 +151,14 @@ class AlertDesk:
 
     def pass_time(self, now: float, before: float) -> None:
         """Everything that falls due by itself: holds, keeps, silence. `before`: the last time this was called."""
+        if self.blind:
+            self.blind_at = now
         while self._due and self._due[0][0] <= now:
             at, _, kind, what = heapq.heappop(self._due)
             if kind == "alert" and isinstance(what, AlertKey):
                 self._expire(what, now)
             elif kind == "series" and isinstance(what, tuple):
-                self._series_due(what, now)
+                self.unheard.due(what, now)
             elif kind == "agent" and isinstance(what, str):
                 self.agents.due(what, at, now, before)
             elif kind == "group" and isinstance(what, AlertKey):
@@ -177,6 +178,10 @@ class AlertDesk:
 
     def drop(self, key: AlertKey, now: float) -> None:
         self._move(key, None, now)
+
+    def open_on(self, series: Series) -> list[AlertKey]:
+        """The alerts of this series, in order."""
+        return sorted(self._by_series.get(series, ()))
 
     def drain(self) -> tuple[Alert, ...]:
         """What changed since the last call, in order of key."""
@@ -212,15 +217,17 @@ class AlertDesk:
         for verdict, labels in verdicts:
             known = self.alerts.get(verdict.key)
             if known is not None or verdict.bad:
-                self._judged(verdict, bound.rule, facts, labels, now)
+                self.judged(verdict, bound.rule, facts, labels, now)
             elif bound.rule.flap is not None and verdict.bad is False:
                 self.recall.flapped(verdict.key, bound.rule.flap, verdict.at, bad=False)
 
-    def _judged(self, verdict: Verdict, rule: Rule, facts: Facts, labels: Labels, now: float) -> None:
-        """One verdict on a key that is bad, or that has an alert."""
+    def judged(
+        self, verdict: Verdict, rule: Rule, facts: Facts, labels: Labels, now: float, *, good: bool = False
+    ) -> None:
+        """One verdict on a key that is bad, or that has an alert. good: what raised the alert is over."""
         known = self.alerts.get(verdict.key)
         open_ = known is not None and verdict.bad is None and not verdict.good
-        if known is not None and open_ and cleared(rule, facts, labels, known.because):
+        if known is not None and open_ and (good or cleared(rule, facts, labels, known.because)):
             verdict = replace(verdict, bad=False, good=True)
         if known is not None and verdict.bad:
             known = resumed(known, verdict, rule, self._stale_after(rule, verdict.key))
@@ -245,13 +252,17 @@ class AlertDesk:
         """Judge a group whose members moved, or are not heard any more."""
         judged = self.groups.judge(key, now)
         if judged is not None:
-            self.move_group(judged[1], judged[0], now)
+            rule, verdict = judged
+            if verdict.bad is None and rule.no_data is not NoData.HOLD:
+                self.unheard.group(key, rule, now)
+            self.move_group(verdict, rule, now)
 
     def move_group(self, verdict: Verdict, rule: Rule, now: float) -> None:
         """A group is judged whenever a count moves: a longer streak means nothing."""
         known = self.alerts.get(verdict.key)
         if known is not None and known.phase in (Phase.PENDING, Phase.FIRING) and verdict.bad:
-            self._move(verdict.key, replace(known, value=verdict.value, detail=verdict.detail), now)
+            after = replace(known, value=verdict.value, reason=verdict.reason, detail=verdict.detail)
+            self._move(verdict.key, after, now)
         elif known is not None or verdict.bad:
             self._move(verdict.key, advance(known, verdict, rule, now), now)
 
@@ -307,51 +318,6 @@ class AlertDesk:
     def _stale_after(self, rule: Rule, key: AlertKey) -> float:
         """After so long without a reading the rule has no data."""
         return rule.stale_s or self.index.stale_s(key.target, key.check)
-
-    def _stale_s(self, series: Series) -> float:
-        """The shortest time after which anybody calls this series silent."""
-        target, check, _ = series
-        asked = [b.stale_s for b in self.index.bound(target, check) if b.wants_silence]
-        asked += [s for b in self.index.bound(target, check) if (s := absent_after(b.rule)) is not None]
-        return min([self.index.stale_s(target, check), *asked])
-
-    def _series_due(self, series: Series, now: float) -> None:
-        """The series has been silent for a while, or has spoken since."""
-        reading = self.latest[series]
-        expected = self.index.expected_by(reading)
-        ended = max(expected, self.awake_at)
-        limits = [self.index.stale_s(series[0], series[1])]
-        for bound in self.index.bound(series[0], series[1]):
-            if bound.wants_silence:
-                limits += self._ask_of_silence(bound, series, ended, now)
-        if now >= expected + limits[0] and series not in self.stale:
-            self.stale.add(series)
-            self.gone_stale.add(series[0])
-            self.moved = True
-        ahead = [ended + limit for limit in limits if ended + limit > now]
-        if ahead:
-            self.push(min(ahead), "series", series)
-        else:
-            self._watched.discard(series)
-
-    def _ask_of_silence(self, bound: Bound, series: Series, ended: float, now: float) -> list[float]:
-        """Apply a rule's policy for no data, or its question about absence; the limits that it watches."""
-        for_s = absent_after(bound.rule)
-        if for_s is not None:
-            if now - ended >= for_s and not self.blind:
-                key = AlertKey(bound.rule.id, *series)
-                self.silent(key, bound.rule, ended + for_s, now)
-            return [for_s]
-        if now - ended < bound.stale_s or self.blind:
-            return [bound.stale_s]
-        keys = sorted(key for key in self._by_series.get(series, ()) if key.rule == bound.rule.id)
-        if bound.rule.no_data is NoData.CLEAR:
-            for key in keys:
-                self._move(key, None, now)
-        elif bound.rule.no_data is NoData.ALERT:
-            for key in keys or [AlertKey(bound.rule.id, *series)]:
-                self.silent(key, bound.rule, ended + bound.stale_s, now)
-        return [bound.stale_s]
 
     def silent(self, key: AlertKey, rule: Rule, since: float, now: float, detail: str = "") -> None:
         """Silence is one long observation: it fires at once, holds apart."""

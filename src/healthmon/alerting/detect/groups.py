@@ -42,6 +42,8 @@ class Tally:
     silent: dict[Member, _Seen] = field(default_factory=dict)
     judged: Counter[str] = field(default_factory=Counter)
     holding: Counter[str] = field(default_factory=Counter)
+    lookers: set[str] = field(default_factory=set)
+    spoke: bool = False  # there were enough of them to judge
 
     @property
     def of_silence(self) -> bool:
@@ -92,6 +94,16 @@ class Standing:
     others: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Whether as many of a group are heard as it asks for, and ever were; who looks; when silence is no data."""
+
+    enough: bool
+    once: bool
+    lookers: frozenset[str]
+    wait_s: float
+
+
 class Groups:
     """Tallies by group. `push` asks to be called with `judge` at a time."""
 
@@ -128,6 +140,7 @@ class Groups:
         if tally is None:
             wait_s = group.where.for_s if isinstance(group.where, Absent) else bound.stale_s
             tally = self._tallies[key] = Tally(bound.rule, group, wait_s)
+        tally.lookers.add(reading.vantage)
         return key, tally, self._unit(group, reading)
 
     def judge(self, key: AlertKey, now: float) -> tuple[Rule, Verdict] | None:
@@ -139,7 +152,18 @@ class Groups:
             return None
         tally.expire(now)
         self._wait(key, tally)
-        return tally.rule, self._verdict(key, tally.group, tally.holding, tally.judged, now)
+        verdict = self._verdict(key, tally.group, tally.holding, tally.judged, now)
+        tally.spoke = tally.spoke or verdict.bad is not None
+        return tally.rule, verdict
+
+    def heard(self, key: AlertKey) -> Heard | None:
+        """Who of a group still speaks, whether or not that can be judged; None where silence is what it asks."""
+        tally = self._tallies.get(key)
+        if tally is None or tally.of_silence:
+            return None
+        units = {seen.unit for seen in tally.members.values()}
+        enough = len(units) >= max(1, tally.group.out_of)
+        return Heard(enough, tally.spoke, frozenset(tally.lookers), tally.wait_s)
 
     def silence(
         self,
@@ -172,6 +196,8 @@ class Groups:
         for key, side in zip(keys, sides, strict=True):
             if side is not None:
                 yield self._verdict(key, group, *side, now, reason=Reason.SILENT)
+            elif key in alerts:
+                yield Verdict(key, None, False, now)
 
     def _silent_places(
         self, rule: Rule, group: Group, agents: Sequence[Agent]

@@ -84,15 +84,17 @@ def _screen(condition: Condition) -> tuple[tuple[str, Labels], float, float] | N
 class Slate:
     """The rules about one check of one target, and what all of them together need to know of a reading.
 
-    counted: some group counts its series; idle: a good reading that carries nothing means nothing to any of them.
+    counted: some group counts its series; idle: a good reading that carries nothing means nothing to any of them;
+    wary: those to whom a metric that is missing is an alert.
     """
 
-    __slots__ = ("_asked", "_screens", "bounds", "counted", "idle", "metrics", "screened", "unscreened")
+    __slots__ = ("_asked", "_screens", "bounds", "counted", "idle", "metrics", "screened", "unscreened", "wary")
 
     def __init__(self, bounds: tuple[Bound, ...]) -> None:
         self.bounds = bounds
         self.metrics = frozenset[str]().union(*(bound.metrics for bound in bounds))
         self.counted = any(bound.group is not None for bound in bounds)
+        self.wary = tuple(bound for bound in bounds if _wary(bound))
         self.screened = tuple(bound for bound in bounds if bound.screen is not None)
         self.unscreened = tuple(bound for bound in bounds if bound.screen is None)
         self._asked: dict[Hashable, tuple[tuple[int, Bound], ...]] = {}
@@ -143,6 +145,13 @@ class RuleIndex:
         self._shared: dict[tuple[int, float], Bound] = {}
         self._checks = {(t.id, c.id): c for t in estate.targets.values() for c in t.checks}
         self._lookers = frozenset(looker for check in self._checks.values() for looker in check.vantages)
+        hosts = {agent.id: agent.target for agent in estate.agents.values()}
+        self._elsewhere = frozenset(
+            looker
+            for (at, _), check in self._checks.items()
+            for looker in check.vantages
+            if looker in hosts and hosts[looker] != at
+        )
 
     def slate(self, target: str, check: str) -> Slate:
         """The rules about this check of this target, from any vantage."""
@@ -177,6 +186,18 @@ class RuleIndex:
     def expected_by(self, reading: Reading) -> float:
         """From when the silence of this series is counted: its end, later where the looker said that it rests."""
         return reading.started + reading.took + _STALE_INTERVALS * min(max(reading.rest_s, 0.0), _MOST_REST_S)
+
+    def asked_of_silence(self) -> Iterator[tuple[str, Check]]:
+        """Target and check of what is declared, where some rule asks whether it is heard."""
+        asking = [rule for rule in self.rules.values() if not rule.on.agents and _asks_of_silence(rule)]
+        for (target, id_), check in self._checks.items() if asking else ():
+            near = any(_about_check(rule.on, target, id_, check.kind) for rule in asking)
+            if near and any(bound.wants_silence for bound in self.bound(target, id_)):
+                yield target, check
+
+    def looks_elsewhere(self, agent: Agent) -> bool:
+        """Whether it is named to look at other targets than the one it runs on."""
+        return agent.id in self._elsewhere
 
     def for_agent(self, agent: Agent) -> list[Rule]:
         """The rules that ask whether this agent is silent."""
@@ -275,6 +296,18 @@ def _about_check(on: Selector, target_id: str, check_id: str, kind: str) -> bool
         and (not on.checks or check_id in on.checks)
         and (not on.targets or target_id in on.targets)
     )
+
+
+def _asks_of_silence(rule: Rule) -> bool:
+    """Whether silence alone may raise it."""
+    alone = not isinstance(rule.condition, Group)
+    return alone and (rule.no_data is NoData.ALERT or absent_after(rule) is not None)
+
+
+def _wary(bound: Bound) -> bool:
+    """Whether a series that goes on without its metrics is an alert."""
+    asks = bound.group is None and bound.rule.no_data is NoData.ALERT
+    return asks and bool(bound.metrics) and absent_after(bound.rule) is None
 
 
 def _about_agent(on: Selector, agent: Agent) -> bool:

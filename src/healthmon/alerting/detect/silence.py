@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from healthmon.alerting.detect.conditions import absent_after
 from healthmon.alerting.detect.presences import AGENT_CHECK, NEVER_OFF
-from healthmon.model.alert import AlertKey, Rule
+from healthmon.model.alert import AlertKey, NoData, Rule
 from healthmon.model.condition import Absent, Group
 from healthmon.model.incident import LedgerRow
 from healthmon.model.topology import Agent
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _HEARD_S = 60.0
 #: While the port of a silent machine is waited for, look again so often.
 _PORT_AGAIN_S = 5.0
+#: Who looks at other things may be gone so long after a goodbye; then nobody sees them, and that must be told.
+GOODBYE_S = 900.0
 
 
 class AgentSilence:
@@ -28,6 +31,7 @@ class AgentSilence:
         self._desk = desk
         self._next_at: dict[str, float] = {}  # when each agent is looked at next
         self._groups: list[tuple[Rule, list[Agent]]] = []
+        self._away: set[str] = set()  # they have said goodbye and are waited for
 
     def watch_all(self, now: float) -> None:
         """Expect every declared agent that a rule asks about, heard of or not."""
@@ -55,8 +59,17 @@ class AgentSilence:
 
     def spoke(self, agent_id: str) -> None:
         """It was thought about at leisure, perhaps; from now on its silence counts again."""
-        if self._desk.present.cause(agent_id):
+        if agent_id in self._away or self._desk.present.cause(agent_id):
+            self._away.discard(agent_id)
             self._next_at.pop(agent_id, None)
+
+    def excuses(self, agent_id: str, now: float) -> bool:
+        """Whether it is a machine that people switch off, silent as it may be: so is all that it looks at."""
+        agent = self._desk.estate.agents.get(agent_id)
+        if agent is None or not self._desk.present.knows(agent_id):
+            return False
+        state, at = self._desk.presence.get(agent_id, ("never", now))
+        return not (state == "up" and now - at <= _HEARD_S) and not self._desk.present.tells(agent, now)
 
     def due(self, agent_id: str, at: float, now: float, before: float) -> None:
         """The agent has been silent for a while, or has spoken since."""
@@ -84,12 +97,21 @@ class AgentSilence:
         key = agent_key(rule, agent)
         if self._desk.present.knows(agent.id):
             return self._absent_pc(key, rule, agent, due, now)
-        cause, because = self._meant(agent, state, due) or ("", "")
-        if not cause:
+        meant = self._meant(agent, state, due)
+        if meant is None:
             self._desk.silent(key, rule, due, now)
-        elif due > before:
+            return ()
+        cause, because = meant
+        back_by = due + GOODBYE_S if self._desk.index.looks_elsewhere(agent) else math.inf
+        if now >= back_by:
+            self._desk.silent(key, rule, due, now, f"{because} and has not come back")
+            return ()
+        if due > before:
             self._unsaid(f"{key}#{due:.3f}", agent, cause, because, now)
-        return ()
+        if back_by == math.inf:
+            return ()
+        self._away.add(agent.id)
+        return (back_by,)
 
     def _absent_pc(self, key: AlertKey, rule: Rule, agent: Agent, due: float, now: float) -> Iterable[float]:
         """A machine that people switch off: its port is waited for, and its hours may begin later."""
@@ -124,8 +146,15 @@ class AgentSilence:
             if rule.id == rule_id:
                 heard = self._counted_since(agents, now)
                 for verdict in self._desk.groups.silence(rule, agents, heard, self._desk.alerts, now):
+                    if verdict.bad is None and rule.no_data is NoData.CLEAR and verdict.key in self._desk.alerts:
+                        self._nobody_counts(verdict.key, rule, now)
                     self._desk.move_group(verdict, rule, now)
                 self._desk.push(_next_count(rule, now), "lost", rule_id)
+
+    def _nobody_counts(self, key: AlertKey, rule: Rule, now: float) -> None:
+        """Of a group too few are expected at this hour; not while we are blind, or have just seen again."""
+        if now - max(self._desk.awake_at, self._desk.blind_at) >= (rule.stale_s or _HEARD_S):
+            self._desk.drop(key, now)
 
     def _counted_since(self, agents: Iterable[Agent], now: float) -> list[float | None]:
         """When each was heard last; None when its silence means nothing (stopped, out of hours, we are blind)."""

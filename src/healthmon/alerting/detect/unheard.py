@@ -1,0 +1,178 @@
+"""Series that are not heard, and parts that their readings carry no more: when to ask, and what `no_data` does."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from healthmon.alerting.detect.conditions import Facts, absent_after, verdict_of
+from healthmon.alerting.detect.index import Bound, Slate
+from healthmon.alerting.detect.presences import AGAIN_S
+from healthmon.model.alert import AlertKey, NoData, Rule
+from healthmon.model.incident import LedgerRow
+from healthmon.model.sample import Reading, Reason
+
+if TYPE_CHECKING:
+    from healthmon.alerting.detect.desk import AlertDesk
+
+Series = tuple[str, str, str]
+#: Under `hold`, an alert whose label no reading carries any more ends after so long; a disk that died is missing too.
+GONE_S = 86_400.0
+#: The looker is off, as it may be: its silence counts from when that is over.
+_EXCUSED = math.inf
+
+
+class Unheard:
+    """The desk's part that waits for series; alerts, the newest readings and due times are the desk's."""
+
+    def __init__(self, desk: AlertDesk) -> None:
+        self._desk = desk
+        self.watched: set[Series] = set()
+        self._declared: dict[Series, float] = {}  # never heard, and expected since
+        self._from: dict[Series, float] = {}  # silence is counted from then at the earliest
+        self._missing: dict[AlertKey, float] = {}  # since when readings lack what the alert is about
+        self._carried: dict[AlertKey, float] = {}  # when a metric was last there whose absence is an alert
+
+    def watch(self, reading: Reading) -> None:
+        """Notice when this series falls silent."""
+        series = (reading.target, reading.check, reading.vantage)
+        if series not in self.watched:
+            self.watched.add(series)
+            ended = max(self._desk.index.expected_by(reading), self._desk.awake_at)
+            self._desk.push(ended + self._shortest_s(series), "series", series)
+
+    def watch_declared(self, now: float) -> None:
+        """Expect what is declared and was never heard, where a rule asks for its silence; counted from now."""
+        for target, check in self._desk.index.asked_of_silence():
+            for vantage in check.vantages:
+                series = (target, check.id, vantage)
+                if series not in self.watched and vantage in self._desk.estate.agents:
+                    self.watched.add(series)
+                    self._declared[series] = now
+                    self._desk.push(now + self._shortest_s(series), "series", series)
+
+    def due(self, series: Series, now: float) -> None:
+        """The series has been silent for a while, or has spoken since."""
+        desk = self._desk
+        reading = desk.latest.get(series)
+        expected = desk.index.expected_by(reading) if reading is not None else self._declared[series]
+        ended = max(expected, desk.awake_at, desk.blind_at)
+        stale_s = desk.index.stale_s(series[0], series[1])
+        looks = [ended + stale_s]
+        looks += [self._ask(b, series, ended, now) for b in desk.index.bound(series[0], series[1]) if b.wants_silence]
+        if reading is not None and now >= expected + stale_s and series not in desk.stale:
+            desk.stale.add(series)
+            desk.gone_stale.add(series[0])
+            desk.moved = True
+        ahead = [at for at in looks if at > now]
+        if ahead:
+            desk.push(min(ahead), "series", series)
+        else:
+            self.watched.discard(series)
+
+    def seen(self, slate: Slate, reading: Reading, facts: Facts, now: float) -> None:
+        """After a good reading of a series with open alerts: what becomes of those that it does not speak of."""
+        rules = {bound.rule.id: bound for bound in slate.bounds if bound.group is None}
+        for key in self._desk.open_on((reading.target, reading.check, reading.vantage)):
+            bound = rules.get(key.rule)
+            if bound is None:
+                continue
+            if key.labels in facts.dimensions(bound.metrics):
+                self._missing.pop(key, None)
+            elif key.labels:
+                self._miss(key, bound, reading, now)
+            else:
+                self._back(key, bound.rule, reading, facts, now)
+
+    def carried(self, slate: Slate, reading: Reading, now: float) -> None:
+        """A good reading: which metrics whose absence is an alert it has, and which have been missing for too long."""
+        names = {f"{sample.family}.{sample.field}" for sample in reading.samples}
+        series = (reading.target, reading.check, reading.vantage)
+        for bound in slate.wary:
+            key = AlertKey(bound.rule.id, *series)
+            at = self._carried.get(key)
+            if not names.isdisjoint(bound.metrics):
+                self._carried[key] = reading.started
+            elif at is not None and reading.started - at >= bound.stale_s:
+                self._alert(bound.rule, series, at + bound.stale_s, now)
+
+    def group(self, key: AlertKey, rule: Rule, now: float) -> None:
+        """Too few of a group can be judged: its policy speaks where they are not heard."""
+        heard = self._desk.groups.heard(key)
+        if heard is None or heard.enough:
+            return
+        since = max(self._desk.awake_at, self._desk.blind_at)
+        if now - since < heard.wait_s:
+            self._desk.push(since + heard.wait_s, "group", key)
+        elif rule.no_data is NoData.CLEAR:
+            self._end(key, now)
+        elif heard.once and all(self._desk.agents.excuses(one, now) for one in heard.lookers):
+            self._desk.push(now + AGAIN_S, "group", key)
+        elif heard.once:
+            self._desk.silent(key, rule, now, now)
+
+    def _shortest_s(self, series: Series) -> float:
+        """The shortest time after which anybody calls this series silent."""
+        target, check, _ = series
+        asked = [b.stale_s for b in self._desk.index.bound(target, check) if b.wants_silence]
+        asked += [s for b in self._desk.index.bound(target, check) if (s := absent_after(b.rule)) is not None]
+        return min([self._desk.index.stale_s(target, check), *asked])
+
+    def _ask(self, bound: Bound, series: Series, ended: float, now: float) -> float:
+        """Apply a rule's policy for no data, or its question about absence, where it is time; when that is."""
+        for_s, mark = absent_after(bound.rule), self._from.get(series, -math.inf)
+        limit_s = bound.stale_s if for_s is None else for_s
+        due = (ended if mark == _EXCUSED else max(ended, mark)) + limit_s
+        if due > now:
+            if mark == _EXCUSED:
+                del self._from[series]
+            return due
+        if for_s is None and bound.rule.no_data is NoData.CLEAR:
+            for key in self._keys(bound.rule, series):
+                self._end(key, now)
+            return due
+        if self._desk.agents.excuses(series[2], now):
+            self._from[series] = _EXCUSED
+            return self._desk.present.again_at(series[2], now)
+        if mark == _EXCUSED:
+            self._from[series] = now
+            return now + limit_s
+        if for_s is None:
+            self._alert(bound.rule, series, due, now)
+        else:
+            self._desk.silent(AlertKey(bound.rule.id, *series), bound.rule, due, now)
+        return due
+
+    def _keys(self, rule: Rule, series: Series) -> list[AlertKey]:
+        return [key for key in self._desk.open_on(series) if key.rule == rule.id]
+
+    def _alert(self, rule: Rule, series: Series, since: float, now: float) -> None:
+        """`no_data: alert`: on what is open already, else on the series itself."""
+        for key in self._keys(rule, series) or [AlertKey(rule.id, *series)]:
+            self._desk.silent(key, rule, since, now)
+
+    def _miss(self, key: AlertKey, bound: Bound, reading: Reading, now: float) -> None:
+        """The series goes on without what this alert is about: a disk was taken out, or it died."""
+        gone_s = reading.started - self._missing.setdefault(key, reading.started)
+        held = bound.rule.no_data is NoData.HOLD and self._desk.alerts[key].active
+        if gone_s < (max(GONE_S, bound.stale_s) if held else bound.stale_s):
+            return
+        if bound.rule.no_data is NoData.ALERT:
+            self._desk.silent(key, bound.rule, reading.started, now)
+            return
+        self._end(key, now)
+        if held:
+            what = ", ".join(f"{name} {value}" for name, value in key.labels)
+            because = f"{key.target} has not told of {what} for a day: nobody can say that it is well"
+            self._desk.ledger.append(LedgerRow(now, "", f"{key}#{now:.3f}", "nobody", "no_longer_seen", because))
+
+    def _back(self, key: AlertKey, rule: Rule, reading: Reading, facts: Facts, now: float) -> None:
+        """An alert on the series itself, and the series is heard again under labels."""
+        verdict = verdict_of(rule, reading, facts, ())
+        silent = self._desk.alerts[key].reason is Reason.SILENT
+        self._desk.judged(verdict, rule, facts, (), now, good=silent and verdict.bad is None)
+
+    def _end(self, key: AlertKey, now: float) -> None:
+        self._missing.pop(key, None)
+        if key in self._desk.alerts:
+            self._desk.drop(key, now)
