@@ -141,7 +141,9 @@ class Engine:
         for reading in readings if live else ():
             self._evidence.arrived(reading, now)
         for reading in readings:
-            if not live or now - reading.started - reading.took > self._settings.late_after_s:
+            if not live or (
+                now - reading.started - reading.took > self._settings.late_after_s and self._past(reading, now)
+            ):
                 self.counters["readings_late"] += 1
                 self._desk.learn_late(reading, remember=found is None)
                 self._late.note(reading, now, every_s=self._index.every_s(reading.target, reading.check))
@@ -332,6 +334,10 @@ class Engine:
         self._lookers.restore()
         self._start(restored.at)
         self._now = self._ticked_at = restored.at
+
+    def _past(self, reading: Reading, now: float) -> bool:
+        known = self._evidence.latest.get((reading.target, reading.check, reading.vantage))
+        return self._index.is_past(reading, now, newest=known.started if known else None)
 
     def _take_up(self, reading: Reading, now: float, found: Findings | None) -> None:
         series = (reading.target, reading.check, reading.vantage)

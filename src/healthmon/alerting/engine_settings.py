@@ -15,8 +15,8 @@ from healthmon.model.mute import MuteSettings
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """settle_s: how long a fired alert waits for news of what it depends on; late_after_s: readings older than this
-    on arrival only mend history; server: the vantage point that runs beside the engine; mode: shadow or live,
-    overridden by rule, then area, then site."""
+    on arrival only mend history, unless they are the newest and the next look is not due yet; server: the vantage
+    point that runs beside the engine; mode: shadow or live, overridden by rule, then area, then site."""
 
     settle_s: float = 4.0
     mode: str = "shadow"

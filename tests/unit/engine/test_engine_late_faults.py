@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from smallsite import Night, hospital
+from smallsite import Night, check, estate_of, hospital, target
 
 from healthmon.alerting.incidents import latefaults
 from healthmon.alerting.incidents.latefaults import LATE, QUIET_S, LateBook
+from healthmon.model.alert import Phase
 from healthmon.model.incident import Incident
 from healthmon.model.sample import Outcome, Reading, Reason
+from healthmon.model.topology import Agent
 
 PC = "pc-w7-1"
 
@@ -131,3 +133,52 @@ def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         book.note(replace(first, started=first.started + 1000.0 * n), 1.0, every_s=10.0)
     assert book.counters["late_faults_left_out"] == 40
     assert len(book.settled(100.0)) == 10
+
+
+HOURLY = estate_of(
+    [target("srv", "server", checks=(check("http", 3_600.0),)), target("mon", "server")],
+    agents=[Agent("poller", "mon")],
+)
+
+
+def hourly(late_s: float, *, live: bool = True) -> Night:
+    """Four looks of a check that runs each hour; each fails, and comes in so late."""
+    night = Night(HOURLY)
+    night.engine.tick(night.now)
+    for _ in range(4):
+        night.now += 3_600.0
+        look = Reading("srv", "http", "poller", night.now - late_s, 0.0, Outcome.FAILED, Reason.REFUSED)
+        night.engine.observe([look], now=night.now, live=live)
+        night.tick()
+    return night
+
+
+def phases(night: Night) -> dict[str, Phase]:
+    return {alert.key.target: alert.phase for alert in night.view().alerts}
+
+
+@pytest.mark.parametrize("late_s", [61.0, 90.0, 3_000.0])
+def test_the_newest_look_of_a_slow_check_is_of_the_present_until_the_next_is_due(late_s: float) -> None:
+    night = hourly(late_s)
+    assert phases(night) == {"srv": Phase.FIRING}
+    night.now += 10.0  # long enough for news of what it depends on
+    night.tick()
+    assert len(night.incidents()) == 1
+
+
+@pytest.mark.parametrize(("late_s", "live"), [(3_700.0, True), (90.0, False)])
+def test_what_is_older_than_its_interval_or_was_kept_in_a_spool_raises_nothing(late_s: float, live: bool) -> None:
+    assert phases(hourly(late_s, live=live)) == {}
+
+
+def test_a_late_look_of_a_slow_check_changes_nothing_once_a_newer_one_is_known() -> None:
+    night = Night(HOURLY)
+    night.engine.tick(night.now)
+    night.now += 3_600.0
+    good = Reading("srv", "http", "poller", night.now - 1.0, 0.0, Outcome.OK)
+    bad = [
+        replace(good, started=night.now - age, outcome=Outcome.FAILED, reason=Reason.REFUSED) for age in (99, 98, 97)
+    ]
+    night.engine.observe([good, *bad], now=night.now)
+    night.tick()
+    assert phases(night) == {}

@@ -183,6 +183,11 @@ class RuleIndex:
         declared = self._checks.get((target, check))
         return declared.every_s if declared else UNDECLARED_EVERY_S
 
+    def is_past(self, reading: Reading, now: float, *, newest: float | None) -> bool:
+        """For one that comes late: whether another look has come since (newest: its start), or is due already."""
+        looked_again = newest is not None and newest >= reading.started
+        return looked_again or now - reading.started - reading.took > self.every_s(reading.target, reading.check)
+
     def expected_by(self, reading: Reading) -> float:
         """From when the silence of this series is counted: its end, later where the looker said that it rests."""
         return reading.started + reading.took + _STALE_INTERVALS * min(max(reading.rest_s, 0.0), _MOST_REST_S)

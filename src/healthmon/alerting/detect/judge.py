@@ -46,8 +46,12 @@ class Judge:
 
     def counts(self, reading: Reading, now: float, *, live: bool) -> bool:
         """It is of now, and so may be judged."""
-        late = not live or now - reading.started - reading.took > self._late_after_s
-        return not late and reading.started <= now + _FUTURE_S
+        if not live or reading.started > now + _FUTURE_S:
+            return False
+        if now - reading.started - reading.took <= self._late_after_s:
+            return True
+        newest = self.newest.get((reading.target, reading.check, reading.vantage))
+        return not self._index.is_past(reading, now, newest=newest)
 
     def _look(self, number: int, reading: Reading, now: float, *, live: bool) -> Judged | None:
         unjudged = Judged(number, bad=True, usual=None)
