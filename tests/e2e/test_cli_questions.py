@@ -56,6 +56,11 @@ def test_an_incident_is_explained_and_a_page_is_accounted_for(tmp_path: Path) ->
         code, text, _ = healthmon(site, "why-not", "check-failed", "srv-ed", "--json")
         assert json.loads(text)["gates"][-1]["what"] == "told"
         assert healthmon(site, "explain", "inc-nothing")[0] == 1
+        site.services["ed"].up()
+        until(lambda: "before:" in healthmon(site, "why-not", "check-failed", "srv-ed")[1], timeout_s=60)
+        text = healthmon(site, "why-not", "check-failed", "srv-ed")[1]
+        assert f"it was in incident {incident['id']}, severity " in text
+        assert "people were told: inbox at " in text.partition("before:")[2]
         code, _, said = healthmon(site, "why-not", "chek-failed", "srv-ed")
         assert (code, said.count("\n")) == (1, 1)
         assert "did you mean 'check-failed'?" in said

@@ -125,6 +125,7 @@ def test_the_ledger_is_filtered_and_says_what_was_real(tmp_path: Path) -> None:
     assert keys(real=True) == ["k0"]
     assert keys(real=False) == ["k9", "k2", "k1"]
     assert keys(cause="silenced") == ["k2", "k0"]
+    assert (keys(about="k1"), keys(about="1")) == (["k1"], [])
     assert keys(mute="sil-1", who="pager", incident="inc-1", since=MORNING, until=MORNING + 1) == ["k0"]
     (real,) = journal.ledger(1, None, LedgerFilter(real=True))
     assert (real.real_at, real.real_how) == (MORNING + 5, "ack by Duty engineer")

@@ -39,4 +39,7 @@ def _conditions(wanted: LedgerFilter) -> tuple[list[str], list[Any]]:
         if value is not None:
             where.append(column)
             params.append(value)
+    if wanted.about is not None:
+        where.append("substr(json_extract(CAST(body AS TEXT), '$.key'), 1, ?) = ?")
+        params += [len(wanted.about), wanted.about]
     return where, params

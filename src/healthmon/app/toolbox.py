@@ -13,12 +13,13 @@ from healthmon.app.prometheus_alerts import taken
 from healthmon.app.pushing import Pushing
 from healthmon.app.rotagaps import gap_spots
 from healthmon.app.server import Server
-from healthmon.app.whynot import WhyNot
+from healthmon.app.whynot import Gate, WhyNot
 from healthmon.config import SiteConfig
 from healthmon.impact.grounds import evidence_for
 from healthmon.model.errors import NotFound
-from healthmon.model.incident import LedgerFilter, LedgerRow, Notice
+from healthmon.model.incident import Incident, LedgerFilter, LedgerRow, Notice
 from healthmon.model.sample import Reading
+from healthmon.model.view import View
 from healthmon.web.explanation import explanation
 from healthmon.web.incidentreport import Record, markdown, page
 
@@ -29,6 +30,8 @@ AUDIT_SPOT = {
     "text": "What people do cannot be written down: the audit has a gap until its disk takes lines again",
 }
 LEDGER_MOST = 500
+#: So far back `why-not` looks for what is over.
+BEFORE_S = 7 * 86_400.0
 SURVEY_S = 60.0
 
 
@@ -61,36 +64,51 @@ class Toolbox:
         return {"accepted": len(alerts) - len(ignored), "ignored": ignored}
 
     async def explain(self, incident: str) -> Mapping[str, Any]:
-        """One incident in words. Raises NotFound."""
+        """One incident in words, from the picture or, when it is older, from the journal. Raises NotFound."""
         view = self._server.view()
-        found = next((one for one in view.incidents if one.id == incident), None)
-        if found is None:
-            raise NotFound(f"no incident {incident[:80]!r}")
+        found, shown = await self._found(incident, view)
         notices, rows = await asyncio.to_thread(self._heard, incident)
-        return explanation(found, view, notices, rows)
+        return explanation(found, view, notices, rows, shown=shown)
 
     async def report(self, incident: str, *, html: bool) -> str:
         """What is known of an incident, from the picture or, when it is older, from the journal. Raises NotFound."""
         view = self._server.view()
-        shown = next((one for one in view.incidents if one.id == incident), None)
-        found = shown or await asyncio.to_thread(self._server.journal.incident, incident)
-        if found is None:
-            raise NotFound(f"no incident {incident[:80]!r}")
+        found, shown = await self._found(incident, view)
         notices, rows = await asyncio.to_thread(self._heard, incident)
-        whole = await asyncio.to_thread(self._server.journal.timeline, incident)
-        found = replace(found, timeline=tuple(whole) or found.timeline)
         record = Record(found, notices, rows, view.estate, evidence_for(found, view) if shown else None)
         return page(record) if html else markdown(record)
 
+    async def _found(self, id_: str, view: View) -> tuple[Incident, bool]:
+        """An incident with its whole timeline, and whether the picture has it. Raises NotFound."""
+        journal = self._server.journal
+        shown = next((one for one in view.incidents if one.id == id_), None)
+        found = shown or await asyncio.to_thread(journal.incident, id_)
+        if found is None:
+            raise NotFound(f"no incident {id_[:80]!r}")
+        whole = await asyncio.to_thread(journal.timeline, id_)
+        return replace(found, timeline=tuple(whole) or found.timeline), shown is not None
+
     async def why_not(self, rule: str, target: str) -> Mapping[str, Any]:
-        """Every gate on the way to a page. Raises NotFound."""
+        """Every gate on the way to a page, and where it ends before an incident, what was before. Raises NotFound."""
         asking = WhyNot(self._server.site, self._server.view(), sides=self._server.room.engine.sides)
         incident = asking.incident(rule, target)
         if incident is not None:
             notices, rows = await asyncio.to_thread(self._heard, incident.id)
             asking = replace(asking, notices=notices, ledger=rows)
         gates = asking.gates(rule, target)
-        return {"rule": rule, "target": target, "gates": [asdict(gate) for gate in gates]}
+        before = [] if incident else await asyncio.to_thread(self._before, asking, rule, target)
+        said = {"gates": [asdict(gate) for gate in gates], "before": [asdict(gate) for gate in before]}
+        return {"rule": rule, "target": target, **said}
+
+    def _before(self, asking: WhyNot, rule: str, target: str) -> list[Gate]:
+        """What the journal has of the last days."""
+        now, journal = self._server.clock.now(), self._server.journal
+        unsaid = journal.ledger(
+            LEDGER_MOST, wanted=LedgerFilter(about=asking.subject(rule, target), since=now - BEFORE_S)
+        )
+        newest = asking.newest(rule, target, journal.incidents(now - BEFORE_S, now))
+        notices, rows = self._heard(newest.id) if newest else ([], [])
+        return replace(asking, notices=notices, ledger=rows).before(rule, target, newest, unsaid)
 
     def _heard(self, incident: str) -> tuple[list[Notice], list[LedgerRow]]:
         """Who was told of it, and every page about it that was not sent, oldest first."""

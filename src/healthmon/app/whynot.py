@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,36 @@ class WhyNot:
             if not gate.open:
                 break
         return found
+
+    def newest(self, rule_id: str, target_id: str, past: Iterable[Incident]) -> Incident | None:
+        """The newest incident that came of it. Raises NotFound."""
+        asked_for = self._asked(rule_id, target_id)
+        found = (incident for incident in past if any(asked_for.about(member.key) for member in incident.members))
+        return max(found, key=lambda incident: incident.opened_at, default=None)
+
+    def before(self, rule_id: str, target_id: str, newest: Incident | None, unsaid: Iterable[LedgerRow]) -> list[Gate]:
+        """What it came to before: an incident and who was told, then what no incident was made of (newest first)."""
+        asked_for = self._asked(rule_id, target_id)
+        loose = [row for row in unsaid if not row.incident][:_ROWS_MOST]
+        said = [Gate(row.cause, False, f"{self._day(row.at)}: {row.because}") for row in loose]
+        return [*(self._past(asked_for, newest) if newest else ()), *said]
+
+    def _past(self, asked_for: _Asked, incident: Incident) -> Iterator[Gate]:
+        member = max((one for one in incident.members if asked_for.about(one.key)), key=lambda one: one.since)
+        ended = f" to {self._clock(member.cleared_at)}" if member.cleared_at else ""
+        text = f"{self._day(member.since)}{ended} it was in incident {incident.id}, severity {incident.severity}"
+        yield Gate("incident", True, f"{text}: {incident.title}")
+        own = f"{asked_for.rule.id}/{asked_for.subject}/"
+        held = [row for row in self.ledger if row.cause == "behind_root" and row.key.startswith(own)]
+        if member.behind is not None or held:
+            root = member.behind or held[0].because.removeprefix("behind ")
+            yield Gate("root", False, f"it was behind {root}: no extra page")
+        else:
+            yield from self._telling(incident)
+
+    def subject(self, rule_id: str, target_id: str) -> str:
+        """How the keys of its alerts begin. Raises NotFound."""
+        return f"{rule_id}/{self._asked(rule_id, target_id).subject}/"
 
     def incident(self, rule_id: str, target_id: str) -> Incident | None:
         """The open incident that the gates will speak of. Raises NotFound."""
@@ -225,9 +255,12 @@ class WhyNot:
             yield Gate("policy", False, f"no policy is about team {incident.team or 'nobody'}")
         yield Gate("told", False, "nobody was told" + (": see above" if rows else " yet"))
 
-    def _clock(self, at: float) -> str:
+    def _clock(self, at: float, form: str = "%H:%M") -> str:
         calendar = Calendar(self.site.estate)
-        return calendar.local(next(iter(self.site.estate.sites), ""), at).strftime("%H:%M")
+        return calendar.local(next(iter(self.site.estate.sites), ""), at).strftime(form)
+
+    def _day(self, at: float) -> str:
+        return self._clock(at, "%Y-%m-%d %H:%M")
 
 
 def presence_gate(present: Presence, *, fires: bool) -> Gate:

@@ -49,8 +49,10 @@ def why_not(
 
 
 def gates(found: dict[str, Any]) -> str:
-    """One line a gate."""
-    return "\n".join(f"{'yes' if gate['open'] else 'NO '} {gate['text']}" for gate in found["gates"])
+    """One line a gate, then what was before."""
+    lines = [f"{'yes' if gate['open'] else 'NO '} {gate['text']}" for gate in found["gates"]]
+    before = found.get("before") or []  # a server of an older version says nothing of it
+    return "\n".join([*lines, *(["before:"] if before else []), *(f"  {gate['text']}" for gate in before)])
 
 
 COMMANDS = (("explain", explain), ("why-not", why_not))

@@ -279,6 +279,7 @@ class LedgerFilter:
     since: float | None = None
     until: float | None = None
     real: bool | None = None
+    about: str | None = None  # the alert key begins so: `rule/target/`
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,16 @@ _LINES_MOST = 20
 
 
 def explanation(
-    incident: Incident, view: View, notices: Sequence[Notice], ledger: Sequence[LedgerRow]
+    incident: Incident, view: View, notices: Sequence[Notice], ledger: Sequence[LedgerRow], *, shown: bool = True
 ) -> dict[str, Any]:
-    """Sections of plain lines, in the order in which somebody new to it would ask."""
+    """Sections of plain lines, in the order in which somebody new to it would ask.
+
+    shown: the picture still has it; of an older one nobody says today what speaks for its cause.
+    """
     clock = _Clock(incident, view)
     sections = {
         "what": list(_what(incident, clock)),
-        "cause": list(_cause(incident, view)),
+        "cause": list(_cause(incident, view) if shown else _old_cause(incident)),
         "whom it hurts": list(_harm(incident, view)),
         "who was told": [_told(notice, clock) for notice in notices] or ["nobody"],
         "who was not, and why": [_not_told(row, clock) for row in ledger] or ["nothing was held back"],
@@ -77,6 +80,18 @@ def _cause(incident: Incident, view: View) -> Iterator[str]:
         yield from _candidate(candidate, first=number == 0)
     for sight in grounds.sights:
         yield f"contradiction: {sight.text}"
+    yield from _behind(incident)
+
+
+def _old_cause(incident: Incident) -> Iterator[str]:
+    """As it was written down."""
+    if incident.root is not None:
+        yield f"{incident.root.certainty}: {incident.root.target}"
+        yield from (f"or: {id_}" for id_ in incident.root.alternatives)
+    yield from _behind(incident)
+
+
+def _behind(incident: Incident) -> Iterator[str]:
     behind = sorted({member.key.target for member in incident.members if member.behind})
     if behind:
         yield f"explained by it, no extra page: {_few(behind)}"

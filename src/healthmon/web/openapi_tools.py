@@ -71,6 +71,7 @@ TOOL_SCHEMAS: dict[str, Json] = {
         rule=TEXT,
         target=TEXT,
         gates=arr(obj("what", "open", what=TEXT, open=BOOL, text=TEXT)),
+        before=arr(obj("what", "open", what=TEXT, open=BOOL, text=TEXT)),
     ),
     "Links": obj(
         "items",

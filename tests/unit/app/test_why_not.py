@@ -155,6 +155,8 @@ def test_an_incident_in_words() -> None:
     assert "desk (shadow): would have paged desk" in text
     assert "nobody (behind_root): behind sw" in text
     assert lines[-1].endswith("(healthmon)")
+    old = words(explanation(incident, view, hospital.notices, hospital.ledger, shown=False))
+    assert "cause:\n  very likely: sw\n  explained by it, no extra page: web" in old
 
 
 MACHINES = """
@@ -243,3 +245,26 @@ def test_a_baseline_in_a_group_says_that_it_learns() -> None:
     hospital.step(1.0)
     text = hospital.last("slow-from-wards", "web")[2]
     assert "until it knows 3 earlier periods" in text, text
+
+
+def test_after_a_quiet_night_what_was_is_told() -> None:
+    """Two faults an hour ago: one paged, one was behind it; both are over."""
+    hospital = failing("alerting: {mode: live}\n")
+    for _ in range(40):
+        hospital.read("sw")
+        hospital.read("web")
+        hospital.step()
+    view = hospital.engine.view(hospital.now, Health("ok", START, 0.0, True, 0, True, "live"))
+    rows = [LedgerRow(START, "", "check-failed/sw/icmp@poller#1", "nobody", "clean_stop", "it was shut down cleanly")]
+    why = WhyNot(hospital.site, view, hospital.notices, hospital.ledger, hospital.engine.sides)
+    for target, outcome in (("sw", "people were told: desk at 10:00"), ("web", "it was behind sw: no extra page")):
+        assert why.gates("check-failed", target)[-1].what == "condition"
+        assert why.incident("check-failed", target) is None
+        newest = why.newest("check-failed", target, view.incidents)
+        said = [gate.text for gate in why.before("check-failed", target, newest, rows)]
+        assert said[0].startswith("2026-11-23 10:00 to 10:0"), said
+        assert "it was in incident inc-" in said[0]
+        assert said[1].startswith(outcome)
+        assert said[-1] == "2026-11-23 10:00: it was shut down cleanly"
+    assert why.newest("packet-loss", "sw", view.incidents) is None
+    assert why.subject("check-failed", "sw") == "check-failed/sw/"
