@@ -173,12 +173,17 @@ def _limited(table: SeverityTable, situation: Situation, severity: int) -> int:
 
 
 def _now(table: SeverityTable, hospital: Hospital, situation: Situation) -> list[tuple[int, int]]:
-    """What is lost or degraded; a warning's harms are what would be lost."""
+    """What is lost or degraded; a warning's harms are what would be lost.
+
+    For each urgency all that is at least so urgent: what can wait makes nothing wide that cannot, and a small thing
+    that cannot wait makes nothing urgent that can.
+    """
     harms = [harm for harm in situation.harms if harm.state in (ServiceState.LOST, ServiceState.DEGRADED)]
-    if not harms:
-        return []
-    urgency = min(_urgency(harm) for harm in harms)
-    return [(_impact(table, hospital, harms), _sooner(situation, urgency, table))]
+    urgent = {harm: _urgency(harm) for harm in harms}
+    return [
+        (_impact(table, hospital, [h for h in harms if urgent[h] <= level]), _sooner(situation, level, table))
+        for level in sorted(set(urgent.values()))
+    ]
 
 
 def _spare_gone(table: SeverityTable, hospital: Hospital, situation: Situation) -> list[tuple[int, int]]:

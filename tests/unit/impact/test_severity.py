@@ -107,6 +107,22 @@ VECTORS = {
         scored(*harms(*EVERY), kind=WARNING, due_in_s=float("inf"), uncorroborated=True),
         (3, 1, 4),
     ),
+    "letters lost in one ward make the ED's proven copy no worse": (
+        scored(*harms("ed", fallback=PROVEN), *harms("ward-1", service="letters", tier=3)),
+        (2, 2, 2),
+    ),
+    "nor ten closed clinics at night": (
+        scored(*harms(*WARDS[:10], service="lims", staffed=False), *harms("ward-11", service="letters", tier=3)),
+        (2, 1, 3),
+    ),
+    "one ward that lost it by day, and two places that are closed": (
+        scored(*harms("ward-1"), *harms("clinic", "far-1", staffed=False)),
+        (2, 2, 3),
+    ),
+    "what every ward lost, most of them with a proven copy": (
+        scored(*harms(*WARDS[:11], fallback=PROVEN), *harms("ward-12")),
+        (1, 1, 2),
+    ),
     "something fails and nothing is lost": (scored(), (5, 5, 3)),
     "unmapped server": (scored(mapped=False), (3, 5, 1)),
     "cut off": (scored(kind=IncidentKind.BLIND), (2, 2, 2)),
