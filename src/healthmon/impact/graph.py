@@ -60,8 +60,10 @@ class NeedGraph:
         self._lines: dict[str, tuple[tuple[str, str], ...]] | None = None
         self._closures: dict[Goal, tuple[str, ...]] = {}
         groups = tuple(need for goal in self._needs.values() for need in goal if isinstance(need, AtLeast))
+        self._groups = groups
         self._grouped = frozenset(need_ids(groups))
         self._spared: dict[str, bool] = {}
+        self._beside: dict[str, frozenset[str]] = {}
 
     def __contains__(self, id_: str) -> bool:
         return id_ in self._needs
@@ -119,6 +121,16 @@ class NeedGraph:
         if known is None:
             known = id_ in self._grouped or not self._grouped.isdisjoint(self.descendants(id_))
             self._spared[id_] = known
+        return known
+
+    def beside(self, id_: str) -> frozenset[str]:
+        """What is named with it where some of several are enough."""
+        if id_ not in self._grouped:
+            return _NOBODY
+        known = self._beside.get(id_)
+        if known is None:
+            named = (frozenset(need_ids((group,))) for group in self._groups)
+            known = self._beside[id_] = _NOBODY.union(*(ids for ids in named if id_ in ids)) - {id_}
         return known
 
     def single_points(self, goal: Goal, down: Set[str]) -> frozenset[str]:

@@ -11,6 +11,7 @@ from healthmon.alerting.incidents.bedside import Bedside
 from healthmon.alerting.incidents.blind import BLIND_RULE
 from healthmon.alerting.incidents.groups import INFERRED, Group
 from healthmon.alerting.incidents.harm import Assessor, Line, Losses, PathCache, lines_at_stake, lines_of, spares_gone
+from healthmon.alerting.incidents.standins import Standins
 from healthmon.alerting.incidents.supplier import at_fault
 from healthmon.alerting.incidents.text import Story, Texts
 from healthmon.impact.refuge import Nearest, nearest, pc_ready
@@ -52,9 +53,11 @@ class Weighing:
     now: float
     groups: Sequence[Group] = ()
     bedside: Bedside = field(init=False)
+    standins: Standins = field(init=False)
 
     def __post_init__(self) -> None:
         self.bedside = Bedside(self.assessor, self.losses, self.groups)
+        self.standins = Standins(self.assessor.evidence.graph, self.rules, self.groups, self.losses.down)
 
     def assess(self, groups: Sequence[Group], before: Incident | None) -> Assessment:
         """The incident that these groups make, `before` being what was said of it last."""
@@ -78,6 +81,8 @@ class Weighing:
             from_areas=tuple(sorted(lead.areas)) if lead.areas is not None else None,
             spares_gone=gone,
             downtime=self._downtime(impact),
+            unrestorable=self.standins.unrestorable(groups),
+            spares_down=self._spares_down(lead.kind, groups),
         )
         guide = self._guide(lead)
         return Assessment(
@@ -85,7 +90,7 @@ class Weighing:
             root=root,
             lines=impact,
             impact_known=mapped,
-            score=self._score(lead.kind, groups, impact, mapped, gone),
+            score=self._score(groups, story),
             title=self.texts.title(story),
             plain_text=self.texts.plain(story),
             team=self._team(lead),
@@ -134,8 +139,21 @@ class Weighing:
         lines = lines_of(hard, self.losses, graph)
         if not hard:
             nodes = [id_ for group in groups for id_ in group.nodes]
-            lines = lines_at_stake(nodes, self.assessor.evidence, self.cache, self.now)
+            lines = self._at_stake(nodes)
         return lines
+
+    def _at_stake(self, nodes: Sequence[str]) -> dict[Line, ServiceState]:
+        """What a warning is about; where a spare is down already, also what only the two together would lose."""
+        evidence, cache, now = self.assessor.evidence, self.cache, self.now
+        lines = lines_at_stake(nodes, evidence, cache, now)
+        spares = self.standins.spares_down(nodes)
+        both = lines_at_stake([*nodes, *sorted(spares)], evidence, cache, now) if spares else {}
+        return lines | {line: at for line, at in both.items() if self.losses.state(line) is not ServiceState.LOST}
+
+    def _spares_down(self, kind: IncidentKind, groups: Sequence[Group]) -> tuple[str, ...]:
+        if kind is not IncidentKind.EARLY_WARNING:
+            return ()
+        return tuple(sorted(self.standins.spares_down(id_ for group in groups for id_ in group.nodes)))
 
     def _unseen_lines(self, groups: Sequence[Group]) -> dict[Line, ServiceState]:
         """What only the cut-off looker could see, and what is not known to be lost anyway."""
@@ -163,31 +181,25 @@ class Weighing:
             return "partial" if self._unseen_lines(groups) else "none"
         return "none" if mapped == 0 else "full" if mapped == len(nodes) else "partial"
 
-    def _score(
-        self,
-        kind: IncidentKind,
-        groups: Sequence[Group],
-        impact: Sequence[ImpactLine],
-        mapped: str,
-        gone: Mapping[Line, frozenset[str]],
-    ) -> Score:
-        assessor = self.assessor
+    def _score(self, groups: Sequence[Group], story: Story) -> Score:
+        assessor, kind, impact = self.assessor, story.kind, story.lines
         warning = kind is IncidentKind.EARLY_WARNING
         harms = assessor.harms(impact, self.now, as_state=ServiceState.LOST if warning else None)
         alerts = [alert for group in groups for alert, _ in group.members]
         devices = self.bedside.devices(alerts, () if warning else groups)
         only_devices = not warning and self._only_devices(groups)
         situation = Situation(
-            harms=(*harms, *self.bedside.harms(devices, self.now), *self._on_one_leg(gone)),
+            harms=(*harms, *self.bedside.harms(devices, self.now), *self._on_one_leg(story.spares_gone)),
             kind=kind,
             due_in_s=self._due_in(alerts) if warning else None,
-            mapped=mapped != "none" or only_devices,
+            mapped=story.impact_known != "none" or only_devices,
             silent_behind=len({a.key.target for g in groups for a, behind in g.members if behind and _gone(a)}),
             single_device=not impact and bool(devices) and only_devices,
             staffed=any(assessor.staffed(area, self.now) for area in devices) if devices else True,
             sees_critical=any(line.area in assessor.hospital.critical for line in impact),
             uncorroborated=all(self._certainty(alert) == "threshold" for alert in alerts),
             info=all(alert.effect is Effect.INFO for alert in alerts),
+            spare_unhealthy=bool(story.unrestorable or story.spares_down),
         )
         return score(assessor.table, assessor.hospital_now(self.now), situation)
 

@@ -90,6 +90,11 @@ class Losses:
             return ServiceState.AT_RISK if left.left == 1 and left.of > 1 else ServiceState.OK
         return ServiceState.OK
 
+    @property
+    def down(self) -> Collection[str]:
+        """What is gone by itself, for everybody."""
+        return self._troubles.down
+
     def paths(self, line: Line) -> Paths:
         return self._cache.of(line, self.seen_from(line[0])[0])
 

@@ -49,6 +49,8 @@ DEFAULT_TEXT: Mapping[str, str] = {
     "not_mapped": "Clinical impact not known: nothing is mapped behind {root}.",
     "no_loss": "No service is known to be affected.",
     "spare_gone": "No spare any more: if {spares} fails too, {services} will not be available in {areas}.",
+    "spare_down": "What would stand in for it has failed already: {things}.",
+    "spare_no_backup": "No good backup is known of {things}: what is lost there cannot be restored.",
     "would_lose": "If it fails: {services} in {areas}.",
     "blind": "Monitoring fault: state not known. We cannot see beyond {root} since {since}.",
     "blind_means": "This says nothing about the services themselves.",
@@ -119,6 +121,8 @@ class Story:
     answers: bool = False  # the root is inferred from what hangs on it, though its own looks find it there
     from_areas: tuple[str, ...] | None = None  # seen only from there; empty: by one looker or check among several
     spares_gone: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    unrestorable: Sequence[str] = ()  # of what fails by itself, what has no good backup
+    spares_down: Sequence[str] = ()  # what would have stood in for what a warning is about
     downtime: Sequence[Nearest] = ()  # downtime PCs that were seen ready, for areas that lost something
 
 
@@ -198,6 +202,7 @@ class Texts(Catalogue):
             *self._said_spares(story),
             self._said_cause(story),
             self._said_supplier(story),
+            *self._said_standins(story),
         ]
         parts = [*said, *self._said_fallbacks(story.lines), *self._said_downtime(story.downtime)]
         return " ".join(part for part in parts if part)
@@ -264,6 +269,13 @@ class Texts(Catalogue):
     def _said_supplier(self, story: Story) -> str:
         """Whose it is, where it is not ours to mend."""
         return self.say("supplier", supplier=story.root.supplier) if story.root.supplier else ""
+
+    def _said_standins(self, story: Story) -> list[str]:
+        """That the spare is down as well, and that there is no good backup."""
+        said = (("spare_down", story.spares_down), ("spare_no_backup", story.unrestorable))
+        return [
+            self.say(key, things=", ".join(self.name(id_) for id_ in ids[:_NAMES_SHOWN])) for key, ids in said if ids
+        ]
 
     def _said_fallbacks(self, lines: Sequence[ImpactLine]) -> list[str]:
         """Only what was proven ready is named."""
