@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from healthmon.alerting.detect.conditions import Facts, absent_after, evaluate, holds, metrics_of
+from healthmon.alerting.detect.conditions import Facts, absent_after, cleared, evaluate, holds, metrics_of
 from healthmon.model.alert import (
     Above,
     Absent,
@@ -22,6 +22,7 @@ from healthmon.model.alert import (
     Rule,
     Selector,
 )
+from healthmon.model.condition import OfLast
 from healthmon.model.sample import Outcome, Reading, Reason, Sample
 
 OK = Reading("t", "c", "poller", 1000.0, 0.1, Outcome.OK)
@@ -104,3 +105,14 @@ def test_an_unknown_reading_is_evidence_of_nothing() -> None:
 def test_the_shortest_silence_that_a_rule_asks_about() -> None:
     assert absent_after(rule(AnyOf((Absent(60.0), Absent(30.0), FAILS)))) == 30.0
     assert absent_after(rule(FAILS)) is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "because"), [(FULL, ()), (AnyOf((FULL, FAILS)), ("host_disk.used_ratio",)), (OfLast(1, 2, FULL), ())]
+)
+def test_a_clear_of_several_parts_waits_for_the_metric_that_raised_the_alert(
+    condition: Condition, because: tuple[str, ...]
+) -> None:
+    one = rule(condition, AllOf((Below("host_disk.used_ratio", 0.8), OutcomeIs((Outcome.OK,)))))
+    for reading, clear in ((OK, False), (replace(OK, samples=(Sample("host_disk", "used_ratio", 0.5),)), True)):
+        assert cleared(one, Facts.of(reading, metrics_of(one)), (), because) is clear

@@ -19,7 +19,7 @@ from healthmon.alerting.detect.desk import AlertDesk
 from healthmon.alerting.detect.figures import span_text
 from healthmon.alerting.detect.index import RuleIndex
 from healthmon.alerting.detect.recall import Recall
-from healthmon.alerting.detect.seasons import READINGS_KEPT, WEEKS_KEPT, HourBook, LocalHours
+from healthmon.alerting.detect.seasons import READINGS_KEPT, WEEKS_KEPT, HourBook, LocalHours, unusual
 from healthmon.alerting.detect.trial import run
 from healthmon.model.alert import AlertKey, Effect, Flap, NoData, OutcomeIs, Phase, Rule, Selector
 from healthmon.model.condition import (
@@ -230,6 +230,46 @@ def test_an_incident_is_not_learned_and_a_new_normal_is() -> None:
         for _ in range(4):
             book.learn(hour, 99.0, unusual=True)
     assert book.usual(nxt + 171) is None
+
+
+@pytest.mark.parametrize(
+    ("season", "weeks_known", "unusual_weeks"), [(Season.HOUR_OF_WEEK, 6, 3), (Season.HOUR_OF_DAY, 3, 1)]
+)
+def test_a_new_normal_by_day_is_learned_although_the_night_is_as_ever(
+    season: Season, weeks_known: int, unusual_weeks: int
+) -> None:
+    """The day goes from 0.5 to 3.0 and stays; written and read every week, as a restart would."""
+    asked, book = Baseline(METRIC, factor=3.0, mads=5.0, floor=0.5, season=season), HourBook(season)
+    first, found = 24 * datetime(2026, 11, 2).toordinal(), []
+    for week in range(weeks_known + 8):
+        wrong = 0
+        for hour in range(first + week * 168, first + week * 168 + 168):
+            by_day = 0.5 if week < weeks_known else 3.0
+            value = by_day if 8 <= hour % 24 < 18 else 0.3
+            for _ in range(3):
+                usual = book.usual(hour)
+                odd = usual is not None and usual.periods >= asked.weeks and unusual(asked, usual, value)
+                wrong += odd
+                book.learn(hour, value, unusual=odd)
+        found.append(wrong)
+        parts = {part: book.pack(part) for part in range(9 if season is Season.HOUR_OF_WEEK else 3)}
+        book = HourBook(season)
+        for part, body in parts.items():
+            book.load(part, body)
+    assert found == [0] * weeks_known + [3 * 10 * 7] * unusual_weeks + [0] * (8 - unusual_weeks)
+
+
+def test_what_went_wrong_two_weeks_running_is_not_the_new_normal() -> None:
+    book, first = HourBook(Season.HOUR_OF_WEEK), 24 * datetime(2026, 11, 2).toordinal()
+    nxt = weeks(book, 3, first)
+    for week in range(3):
+        for hour in range(nxt + week * 168, nxt + week * 168 + 168):
+            odd = week < 2 and hour % 24 == 10
+            for n in range(4):
+                book.learn(hour, 99.0 if odd else 1.0 + (hour % 24) / 10 + n / 100, unusual=odd)
+    usual = book.usual(nxt + 3 * 168 + 10)
+    assert usual is not None
+    assert round(usual.value, 1) == 2.0
 
 
 def test_late_hours_fill_gaps_and_change_nothing_else() -> None:

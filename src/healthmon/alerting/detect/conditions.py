@@ -183,7 +183,8 @@ def cleared(rule: Rule, facts: Facts, labels: Labels, because: tuple[str, ...]) 
     be judged again or the rule's policy for no data speaks. With nothing left to judge, nothing is clear.
     """
     wanted = Not(rule.condition) if rule.clear is None else rule.clear
-    judged = _without_unseen(wanted, facts, labels, because)
+    raised_by = because if _several(rule.condition) else _about(rule.condition)
+    judged = _without_unseen(wanted, facts, labels, raised_by)
     return judged is not None and holds(judged, facts, labels) is True
 
 

@@ -24,6 +24,8 @@ READINGS_KEPT = 32
 _LEAST_READINGS = 2
 #: So many hours in a row that were unusual are the new usual: the book begins anew.
 HOURS_ANEW = 168
+#: The same hour, unusual so many times running, has a new usual: of that hour alone, what was known is forgotten.
+WEEKS_ANEW, DAYS_ANEW = 3, 7
 _MAD_TO_SIGMA = 1.4826
 _HOUR = struct.Struct("<qIII")
 _LOCAL_STEP_S = 900.0  # every offset of the time zone database is a multiple of a quarter of an hour today
@@ -92,10 +94,12 @@ class HourBook(Cell):
     __slots__ = (
         "_cached",
         "_known",
+        "first",
         "late",
         "medians",
         "open",
         "periods",
+        "running",
         "season",
         "shunned",
         "spreads",
@@ -107,7 +111,10 @@ class HourBook(Cell):
         self.season = season
         weekly = season is Season.HOUR_OF_WEEK
         self.width = WEEKS_KEPT if weekly else DAYS_KEPT
-        size = (168 if weekly else 24) * self.width
+        hours = 168 if weekly else 24
+        size = hours * self.width
+        self.running = array("I", [0] * hours)  # how often each hour was unusual, since it last was not
+        self.first = array("I", [0] * hours)  # earlier periods say nothing of it any more
         self.medians, self.spreads = array("f", [math.nan] * size), array("f", [0.0] * size)
         self.periods = array("I", [0] * size)
         self.open, self.late = _Hour(), _Hour()
@@ -148,7 +155,10 @@ class HourBook(Cell):
         if part == 1:
             return self.late.pack()
         here = self._slice(part)
-        return self.medians[here].tobytes() + self.spreads[here].tobytes() + self.periods[here].tobytes()
+        values = self.medians[here].tobytes() + self.spreads[here].tobytes() + self.periods[here].tobytes()
+        day = self._day(part)
+        anew = self.running[day].tobytes() + self.first[day].tobytes()
+        return values + anew if any(anew) else values
 
     def load(self, part: int, body: bytes) -> None:
         if part == 0:
@@ -157,15 +167,22 @@ class HourBook(Cell):
         elif part == 1:
             self.late = _Hour.load(body)
         else:
-            here, third = self._slice(part), len(body) // 3
+            here, day, third = self._slice(part), self._day(part), 24 * self.width * 4
             self.medians[here] = array("f", body[:third])
             self.spreads[here] = array("f", body[third : 2 * third])
-            self.periods[here] = array("I", body[2 * third :])
+            self.periods[here] = array("I", body[2 * third : 3 * third])
+            anew = array("I", body[3 * third :])
+            if anew:
+                self.running[day], self.first[day] = anew[:24], anew[24:]
             self._known = None
 
     def _slice(self, part: int) -> slice:
         day = 24 * self.width
         return slice((part - 2) * day, (part - 1) * day)
+
+    @staticmethod
+    def _day(part: int) -> slice:
+        return slice((part - 2) * 24, (part - 1) * 24)
 
     def _place(self, hour: int) -> tuple[int, int]:
         """(hour of the season, number of the period); day 1 of the year 1 was a Monday."""
@@ -178,14 +195,14 @@ class HourBook(Cell):
         if book.hour < 0:
             return
         if book.refused > book.seen:
-            self.shunned += not late
-            if self.shunned >= HOURS_ANEW:
-                self._anew()
+            if not late:
+                self._shun(book.hour)
             return
         if len(book.values) < _LEAST_READINGS:
             return
-        self.shunned = self.shunned if late else 0
         bucket, period = self._place(book.hour)
+        if not late:
+            self.shunned = self.running[bucket] = 0
         spot = bucket * self.width + period % self.width
         if late and self.periods[spot] == period and not math.isnan(self.medians[spot]):
             return
@@ -198,8 +215,22 @@ class HourBook(Cell):
         self.dirty |= 4 << bucket // 24
         self._cached, self._known = (-1, None), None
 
+    def _shun(self, hour: int) -> None:
+        """One more hour that was unusual: the same hour of earlier periods counts no more when that goes on."""
+        self.shunned += 1
+        if self.shunned >= HOURS_ANEW:
+            self._anew()
+            return
+        bucket, period = self._place(hour)
+        self.running[bucket] += 1
+        if self.running[bucket] >= (WEEKS_ANEW if self.season is Season.HOUR_OF_WEEK else DAYS_ANEW):
+            self.running[bucket], self.first[bucket] = 0, period + 1
+            self._cached = (-1, None)
+        self.dirty |= 4 << bucket // 24
+
     def _anew(self) -> None:
         fresh = HourBook(self.season)
+        self.running, self.first = fresh.running, fresh.first
         self.medians, self.spreads, self.periods = fresh.medians, fresh.spreads, fresh.periods
         self.shunned = 0
         self._cached, self._known = (-1, None), None
@@ -209,11 +240,12 @@ class HourBook(Cell):
         middles: list[float] = []
         spreads: list[float] = []
         periods: set[int] = set()
-        now = self._place(hour)[1]
+        here, now = self._place(hour)
+        first = self.first[here]
         for near in (hour - 1, hour, hour + 1):
             bucket, _ = self._place(near)
             for spot in range(bucket * self.width, (bucket + 1) * self.width):
-                if not math.isnan(self.medians[spot]) and self.periods[spot] < now:
+                if not math.isnan(self.medians[spot]) and first <= self.periods[spot] < now:
                     middles.append(self.medians[spot])
                     spreads.append(self.spreads[spot])
                     periods.add(self.periods[spot])
