@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from healthmon.impact.functions import functions_of
 from healthmon.impact.severity import SeverityTable
 from healthmon.model.incident import ImpactLine, Incident, ServiceState
 from healthmon.model.sample import Outcome
-from healthmon.model.topology import Estate, need_ids
+from healthmon.model.topology import Estate, Target, need_ids
 from healthmon.model.view import ServiceStatus, View
 
 #: End devices that are no place to work at a record: of all end devices, those left are the clinical PCs.
@@ -52,8 +52,9 @@ class WardImpact:
 
 
 def ward_impact(incident: Incident, view: View) -> tuple[WardImpact, ...]:
-    """Every area that the incident touches, as the snapshot has it."""
-    lines: dict[str, list[ImpactLine]] = {}
+    """Every area that the incident touches, as the snapshot has it: what loses a service, and where PCs have failed."""
+    failing = {member.key.target for member in incident.members if member.cleared_at is None}
+    lines: dict[str, list[ImpactLine]] = {t.area: [] for t in _pcs(view.estate) if t.area and t.id in failing}
     for line in incident.impact:
         lines.setdefault(line.area, []).append(line)
     return tuple(_ward(area, own, view) for area, own in sorted(lines.items()) if area in view.estate.areas)
@@ -61,11 +62,14 @@ def ward_impact(incident: Incident, view: View) -> tuple[WardImpact, ...]:
 
 def computers(area: str, view: View) -> Computers:
     """How many clinical PCs of the area work, of how many that are known."""
-    estate = view.estate
-    roles = {agent.target for agent in estate.agents.values() if PC_KINDS.intersection(agent.roles)}
-    mine = [t.id for t in estate.targets.values() if t.area == area and (t.kind in PC_KINDS or t.id in roles)]
+    mine = [pc.id for pc in _pcs(view.estate) if pc.area == area]
     states = [view.targets[id_].outcome if id_ in view.targets else Outcome.UNKNOWN for id_ in mine]
     return Computers(states.count(Outcome.OK), len(mine), states.count(Outcome.UNKNOWN))
+
+
+def _pcs(estate: Estate) -> Iterator[Target]:
+    roles = {agent.target for agent in estate.agents.values() if PC_KINDS.intersection(agent.roles)}
+    return (one for one in estate.targets.values() if one.kind in PC_KINDS or one.id in roles)
 
 
 def proven_from(status: ServiceStatus, estate: Estate, now: float) -> float | None:

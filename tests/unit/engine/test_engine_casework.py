@@ -11,7 +11,7 @@ from healthmon.impact.graph import NeedGraph
 from healthmon.impact.grounds import Candidate, evidence_for, graph_of
 from healthmon.impact.restore import restore_order
 from healthmon.impact.wards import Computers, ward_impact
-from healthmon.model.incident import Incident
+from healthmon.model.incident import Incident, ServiceState
 from healthmon.model.sample import Reason
 from healthmon.model.topology import Estate
 from healthmon.web.casework import case_json, estate_order
@@ -101,6 +101,16 @@ def test_a_ward_loses_functions_by_name_and_its_pcs_are_counted() -> None:
     assert ward.pcs == Computers(working=0, total=4)
     assert ward.works == ()
     assert ward.not_known == ()
+
+
+def test_pcs_that_fail_by_themselves_are_counted_in_their_area() -> None:
+    night = Night(with_functions(hospital())).run(40)
+    night.quiet |= {"pc-w7-1", "pc-w7-2"}
+    night.run(60)
+    incident = night.only()
+    assert not any(line.state is ServiceState.LOST for line in incident.impact)
+    (ward,) = ward_impact(incident, night.view())
+    assert (ward.area, ward.pcs, ward.functions_lost) == ("ward-7", Computers(working=2, total=4), ())
 
 
 def test_what_still_works_is_named_only_with_a_proof_from_that_area() -> None:

@@ -431,3 +431,15 @@ def test_whatever_happens_good_news_follows_bad_news_once(moves: list[tuple[str,
             assert all(why in (Why.MITIGATED, Why.RESOLVED) for why in last.values()), "nobody is left with bad news"
     keys = list(desk.told)
     assert len(keys) == len(set(keys))
+
+
+def test_a_step_that_falls_due_at_night_after_a_page_by_day_is_in_the_ledger_and_told_in_the_morning() -> None:
+    desk = Desk()
+    evening = NIGHT - 3600.0 - 60.0  # 21:59, and the next step waits five minutes
+    assert desk.ask(incident(3, at=evening), evening) == [("pager", Why.OPENED)]
+    for wait_s in (299, 301, 900, 4000):
+        assert desk.ask(incident(3, at=evening), evening + wait_s) == []
+    (row,) = desk.rows
+    assert (row.cause, row.who, row.at) == ("not_woken", "mail", evening + 301)
+    assert "severity 3 at night is not a page by the waking table" in row.because
+    assert desk.ask(incident(3, at=evening), NIGHT + 8 * 3600.0 + 1.0) == [("mail", Why.ESCALATED)]

@@ -144,6 +144,10 @@ class RuleIndex:
         self._same: dict[tuple[int, ...], Slate] = {}
         self._shared: dict[tuple[int, float], Bound] = {}
         self._checks = {(t.id, c.id): c for t in estate.targets.values() for c in t.checks}
+        self._kinds = frozenset(check.kind for check in self._checks.values())
+        self._agents_on: dict[str, list[Agent]] = {}
+        for agent in estate.agents.values():
+            self._agents_on.setdefault(agent.target or "", []).append(agent)
         self._lookers = frozenset(looker for check in self._checks.values() for looker in check.vantages)
         hosts = {agent.id: agent.target for agent in estate.agents.values()}
         self._elsewhere = frozenset(
@@ -223,6 +227,19 @@ class RuleIndex:
         grouped = [rule for rule in self._on_agents if isinstance(rule.condition, Group)]
         agents = self._estate.agents.values()
         return [(rule, [agent for agent in agents if rule in self._about(agent)]) for rule in grouped]
+
+    def judges(self, rule: Rule, target: Target) -> bool:
+        """Whether the rule is about some check of this target, or about what the agent on it sees or is."""
+        agents = self._agents_on.get(target.id, ())
+        if rule.on.agents:
+            return any(rule.id == one.id for agent in agents for one in self._about(agent))
+        if not self.places.fits(rule.on, target):
+            return False
+        if any(_about_check(rule.on, target.id, check.id, check.kind) for check in target.checks):
+            return True
+        if not agents or self._kinds & set(rule.on.probes):
+            return False
+        return not rule.on.targets or target.id in rule.on.targets
 
     def wanted(self) -> set[tuple[str, str]]:
         """Kind and detail of every cell that some rule keeps."""

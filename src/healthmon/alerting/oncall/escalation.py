@@ -81,7 +81,7 @@ def _pages(case: Case, policies: Sequence[Policy], *, live: bool) -> Due:
     heard = case.heard()
     asleep = _not_woken(case)
     if asleep is not None:
-        return (), () if heard else (asleep,)
+        return (), tuple(_asleep(case, policies, heard, asleep, live=live)) if heard else (asleep,)
     hold = case.held_until()
     if hold is not None and case.now < hold and not heard:
         return (), (_held(case, hold),)
@@ -96,6 +96,18 @@ def _pages(case: Case, policies: Sequence[Policy], *, live: bool) -> Due:
     if matching and not notices and not heard and _all_steps_over(case, matching):
         return (), (_nobody_on_call(case),)
     return notices, (*updates, *(() if matching else (_no_policy(case),)))
+
+
+def _asleep(
+    case: Case, policies: Sequence[Policy], heard: tuple[Notice, ...], because: LedgerRow, *, live: bool
+) -> Iterator[LedgerRow]:
+    """Further pages of what was paged before, which the waking table does not send now: a line for each."""
+    known = (*heard, *(changed := tuple(_changes(case, heard))))
+    matching = [policy for policy in policies if fits(policy, case.incident)]
+    steps = (notice for policy in matching for notice in steps_due(case, policy, known, live=live))
+    for notice in (*changed, *steps):
+        words = f"{because.because}: {notice.why.value}, step {notice.step}, is not told to {_reader(notice)}"
+        yield case.row(because.cause, who=_reader(notice), because=words, key=notice_key(notice.key, because.cause))
 
 
 def _changes(case: Case, heard: tuple[Notice, ...]) -> Iterator[Notice]:
@@ -210,9 +222,13 @@ def _no_policy(case: Case) -> LedgerRow:
 def _shadow(case: Case, notice: Notice) -> LedgerRow:
     """The worst severity stands in the key, so that an incident which eases is not listed again."""
     incident = case.incident
-    who = notice.to if notice.to == notice.channel else f"{notice.to} ({notice.channel})"
+    who = _reader(notice)
     severity = min(incident.severity, incident.worst_severity)
     key = notice_key(incident.id, case.episode, notice.step, notice.channel, notice.to, notice.why.value, severity)
     when = clock_text(case.now, zone_of(incident, case.estate))
     because = f"would have paged {who} at {when} because {notice.subject} ({notice.why.value}, step {notice.step})"
     return case.row("shadow", who=who, because=because, key=key)
+
+
+def _reader(notice: Notice) -> str:
+    return notice.to if notice.to == notice.channel else f"{notice.to} ({notice.channel})"
