@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from typing import Any
 from urllib.parse import quote
 
@@ -23,14 +24,14 @@ _FORM = (
 
 
 @asynccontextmanager
-async def serving_app(app: Any, host: str = "127.0.0.1") -> AsyncIterator[str]:
+async def serving_app(app: Any, host: str = "127.0.0.1", tls: SSLContext | None = None) -> AsyncIterator[str]:
     """The application on loopback; gives its URL."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, 0).start()
+        await web.TCPSite(runner, host, 0, ssl_context=tls).start()
         shown = f"[{host}]" if ":" in host else host
-        yield f"http://{shown}:{runner.addresses[0][1]}"
+        yield f"{'http' if tls is None else 'https'}://{shown}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 
@@ -178,7 +179,7 @@ class Application:
             return web.Response(text="signed in as the test account", content_type="text/html")
         state = secrets.token_hex(8)
         self.states.add(state)
-        back = quote(f"http://{request.host}/callback", safe="")
+        back = quote(f"{request.scheme}://{request.host}/callback", safe="")
         raise web.HTTPFound(f"{self.provider_url}/authorize?response_type=code&state={state}&redirect_uri={back}")
 
     async def _back(self, request: Any) -> Any:

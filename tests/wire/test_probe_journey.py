@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from daemons.certs import Authority, Issued
 from daemons.webapps import PASSWORD, USER, Application, Fhir, Provider, Records, TokenService, serving_app
 from healthmon.config import job_for
 from healthmon.model.plan import Job, Rates, Safety
@@ -287,3 +289,31 @@ async def test_the_usual_rates_are_enough_for_a_walk(account: Mapping[str, str])
         reading = await walker.walk("form-login", url, timeout_s=5.0, **account)
     assert verdict(reading) == ("ok", None), reading
     assert reading.took < 2.0  # the guard's spacing is not the application's time
+
+
+@pytest.mark.parametrize(("page_days", "provider_days"), [(60.0, 9.0), (9.0, 60.0)])
+async def test_of_all_certificates_on_the_way_the_one_that_ends_first_is_told(
+    account: Mapping[str, str], tmp_path: Path, page_days: float, provider_days: float
+) -> None:
+    authority = Authority(tmp_path)
+    page, provider_tls = (
+        context(authority.issue(name, ends_days=days))
+        for name, days in (("page", page_days), ("provider", provider_days))
+    )
+    provider = Provider()
+    behind = Application(provider)
+    async with serving_app(provider.app(), tls=provider_tls) as idp, serving_app(behind.app(), tls=page) as url:
+        behind.provider_url = idp
+        ca_file = str(authority.ca_file)
+        reading = await Walker().walk(
+            "oidc-login", url, login_at=[idp], values={"page_text": "signed in"}, ca_file=ca_file, **account
+        )
+    assert verdict(reading) == ("ok", None), reading
+    told = [one.value for one in reading.samples if (one.family, one.field) == ("tls", "expires_in_seconds")]
+    assert told == [pytest.approx(9 * 86_400.0, abs=120)]
+
+
+def context(issued: Issued) -> ssl.SSLContext:
+    found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    found.load_cert_chain(issued.cert_file, issued.key_file)
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import math
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -82,6 +83,12 @@ def samples_of_peer(peer: Peer, now: float, *, details: bool = False) -> list[Sa
         cipher = peer.cipher()
         fields |= {**described(shown[0]), **({"cipher": cipher[0]} if cipher else {})}
     return samples_of("tls", fields)
+
+
+def seconds_left(samples: list[Sample]) -> float:
+    """Until what `samples_of_peer` told of ends; without an end, never."""
+    ends = (one.value for one in samples if one.field == "expires_in_seconds")
+    return next((value for value in ends if isinstance(value, float)), math.inf)
 
 
 def _leaf(peer: Peer) -> list[bytes]:

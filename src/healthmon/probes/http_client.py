@@ -12,7 +12,7 @@ from healthmon import __version__
 from healthmon.model.ports import Sight
 from healthmon.model.sample import Reason, Sample, Value
 from healthmon.probes.address import Url, parse_url, redirected
-from healthmon.probes.certificate import samples_of_peer
+from healthmon.probes.certificate import samples_of_peer, seconds_left
 from healthmon.probes.connect import dial, of_version
 from healthmon.probes.http_params import ClientParams
 from healthmon.probes.http_wire import Head, Wire, request_bytes
@@ -63,6 +63,7 @@ class Client:
         self.phases = Phases(sight)
         self.fields: dict[str, Value] = {}
         self.certificate: list[Sample] = []
+        self.first_to_end: list[Sample] = []  # of the certificates of all steps
         self.url: Url | None = None
         self.proxied = False
         self._sight = sight
@@ -178,6 +179,7 @@ class Client:
         if peer is not None and url.scheme == "https":
             now = self._sight.clock.now()
             self.certificate = samples_of_peer(peer, now, details=self.params.details)
+            self.first_to_end = min(self.first_to_end or self.certificate, self.certificate, key=seconds_left)
             self._sight.trace(f"{peer.version()}, certificate verified: {self.params.verify}")
 
     def _remember(self, url: Url, head: Head) -> None:

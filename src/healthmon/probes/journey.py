@@ -12,6 +12,7 @@ from healthmon.model.plan import Job
 from healthmon.model.ports import Sight
 from healthmon.model.sample import Family, Reading, Reason, Sample
 from healthmon.probes.address import parse_url
+from healthmon.probes.certificate import TLS_FAMILY
 from healthmon.probes.http import PHASES
 from healthmon.probes.http_client import Client
 from healthmon.probes.http_expect import check_patterns
@@ -29,6 +30,7 @@ FAMILIES = (
         | {"duration_seconds", "status_code", "body_bytes", "redirects", "steps", "steps_passed", "failed_step"},
         frozenset({"step"}),
     ),
+    TLS_FAMILY,
 )
 
 #: Of the timeout, kept for the clean-up, but never more than so many seconds.
@@ -112,7 +114,7 @@ class JourneyProbe:
         walk = self._walk(job, params, account, sight)
         fault = await _through(job, params, walk)
         self._learn(key, params, walk, sight)
-        samples = _whole(params, walk) + walk.samples
+        samples = _whole(params, walk) + walk.samples + walk.client.first_to_end
         return look.ok(samples) if fault is None else look.bad(fault, samples)
 
     def _walk(self, job: Job, params: Params, account: dict[str, str], sight: Sight) -> Walk:
