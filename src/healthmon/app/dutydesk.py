@@ -18,7 +18,7 @@ class DutyDesk:
 
     def oncall(self, at: float | None = None) -> Sequence[Standby]:
         roster = self._server.roster
-        when = self._server.clock.now() if at is None else at
+        when = roster.wall(self._server.clock.now()) if at is None else at
         return [roster.standby(rota, when) for rota in sorted(roster.plan.rotas)]
 
     def schedule(self, rota: str, start: float, end: float) -> Sequence[Shift]:

@@ -244,11 +244,11 @@ class Handover:
 
     def _on_our_clock(self, handed: Handed) -> Handed:
         """A worker tells times by its own machine's clock."""
-        ahead_s = self._home.clock.ahead_s
-        if not ahead_s:
+        off_s = self._home.clock.told(handed.heard) - handed.heard
+        if not off_s:
             return handed
-        readings = tuple(replace(one, started=one.started + ahead_s) for one in handed.readings)
-        return msgspec.structs.replace(handed, readings=readings, sent=handed.sent + ahead_s)
+        readings = tuple(replace(one, started=one.started + off_s) for one in handed.readings)
+        return msgspec.structs.replace(handed, readings=readings, sent=handed.sent + off_s)
 
     def _note_arrival(self, partition: int) -> None:
         stall_s = self._stalls.setdefault(partition, Stalls()).arrived(self._home.clock.mono())

@@ -111,7 +111,7 @@ class PaperDesk:
 
     def _standbys(self, now: float) -> Sequence[Standby]:
         roster = self._server.roster
-        return [roster.standby(rota, now) for rota in sorted(roster.plan.rotas)]
+        return [roster.standby(rota, roster.wall(now)) for rota in sorted(roster.plan.rotas)]
 
     def _oncall(self, now: float) -> tuple[tuple[str, str, str], ...]:
         users = self._server.roster.plan.users

@@ -103,7 +103,7 @@ class Server:
         restored = self.journal.restore()
         self.clock = clock = SteadyClock(clock, at_least=restored.at)
         self.audit = AuditLog(self.data_dir / AUDIT_FILE, now=clock.now)
-        self.roster = Roster(site.oncall)
+        self.roster = Roster(site.oncall, wall=clock.wall)
         self.roster.restore(self._kept_overrides(site), clock.now())
         self.commits = Commits(self.journal, leading, count=self.count_one, stream=stream)
         self.links = LinkBook(self.data_dir / "links.sqlite")
@@ -281,7 +281,7 @@ class Server:
             try:
                 await self._step()
                 families, senders = declared_families(site), self._channels_of(site)
-                roster = Roster(site.oncall)
+                roster = Roster(site.oncall, wall=self.clock.wall)
                 roster.restore(self._kept_overrides(site), self.clock.now())
                 engine = await asyncio.to_thread(lambda: self._build_engine(self.journal.restore(), site, roster))
                 self.site, self._channels = site, senders

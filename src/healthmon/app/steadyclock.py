@@ -28,12 +28,12 @@ class SteadyClock:
         wall, self._mono = source.now(), source.mono()
         self._offset = wall - self._mono
         self._now = wall if at_least is None else max(wall, at_least)
-        self._ahead = self._now - wall > STEP_S
+        self._ahead_s = self._now - wall if self._now - wall > STEP_S else 0.0
         self._steps = {"forward": 0.0, "back": 0.0}
         #: Seconds that it gave up so far to come back to the wall clock; grows only.
         self.slowed_s = 0.0
-        if self._ahead:
-            log.warning("the journal is ahead of this machine's clock", extra={"seconds": round(self._now - wall, 1)})
+        if self._ahead_s:
+            log.warning("the journal is ahead of this machine's clock", extra={"seconds": round(self._ahead_s, 1)})
 
     @property
     def standstill(self) -> Stillness:
@@ -42,8 +42,8 @@ class SteadyClock:
     @property
     def ahead_s(self) -> float:
         """How far it is ahead of the wall clock; 0.0 while the two are one."""
-        now = self.now()
-        return now - self._source.now() if self._ahead else 0.0
+        self.now()
+        return self._ahead_s
 
     def now(self) -> float:
         """Unix seconds; never less than before."""
@@ -51,20 +51,28 @@ class SteadyClock:
             wall, mono = self._source.now(), self._source.mono()
             self._note_step(wall - mono)
             passed_s, self._mono = mono - self._mono, mono
-            self._ahead = self._ahead or self._now + passed_s - wall > STEP_S
-            steady = wall
-            if self._ahead:
-                steady = self._now + passed_s * (1.0 - SLOWER)
-                self.slowed_s += passed_s * SLOWER
-                if steady <= wall:
-                    self._ahead, steady = False, wall
-                    log.info("the server's time is the wall clock again")
-            self._now = max(self._now, steady)
+            if not self._ahead_s and self._now + passed_s - wall <= STEP_S:
+                self._now = max(self._now, wall)
+                return self._now
+            self.slowed_s += passed_s * SLOWER
+            self._now = max(wall, self._now + passed_s * (1.0 - SLOWER))
+            self._ahead_s = self._now - wall
+            if not self._ahead_s:
+                log.info("the server's time is the wall clock again")
             return self._now
 
+    def wall(self, at: float) -> float:
+        """What the clock on the wall says at a time of this one; good for times near now."""
+        return at - self._ahead_s
+
     def told(self, at: float) -> float:
-        """A time that somebody else's right clock told, on this one."""
-        return at + self.ahead_s
+        """What somebody else calls now, or a moment ago, on this clock.
+
+        Of the two that may have been right all the while, the wall clock of today and the one of before its step, it
+        is told by the one that it is nearer to.
+        """
+        late_s = self.now() - at
+        return at + self._ahead_s if abs(late_s - self._ahead_s) < abs(late_s) else at
 
     def mono(self) -> float:
         return self._source.mono()

@@ -109,14 +109,15 @@ def engine_settings(site: SiteConfig, roster: Roster) -> EngineSettings:
 
 
 def engine_of(site: SiteConfig, roster: Roster, restored: Restored) -> Engine:
-    """An engine for this site that goes on from what was on disk."""
+    """An engine for this site that goes on from what was on disk. Opening hours go by the machine's clock."""
+    staffed = Calendar(site.estate, site.holidays).staffed
     engine = Engine(
         estate=site.estate,
         rules=site.rules,
         policies=site.policies,
         severity=site.severity,
         settings=engine_settings(site, roster),
-        staffed=Calendar(site.estate, site.holidays).staffed,
+        staffed=lambda area, at: staffed(area, roster.wall(at)),
         restored=restored,
     )
     for id_ in engine.passed_over:

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daemons.onesite import OneSite
+from healthmon.alerting.oncall.roster import Roster
+from healthmon.app.handover import Handover
 from healthmon.app.server import Server
 from healthmon.app.steadyclock import SLOWER, SteadyClock
 from healthmon.config import load
+from healthmon.model.journal import Epoch
+from healthmon.model.judged import Judged
+from healthmon.model.oncall import Handover as Turn
+from healthmon.model.oncall import Layer, OncallPlan, OncallUser, Rota
 from healthmon.model.plan import Broker
 from healthmon.model.sample import Batch, Outcome, Reading, Reason
 from healthmon.runtime.clock import ManualClock
 from healthmon.transport import codec
+from healthmon.transport.hands import Hand, Handed, encode_hand
+from healthmon.transport.workline import Place, WorkLine
 
 START = 1_795_514_400.0
 HOUR = 3600.0
@@ -62,7 +72,7 @@ def test_a_start_behind_the_journal_goes_on_from_there() -> None:
     wall = ManualClock(START)
     clock = SteadyClock(wall, at_least=START + HOUR)
     assert clock.now() == START + HOUR
-    assert clock.told(START) == START + HOUR
+    assert (clock.told(START), clock.told(START + HOUR)) == (START + HOUR, START + HOUR)
     wall.step_wall(2 * HOUR)  # the wall clock was wrong, not the journal
     assert (clock.now(), clock.ahead_s) == (START + 2 * HOUR, 0.0)
 
@@ -85,7 +95,10 @@ class Site:
     """A server on real files, without a broker, and a poller whose own clock is right all the while."""
 
     def __init__(self, folder: Path) -> None:
-        made = OneSite(folder)
+        made = OneSite(folder, line_protocol={"measurements": {"cpu": {"fields": ["usage_idle"]}}})
+        push = {"id": "telegraf", "kind": "push", "from": ["pc-1"], "every": "10s"}
+        next(one for one in made.site["targets"] if one["id"] == "pc-1")["checks"] = [push]
+        made.write()
         made.data.mkdir()
         self._config = made.config
         self.wall = ManualClock(START)
@@ -167,15 +180,13 @@ async def forward(site: Site) -> None:
 
 @pytest.mark.parametrize("happens", [glitch, started_late, back, forward])
 async def test_a_fault_after_a_step_of_the_servers_clock_is_told_as_soon_as_ever(
-    site: Site, happens: Callable[[Site], object]
+    site: Site, happens: Callable[[Site], Awaitable[None]]
 ) -> None:
     if happens is forward:
         site.wall.step_wall(-HOUR)
         await site.restart()
     await site.look(times=8)
-    found = happens(site)
-    if asyncio.iscoroutine(found):
-        await found
+    await happens(site)
     await site.look(times=4)  # so long may it take until the poller's time is known anew
     await site.look(fails=True, times=4)
     assert len(site.incidents()) == 1
@@ -191,6 +202,56 @@ async def test_while_the_servers_time_finds_back_looks_stay_of_the_present(site:
     assert {name: n for name, n in counts.items() if "late" in name or "future" in name or "bad_time" in name} == {}
     await site.look(fails=True, times=4)
     assert len(site.incidents()) == 1
+
+
+@pytest.mark.parametrize("happens", [glitch, back])
+async def test_what_workers_hand_over_is_brought_to_the_servers_clock(
+    site: Site, happens: Callable[[Site], Awaitable[None]]
+) -> None:
+    """Workers live on machines of their own, whose clocks are right; what they found goes with its reading."""
+    await happens(site)
+    await site.look()
+    handover = Handover(site.server, site.server.fleet, cast(WorkLine, None), after=Place())
+    for number in range(1, 5):
+        site.wall.stand_still(15.0)
+        site.true += 15.0
+        look = Reading("srv-ed", "greet", "poller", site.true - 0.1, 0.01, Outcome.FAILED, Reason.REFUSED)
+        epoch = Epoch("poller", "1" * 16, 0.0, START, site.true, received=((1, number),))
+        handed = Handed(epoch, number, site.true, site.true, True, (look,), judged=(Judged(0, bad=True, usual=True),))
+        handover._take(Place("line", number), encode_hand(Hand("a", (handed,), ())))
+        await site.server.step()
+    assert handover.counters["workers_readings_judged_total"] == 4
+    assert len(site.incidents()) == 1
+
+
+@pytest.mark.parametrize("happens", [glitch, back])
+async def test_lines_that_tell_their_time_are_brought_to_the_servers_clock(
+    site: Site, happens: Callable[[Site], Awaitable[None]]
+) -> None:
+    await happens(site)
+    await site.look(times=2)
+    site.server.lines.take("pc-1", f"cpu usage_idle=50 {int((site.true - 1.0) * 1e9)}".encode())
+    await site.server.step()
+    (found,) = (one for one in site.server.view().latest.values() if one.check == "telegraf")
+    assert found.started == pytest.approx(site.server.clock.now() - 1.0, abs=10.0)
+
+
+async def test_duty_and_opening_hours_go_by_the_clock_on_the_wall(site: Site) -> None:
+    """After a step back of a day the person of today is called, not the one of tomorrow; a reload changes nothing."""
+    days = [Layer("days", ("ann", "bob"), tuple(Turn(day, 0) for day in range(7)), first=date(2026, 1, 1))]
+    users = {name: OncallUser(name, name) for name in ("ann", "bob")}
+    plan = OncallPlan(users=users, rotas={"net": Rota("net", "Network", "UTC", tuple(days))})
+    today = Roster(plan).meant("rota:net", None, START)
+    site.wall.step_wall(24 * HOUR)
+    await site.look(times=2)
+    site.wall.step_wall(-24 * HOUR)
+    await site.look(times=2)
+    assert site.server.clock.now() > START + 23 * HOUR
+    for _ in range(2):
+        roster = replace(site.server.roster, plan=plan)
+        assert roster.meant("rota:net", None, site.server.clock.now()) == today
+        assert Roster(plan).meant("rota:net", None, site.server.clock.now()) != today
+        await site.server.adopt(site.server.site)
 
 
 async def test_a_server_that_is_ahead_of_its_machine_says_so(site: Site) -> None:

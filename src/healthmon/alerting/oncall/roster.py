@@ -7,7 +7,7 @@ Words: `team` (whoever is on call for the incident's team), `next` (the next per
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from healthmon.alerting.oncall import rota as turns
@@ -22,13 +22,14 @@ KEPT_S = 40 * 86_400.0
 
 @dataclass(slots=True)
 class Roster:
-    """`overrides` in the order in which they were made."""
+    """`overrides` in the order in which they were made. wall: what the machine's clock says at a time of the server."""
 
     plan: OncallPlan = field(default_factory=OncallPlan)
     overrides: list[Override] = field(default_factory=list)
+    wall: Callable[[float], float] = lambda at: at
 
     def meant(self, word: str, team: str | None, at: float) -> OncallUser | None:
-        """The person, or None where there is nobody (a gap, a team without a rota)."""
+        """The person at a time of the server, or None where there is nobody (a gap, a team without a rota)."""
         kind, _, name = word.partition(":")
         if word == DUTY_MANAGER:
             return self.meant(self.plan.duty_manager, team, at) if self.plan.duty_manager else None
@@ -44,7 +45,8 @@ class Roster:
         rota = self.plan.rotas.get(name)
         if rota is None:
             return None
-        user = self._next(rota, at) if kind == NEXT else self.now(rota.id, at).user
+        when = self.wall(at)
+        user = self._next(rota, when) if kind == NEXT else self.now(rota.id, when).user
         return self.plan.users.get(user or "")
 
     def standby(self, rota: str, at: float) -> Standby:
