@@ -77,7 +77,7 @@ def evidence_for(incident: Incident, view: View) -> Grounds:
             id_,
             incident.root.certainty if number == 0 else "one of these",
             tuple(case.speaks_for(id_, in_common)),
-            tuple(case.speaks_against(id_, sights)),
+            tuple(case.speaks_against(id_, sights, in_common)),
         )
         for number, id_ in enumerate(names)
     )
@@ -126,7 +126,7 @@ class _Case:
             if fate.value == id_:
                 yield Ground("in_common", fate_text(fate), len(fate.broken), fate.broken[:_NAMED])
 
-    def speaks_against(self, id_: str, sights: Iterable[Sight]) -> Iterator[Ground]:
+    def speaks_against(self, id_: str, sights: Iterable[Sight], in_common: Iterable[Fate]) -> Iterator[Ground]:
         """What does not fit."""
         for sight in sights:
             if sight.target == id_:
@@ -136,7 +136,8 @@ class _Case:
         if working:
             text = f"{_few(working)} cannot work without {id_} and was seen working since"
             yield Ground("behind_it_works", text, len(working), working[:_NAMED])
-        unexplained = self._unexplained(id_)
+        sharing = self._sharing(id_, in_common)
+        unexplained = tuple(other for other in self._unexplained(id_) if other not in sharing)
         if unexplained:
             text = f"{_few(unexplained)} fails too and does not need {id_}"
             yield Ground("not_explained", text, len(unexplained), unexplained[:_NAMED])
@@ -205,6 +206,14 @@ class _Case:
     def _unexplained(self, id_: str) -> tuple[str, ...]:
         return tuple(other for other in self._others(id_) if not self._needs(other, id_))
 
+    def _sharing(self, id_: str, in_common: Iterable[Fate]) -> frozenset[str]:
+        """Those whose failing is put down to what they share with the root, which is only the first of them."""
+        root = self._incident.root
+        if root is None or id_ != root.target:
+            return frozenset()
+        named = (fate for fate in in_common if f"{fate.attribute} {fate.value}" in root.in_common)
+        return frozenset(other for fate in named for other in fate.broken)
+
     def _began(self, id_: str) -> float | None:
         return min((member.since for member in self._of(id_)), default=None)
 
@@ -263,6 +272,13 @@ def fate_text(fate: Fate) -> str:
         f"{len(fate.broken)} of {fate.of_broken} that fail have {fate.attribute} {fate.value} in common; "
         f"{fate.healthy_count} with the same are well"
     )
+
+
+def fate_proof(fate: Fate) -> str:
+    """How likely that is by chance, and some that have the same and are well."""
+    few = f", for example {_few(fate.healthy)}" if fate.healthy else ""
+    chance = f"p {fate.p_value:.1g}, corrected for {fate.tried} values that were tried"
+    return f"by chance: {chance}; well with the same: {fate.healthy_count}{few}"
 
 
 _last: list[tuple[Estate, NeedGraph]] = []

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
-from itertools import islice
 
 from healthmon.impact.graph import NeedGraph
 from healthmon.model.topology import Estate, Target
@@ -23,6 +22,7 @@ _MOSTLY = 0.7
 _WHERE = frozenset({"area", "site", "kind"})
 
 Attributes = Mapping[str, str]
+_Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,67 +47,80 @@ class FateTest:
 
     def __init__(self, attributes: Mapping[str, Attributes]) -> None:
         self._attributes = attributes
-        self._ids: dict[tuple[str, str], list[str]] = {}
-        for id_ in sorted(attributes):
-            for pair in attributes[id_].items():
-                self._ids.setdefault(pair, []).append(id_)
-        self._having = {pair: len(ids) for pair, ids in self._ids.items()}
-        whole = len(attributes)
+        ids: dict[_Pair, list[str]] = {}
+        for id_, own in attributes.items():
+            for pair in own.items():
+                ids.setdefault(pair, []).append(id_)
+        self._ids = {pair: frozenset(having) for pair, having in ids.items()}
         #: Every value that at least two share and not all: what cannot tell apart is not tried.
-        self.tried = sum(1 for count in self._having.values() if 2 <= count < whole)
+        self.tried = sum(1 for having in self._ids.values() if 2 <= len(having) < len(attributes))
 
-    def find(self, broken: Collection[str], *, false_rate: float = FALSE_RATE, most: int = 8) -> tuple[Fate, ...]:
-        """What the broken share beyond chance, the least likely by chance first, at most so many."""
+    def find(
+        self,
+        broken: Collection[str],
+        *,
+        well: Set[str] | None = None,
+        false_rate: float = FALSE_RATE,
+        most: int = 8,
+    ) -> tuple[Fate, ...]:
+        """What the broken share beyond chance, the least likely by chance first, at most so many.
+
+        well: what they are compared with (None: all the rest); what is neither broken nor well proves nothing.
+        """
         hit = sorted(id_ for id_ in broken if id_ in self._attributes)
         if len(hit) < FEWEST:
             return ()
+        known = self._known(hit, well)
         shared = Counter(pair for id_ in hit for pair in self._attributes[id_].items())
+        having = {pair: len(self._ids[pair] & known) for pair, count in shared.items() if count >= 2}
         found = [
             (p_value, pair)
-            for pair, count in shared.items()
-            if (p_value := self._p_value(pair, count, len(hit))) <= false_rate
+            for pair, marked in having.items()
+            if (p_value := self._p_value(shared[pair], marked, len(hit), len(known))) <= false_rate
         ]
-        ranked = sorted(found, key=lambda one: (one[0], self._having[one[1]], one[1][0] in _WHERE, one[1]))
-        return tuple(self._fate(pair, p_value, hit) for p_value, pair in ranked[:most])
+        ranked = sorted(found, key=lambda one: (one[0], having[one[1]], one[1][0] in _WHERE, one[1]))
+        return tuple(self._fate(pair, p_value, hit, known) for p_value, pair in ranked[:most])
 
-    def hints(self, broken: Collection[str], *, most: int = 3) -> tuple[tuple[str, str, int, int], ...]:
+    def hints(
+        self, broken: Collection[str], *, well: Set[str] | None = None, most: int = 3
+    ) -> tuple[tuple[str, str, int, int], ...]:
         """What all of these share and few others have, too few for a test: name, value, how many of how many."""
         hit = [id_ for id_ in broken if id_ in self._attributes]
+        known = self._known(hit, well)
         shared = Counter(pair for id_ in hit for pair in self._attributes[id_].items() if pair[0] not in _WHERE)
+        having = {pair: len(self._ids[pair] & known) for pair, count in shared.items() if count == len(hit) >= 2}
         found = [
-            (*pair, count, self._having[pair])
-            for pair, count in shared.items()
-            if count == len(hit) >= 2
-            and _MOSTLY * self._having[pair] <= count
-            and self._having[pair] < len(self._attributes)
+            (*pair, len(hit), marked)
+            for pair, marked in having.items()
+            if _MOSTLY * marked <= len(hit) and marked < len(known)
         ]
         return tuple(sorted(found, key=lambda one: (one[3], one[0]))[:most])
 
-    def _p_value(self, pair: tuple[str, str], count: int, broken: int) -> float:
-        having, whole = self._having[pair], len(self._attributes)
-        if count < 2 or having >= whole:
+    def _known(self, hit: Collection[str], well: Set[str] | None) -> Set[str]:
+        return self._attributes.keys() if well is None else (well & self._attributes.keys()) | set(hit)
+
+    def _p_value(self, count: int, having: int, broken: int, whole: int) -> float:
+        if having >= whole:
             return 1.0
         return min(1.0, self.tried * at_least(count, drawn=broken, marked=having, whole=whole))
 
-    def _fate(self, pair: tuple[str, str], p_value: float, hit: list[str]) -> Fate:
+    def _fate(self, pair: _Pair, p_value: float, hit: list[str], known: Set[str]) -> Fate:
         name, value = pair
         mine = tuple(id_ for id_ in hit if self._attributes[id_].get(name) == value)
-        having, whole = self._having[pair], len(self._attributes)
+        same = self._ids[pair] & known
+        having, whole = len(same), len(known)
         return Fate(
             attribute=name,
             value=value,
             broken=mine,
             of_broken=len(hit),
             healthy_count=having - len(mine),
-            healthy=self._healthy(pair, frozenset(mine)),
+            healthy=tuple(sorted(same.difference(mine))[:_COUNTER_EXAMPLES]),
             population=whole,
             lift=(len(mine) / having) / (len(hit) / whole),
             p_value=p_value,
             tried=self.tried,
         )
-
-    def _healthy(self, pair: tuple[str, str], broken: frozenset[str]) -> tuple[str, ...]:
-        return tuple(islice((id_ for id_ in self._ids[pair] if id_ not in broken), _COUNTER_EXAMPLES))
 
 
 def at_least(count: int, *, drawn: int, marked: int, whole: int) -> float:

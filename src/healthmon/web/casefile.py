@@ -227,15 +227,17 @@ def _suspects(incident: Incident, grounds: Grounds, estate: Estate) -> tuple[Sus
     """The named cause first, in the same words as everywhere on the page."""
     if incident.root is None:
         return ()
-    words = [cause_words(incident.root)] + ["also possible"] * CANDIDATES_MOST
+    root = incident.root
+    words = [cause_words(root)] + ["also possible"] * CANDIDATES_MOST
+    common = [" or ".join(root.in_common) if root.check else ""] + [""] * CANDIDATES_MOST
     return tuple(
         Suspect(
-            thing_name(estate, one.target),
+            shared or thing_name(estate, one.target),
             sure,
             tuple(ground.text for ground in one.speaks_for),
             tuple(ground.text for ground in one.speaks_against),
         )
-        for one, sure in zip(grounds.candidates[:CANDIDATES_MOST], words, strict=False)
+        for one, sure, shared in zip(grounds.candidates[:CANDIDATES_MOST], words, common, strict=False)
     )
 
 

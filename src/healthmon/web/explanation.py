@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from healthmon.impact.grounds import Candidate, evidence_for
+from healthmon.impact.grounds import Candidate, evidence_for, fate_proof, fate_text
 from healthmon.impact.hours import Calendar
 from healthmon.model.incident import Incident, LedgerRow, Notice
 from healthmon.model.render import rfc3339
@@ -21,6 +21,7 @@ _WHY = {
     "resolved": "it was closed",
 }
 _LINES_MOST = 20
+_FATES_MOST = 3
 
 
 def explanation(
@@ -76,8 +77,13 @@ def _what(incident: Incident, clock: _Clock) -> Iterator[str]:
 
 def _cause(incident: Incident, view: View) -> Iterator[str]:
     grounds = evidence_for(incident, view)
+    root = incident.root
+    shared = root.in_common if root is not None and root.check else ()
     for number, candidate in enumerate(grounds.candidates):
-        yield from _candidate(candidate, first=number == 0)
+        yield from _candidate(candidate, shared if number == 0 else (), first=number == 0)
+    for fate in grounds.in_common[:_FATES_MOST]:
+        yield f"in common: {fate_text(fate)}"
+        yield f"  {fate_proof(fate)}"
     for sight in grounds.sights:
         yield f"contradiction: {sight.text}"
     yield from _behind(incident)
@@ -97,8 +103,10 @@ def _behind(incident: Incident) -> Iterator[str]:
         yield f"explained by it, no extra page: {_few(behind)}"
 
 
-def _candidate(candidate: Candidate, *, first: bool) -> Iterator[str]:
-    yield f"{candidate.certainty}: {candidate.target}" if first else f"or: {candidate.target}"
+def _candidate(candidate: Candidate, shared: Sequence[str], *, first: bool) -> Iterator[str]:
+    """The cause, or what things that went at once share; the target is then the first of them."""
+    named = f"what they share, {' or '.join(shared)}; the first was {candidate.target}" if shared else candidate.target
+    yield f"{candidate.certainty}: {named}" if first else f"or: {named}"
     yield from (f"  for: {ground.text}" for ground in candidate.speaks_for)
     yield from (f"  against: {ground.text}" for ground in candidate.speaks_against)
 

@@ -11,6 +11,7 @@ from smallsite import RULES, Night, check, estate_of, hospital, target
 from healthmon.model.incident import Incident, IncidentKind, IncidentState, Why
 from healthmon.model.sample import Reason
 from healthmon.model.topology import Agent, Estate, Target, Team
+from healthmon.web.explanation import explanation, words
 
 
 def labelled(estate: Estate, labels: Mapping[str, Mapping[str, str]]) -> Estate:
@@ -48,6 +49,26 @@ def test_a_bad_image_on_half_of_the_pcs_is_one_incident_that_names_the_image() -
     assert incident.severity == 1, "half of the PCs of eight wards: work slowed down on many wards, now"
     assert len(opened(night)) == 1
     assert [notice.why for notice in night.notices if notice.incident == incident.id].count(Why.OPENED) == 1
+
+
+def test_what_is_switched_off_is_no_counter_example_and_explain_names_what_is_shared() -> None:
+    night = Night(wide(), rules=RULES).run(40)
+    image = sorted(id_ for id_, one in night.estate.targets.items() if one.labels.get("image") == "new")
+    off = {id_ for id_ in image if id_.endswith("-1")} - {"pc-w9-1"}
+    for pc in sorted(off):
+        night.quiet.add(pc)
+        night.engine.heard(pc, "stopped", night.now)
+    night.run(20)
+    night.quiet.update(set(image) - {"pc-w9-1"})
+    night.run(90)
+    incident = night.only()
+    assert "16 gone at once (silent); in common: image new; 1 with the same are well" in incident.title
+    said = words(explanation(incident, night.view(), [], []))
+    assert "very likely: what they share, image new; the first was pc-w10-2" in said
+    assert "in common: 16 of 16 that fail have image new in common; 1 with the same are well" in said
+    assert "corrected for" in said
+    assert "well with the same: 1, for example pc-w9-1" in said
+    assert "fails too and does not need" not in said
 
 
 def test_what_spreads_over_an_hour_stays_one_incident() -> None:

@@ -68,6 +68,23 @@ def test_random_sets_name_something_no_more_often_than_the_stated_rate() -> None
     assert named <= 2 * FALSE_RATE * 2000
 
 
+def test_what_is_neither_broken_nor_well_is_left_out() -> None:
+    """Every second one is switched off: the test is the one over the others alone, and names none of those."""
+    dice = random.Random(5)
+    all_of_them = pcs(600, dice)
+    on = {id_ for number, id_ in enumerate(all_of_them) if number % 2}
+    broken = {id_ for id_ in on if all_of_them[id_]["image"] == "img-2"} - {"pc-1"}
+    told = FateTest(all_of_them).find(broken, well=on - broken)
+    alone = FateTest({id_: all_of_them[id_] for id_ in on}).find(broken)
+    assert [(one.attribute, one.value, one.healthy, one.population) for one in told] == [
+        (one.attribute, one.value, one.healthy, one.population) for one in alone
+    ]
+    assert (told[0].attribute, told[0].value) == ("image", "img-2")
+    assert set(told[0].healthy) <= on
+    hints = FateTest(all_of_them).hints(["pc-1"], well=on)
+    assert hints == ()
+
+
 def test_a_value_that_all_or_only_one_has_tells_nothing() -> None:
     own: dict[str, Attributes] = {f"pc-{n}": {"site": "main", "serial": str(n)} for n in range(50)}
     test = FateTest(own)

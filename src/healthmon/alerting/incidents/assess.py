@@ -301,7 +301,7 @@ class Weighing:
         cause = self.texts.say(
             "cause_peers", count=len(failing), total=len(peers), kind=target.kind, area=where, reason=lead.root.reason
         )
-        hints = self.assessor.evidence.fate_test(frozenset({target.kind})).hints(failing)
+        hints = self.assessor.evidence.fates.hints(failing, self.now)
         shared = ", ".join(f"{self.texts.label(name)} {value} ({n} of {of})" for name, value, n, of in hints)
         return self.texts.say("cause_peers_share", cause=cause, shared=shared) if shared else cause
 

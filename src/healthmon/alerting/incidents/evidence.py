@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from healthmon.alerting.detect.index import RuleIndex
+from healthmon.alerting.incidents.fates import Fates
 from healthmon.alerting.incidents.quickness import limits_of, quick, times
 from healthmon.alerting.incidents.reach import Reach, Series, reached
 from healthmon.impact.graph import NeedGraph
-from healthmon.impact.sharedfate import FateTest, attributes_of
 from healthmon.model.sample import Outcome, Reading
 from healthmon.model.topology import Agent, Estate, need_ids
 
@@ -29,6 +29,8 @@ LOOK_S = 1.0
 #: A batch that arrives now was sent a little earlier.
 _IN_FLIGHT_S = 1.0
 _NOBODY = ("never", 0.0)
+#: An agent that was heard within this speaks.
+_SPEAKS_S = 60.0
 #: A look that took longer to get here was held up on the way: its looker was cut off, and is not any more.
 _HELD_UP_S = 2.0
 
@@ -53,7 +55,6 @@ class Evidence:
         self.blind: set[str] = set()
         self.end_devices: frozenset[str] = frozenset()
         self.returned: dict[str, float] = {}  # when a vantage point was last heard again after it was cut off
-        self._fate_tests: dict[frozenset[str], FateTest] = {}
         self._news = 0
         #: The newest proof found so far, and whether there can be no newer one.
         self._proofs: dict[tuple[str, str | None], tuple[float | None, bool]] = {}
@@ -74,6 +75,7 @@ class Evidence:
         self._depends: dict[tuple[str, str], tuple[str, ...]] = {}  # of those that somebody asked about
         self._agents_on = self._index_hosts()
         self._agents_behind = self._index_agents()
+        self.fates = Fates(estate, graph, self._agents_on, self.seen_well)
 
     def admit(self, reading: Reading) -> bool:
         """Keep the reading if it is the newest of its series."""
@@ -284,14 +286,13 @@ class Evidence:
         state, at = self.presence.get(agent, ("never", 0.0))
         return state == "up" and at - _IN_FLIGHT_S >= since
 
-    def fate_test(self, kinds: frozenset[str]) -> FateTest:
-        """The test for what things of these kinds share, over all of them that are meant to be looked at."""
-        known = self._fate_tests.get(kinds)
-        if known is None:
-            targets = self.estate.targets.values()
-            watched = [t for t in targets if t.kind in kinds and (t.checks or t.id in self._agents_on)]
-            known = self._fate_tests[kinds] = FateTest(attributes_of(self.estate, self.graph, watched))
-        return known
+    def seen_well(self, id_: str, now: float) -> bool:
+        """It works, as far as is known: the agent on it speaks, or where there is none somebody sees it ok."""
+        agents = self.agents_on(id_)
+        if agents:
+            heard = (self.presence.get(agent.id, _NOBODY) for agent in agents)
+            return any(state == "up" and now - at <= _SPEAKS_S for state, at in heard)
+        return any(one.outcome is Outcome.OK and self.counts(one, now) for one in self.of_target(id_))
 
     def fed_by(self, feeder: str) -> tuple[str, ...]:
         """What a label says hangs on it."""

@@ -58,9 +58,7 @@ def _one(mass: Group, alone: Sequence[Group], lost: frozenset[str], evidence: Ev
     """The mass with those that are lost by themselves; its root is the place, or what they share."""
     if not alone:
         return mass
-    targets = evidence.estate.targets
-    kinds = frozenset(targets[id_].kind for id_ in lost if id_ in targets)
-    fates = evidence.fate_test(kinds).find(lost)
+    fates = evidence.fates.find(lost, now)
     if fates:
         shared = as_fate(alone, fates[:1], evidence, now)
         return _with(shared, [(alert, shared.root.target) for alert, _ in mass.members])

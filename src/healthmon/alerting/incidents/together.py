@@ -51,8 +51,7 @@ def _of_one_fate(run: list[Group], evidence: Evidence, now: float) -> list[Group
     """The run with those as one group that share something beyond chance; again, until nothing more is shared."""
     left, found = run, []
     while len(left) >= _MASS:
-        kinds = frozenset(evidence.estate.targets[group.root.target].kind for group in left)
-        fates = evidence.fate_test(kinds).find([group.root.target for group in left], false_rate=_JOINING_RATE)
+        fates = evidence.fates.find([group.root.target for group in left], now, false_rate=_JOINING_RATE)
         if not fates or len(fates[0].broken) < _MASS:
             break
         sharing = frozenset(fates[0].broken)

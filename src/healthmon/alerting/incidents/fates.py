@@ -1,0 +1,60 @@
+"""What things that went at once share, beside those of their kinds that are known to be well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Container
+
+from healthmon.impact.graph import NeedGraph
+from healthmon.impact.sharedfate import FALSE_RATE, Fate, FateTest, attributes_of
+from healthmon.model.topology import Estate
+
+#: Who is well is counted anew so often: with 10,000 PCs it takes some milliseconds.
+_COUNTED_S = 10.0
+
+
+class Fates:
+    """The test for shared fates by kinds. `hosts`: what an agent runs on; `well`: whether a thing works now.
+
+    What is switched off, asleep or not heard of is no counter-example: it may have the same fault.
+    """
+
+    def __init__(
+        self, estate: Estate, graph: NeedGraph, hosts: Container[str], well: Callable[[str, float], bool]
+    ) -> None:
+        self._estate = estate
+        self._graph = graph
+        self._hosts = hosts
+        self._seen_well = well
+        self._tests: dict[frozenset[str], FateTest] = {}
+        self._ids: dict[frozenset[str], tuple[str, ...]] = {}
+        self._well: dict[frozenset[str], tuple[float, frozenset[str]]] = {}
+
+    def find(self, broken: Collection[str], now: float, *, false_rate: float = FALSE_RATE) -> tuple[Fate, ...]:
+        """What these share beyond chance, the least likely by chance first."""
+        kinds = self._kinds(broken)
+        return self._test(kinds).find(broken, well=self._well_now(kinds, now), false_rate=false_rate)
+
+    def hints(self, broken: Collection[str], now: float) -> tuple[tuple[str, str, int, int], ...]:
+        """What all of these share and few others have, too few for a test."""
+        kinds = self._kinds(broken)
+        return self._test(kinds).hints(broken, well=self._well_now(kinds, now))
+
+    def _kinds(self, broken: Collection[str]) -> frozenset[str]:
+        targets = self._estate.targets
+        return frozenset(targets[id_].kind for id_ in broken if id_ in targets)
+
+    def _test(self, kinds: frozenset[str]) -> FateTest:
+        known = self._tests.get(kinds)
+        if known is None:
+            targets = self._estate.targets.values()
+            watched = [t for t in targets if t.kind in kinds and (t.checks or t.id in self._hosts)]
+            self._ids[kinds] = tuple(t.id for t in watched)
+            known = self._tests[kinds] = FateTest(attributes_of(self._estate, self._graph, watched))
+        return known
+
+    def _well_now(self, kinds: frozenset[str], now: float) -> frozenset[str]:
+        counted, known = self._well.get(kinds, (0.0, frozenset[str]()))
+        if counted != now // _COUNTED_S:
+            known = frozenset(id_ for id_ in self._ids[kinds] if self._seen_well(id_, now))
+            self._well[kinds] = (now // _COUNTED_S, known)
+        return known
