@@ -10,24 +10,33 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from healthmon.alerting.mutes import windows
+from healthmon.alerting.mutes.making import CHANGE_MOST_S
 from healthmon.model.errors import ConfigError
+from healthmon.model.mute import When
 
+#: What the parser says of a value that it cannot take.
+_UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, OverflowError)
 _LINE = re.compile(r"^\s*(targets|expected|owner)\s*:\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(slots=True)
 class Calendar:
-    """`changes` are bodies of POST changes; `cancelled` are sources that must end; `skipped` says what was left out."""
+    """`changes` are bodies of POST changes; `cancelled` and `past` are sources that must end; `skipped` says what was
+    left out and why, `unread` are its sources, as far as they are known."""
 
     changes: list[dict[str, Any]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    past: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 def read_calendar(path: Path, *, timezone: str, targets: list[str], expected: list[str], now: float) -> Calendar:
@@ -42,7 +51,11 @@ def read_calendar(path: Path, *, timezone: str, targets: list[str], expected: li
     events = list(parsed.walk("VEVENT"))
     moved = _moved(events, timezone)
     for event in events:
-        _take(event, found, moved, _Reading(timezone, targets, expected, now))
+        try:
+            _take(event, found, moved, _Reading(timezone, targets, expected, now))
+        except _UNREADABLE as error:
+            found.skipped.append(f"{_title(event)}: cannot be read: {error}")
+            found.unread.append(_source(event))
     return found
 
 
@@ -55,32 +68,57 @@ class _Reading:
 
 
 def _take(event: Any, found: Calendar, moved: dict[str, list[str]], how: _Reading) -> None:
-    uid, title = str(event.get("uid", "")), str(event.get("summary", "")).strip() or "change without a title"
-    if not uid or "dtstart" not in event:
-        found.skipped.append(f"{title}: has no UID or no start")
+    if "uid" not in event or "dtstart" not in event:
+        found.skipped.append(f"{_title(event)}: has no UID or no start")
         return
-    instead_of = f"#{_moment(event['recurrence-id'].dt, how.timezone):.0f}" if "recurrence-id" in event else ""
-    source = f"ics:{hashlib.sha256(uid.encode()).hexdigest()[:16]}{instead_of}"  # a UID may name people
+    source = _source(event)
+    if "recurrence-id" in event:
+        source += f"#{_moment(event['recurrence-id'].dt, how.timezone):.0f}"
     if str(event.get("status", "")).upper() == "CANCELLED":
         found.cancelled.append(source)
         return
     said = _said(event)
     body = {
-        "title": title[:200],
+        "title": _title(event)[:200],
         "targets": said.get("targets") or how.targets,
         "expected": said.get("expected") or how.expected,
         "owner": (said.get("owner") or [""])[0],
         "source": source,
-        **_times(event, uid, moved, how.timezone),
+        **_times(event, str(event["uid"]), moved, how.timezone),
     }
     if not body["targets"]:
-        found.skipped.append(f"{title}: names no target (X-HEALTHMON-TARGETS, a line `targets: ...`, or --target)")
+        hint = "names no target (X-HEALTHMON-TARGETS, a line `targets: ...`, or --target)"
+        found.skipped.append(f"{_title(event)}: {hint}")
+        found.unread.append(source)
         return
-    if "repeat" not in body and datetime.fromisoformat(body["ends_at"]).timestamp() <= how.now:
-        found.skipped.append(f"{title}: is over")
-        return
-    found.changes.append(_with_id(body))
-    found.changes += _extra_dates(event, body, how.timezone)
+    number = int(event.get("sequence", 0))
+    for one in (body, *_extra_dates(event, body, how.timezone)):
+        _keep(one, found, number, how.now)
+
+
+def _keep(body: dict[str, Any], found: Calendar, sequence: int, now: float) -> None:
+    """One window, or one repetition: it is to come, or over, or the server would not take it."""
+    start, end = (datetime.fromisoformat(body[name]).timestamp() for name in ("starts_at", "ends_at"))
+    when = When(start, end, body.get("repeat"), body.get("timezone", "UTC"), tuple(body.get("except_on", ())))
+    try:
+        if windows.is_over(windows.checked(when), now):
+            found.past.append(body["source"])
+        elif when.ends_at - when.starts_at > CHANGE_MOST_S:
+            raise windows.BadRepeat(f"a window lasts at most {CHANGE_MOST_S / 86_400:.0f} days")
+        else:
+            found.changes.append(_with_id(body, sequence))
+    except windows.BadRepeat as error:
+        found.skipped.append(f"{body['title']}: {error}")
+        found.unread.append(body["source"])
+
+
+def _title(event: Any) -> str:
+    return str(event.get("summary", "")).strip() or "change without a title"
+
+
+def _source(event: Any) -> str:
+    """A UID may name people."""
+    return f"ics:{hashlib.sha256(str(event.get('uid', '')).encode()).hexdigest()[:16]}"
 
 
 def _times(event: Any, uid: str, moved: dict[str, list[str]], timezone: str) -> dict[str, Any]:
@@ -88,6 +126,8 @@ def _times(event: Any, uid: str, moved: dict[str, list[str]], timezone: str) -> 
     zone = _zone(start, timezone)
     starts_at = _moment(start, timezone)
     times: dict[str, Any] = {"starts_at": _text(starts_at), "ends_at": _text(_end(event, start, timezone))}
+    if len(_listed(event, "rrule")) > 1:
+        raise ValueError("has more than one RRULE; make an event of each")
     if "rrule" in event and "recurrence-id" not in event:
         left_out = [_local(one.dt, timezone, zone) for entry in _listed(event, "exdate") for one in entry.dts]
         left_out += [_local_at(float(at), zone) for at in moved.get(uid, [])]
@@ -103,22 +143,27 @@ def _extra_dates(event: Any, body: dict[str, Any], timezone: str) -> Iterator[di
             at = _moment(one.dt[0] if isinstance(one.dt, tuple) else one.dt, timezone)
             single = {k: v for k, v in body.items() if k not in ("repeat", "timezone", "except_on", "id")}
             times = {"starts_at": _text(at), "ends_at": _text(at + length.total_seconds())}
-            yield _with_id(single | times | {"source": f"{body['source']}#{at:.0f}"})
+            yield single | times | {"source": f"{body['source']}#{at:.0f}"}
 
 
 def _moved(events: list[Any], timezone: str) -> dict[str, list[str]]:
     """Occurrences that have an event of their own do not take place by the rule."""
     found: dict[str, list[str]] = {}
     for event in events:
-        if "recurrence-id" in event:
-            at = _moment(event["recurrence-id"].dt, timezone)
-            found.setdefault(str(event.get("uid", "")), []).append(str(at))
+        with suppress(*_UNREADABLE):  # that event is said to be unreadable when its turn comes
+            if "recurrence-id" in event:
+                at = _moment(event["recurrence-id"].dt, timezone)
+                found.setdefault(str(event.get("uid", "")), []).append(str(at))
     return found
 
 
 def _said(event: Any) -> dict[str, list[str]]:
     lines = {key.lower(): value for key, value in _LINE.findall(str(event.get("description", "")))}
-    lines |= {name: str(event[key]) for name in ("targets", "expected") if (key := f"x-healthmon-{name}") in event}
+    lines |= {
+        name: ",".join(map(str, _listed(event, key)))
+        for name in ("targets", "expected")
+        if (key := f"x-healthmon-{name}") in event
+    }
     return {name: [part.strip() for part in text.split(",") if part.strip()] for name, text in lines.items()}
 
 
@@ -159,7 +204,8 @@ def _listed(event: Any, name: str) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _with_id(body: dict[str, Any]) -> dict[str, Any]:
-    """The same event read twice is the same change; one that was moved is another."""
-    print_ = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:12]
+def _with_id(body: dict[str, Any], sequence: int) -> dict[str, Any]:
+    """The same event read twice is the same change; one that was moved is another, moved back too (SEQUENCE counts)."""
+    whole = body | ({"sequence": sequence} if sequence else {})
+    print_ = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]
     return body | {"id": f"ics-{print_}"}

@@ -102,6 +102,7 @@ def changes(
     Example: healthmon changes add --title "Core firmware" --target sw-core-a --expected down --for 2h
     """
     from healthmon.cli import mutes
+    from healthmon.cli.calendarimport import imported
     from healthmon.cli.client import Client
 
     loaded = need_config(config)
@@ -110,7 +111,7 @@ def changes(
     if action == "import":
         if id_ is None:
             raise ConfigError(["changes import: which file? (for example changes.ics)"])
-        text, code = mutes.imported(
+        text, code = imported(
             client, Path(id_), by=by or person(), timezone=loaded.estate.organisation.timezone,
             targets=target or [], expected=expected or [], now=now, preview=dry_run, as_json=json_,
         )  # fmt: skip

@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from healthmon.cli.calendars import read_calendar
 from healthmon.cli.client import Client
 from healthmon.cli.tables import table
 from healthmon.model.errors import ConfigError
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(m|h|d)")
 _UNITS_S = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
-_OVER = ("ended", "expired")
+OVER = ("ended", "expired")
 
 
 def listing(client: Client, noun: str, *, everything: bool, as_json: bool) -> str:
     """Those that are not over, one a line; `everything` shows the others too."""
-    items = [one for one in client.items(noun) if everything or one["state"] not in _OVER]
+    items = [one for one in client.items(noun) if everything or one["state"] not in OVER]
     if as_json:
         return json.dumps(items)
     rows = [[one["id"], one["state"], one["ends_at"], one["owner"], what(one), one["reason"]] for one in items]
@@ -90,43 +88,6 @@ def moment_s(text: str) -> float:
     if found.tzinfo is None:
         raise ConfigError([f"{text}: is not a time with an offset (allowed: 2027-01-31T22:00:00Z)"])
     return found.timestamp()
-
-
-def imported(
-    client: Client, path: Path, *, by: str, timezone: str, targets: list[str], expected: list[str], now: float,
-    preview: bool, as_json: bool,
-) -> tuple[str, int]:  # fmt: skip
-    """Bring the server's changes in step with a calendar file; the same file twice changes nothing."""
-    calendar = read_calendar(path, timezone=timezone, targets=targets, expected=expected, now=now)
-    known = client.items("changes")
-    ids = {one["id"] for one in known}
-    wanted = {body["id"]: body for body in calendar.changes}
-    sources = {body["source"] for body in calendar.changes} | set(calendar.cancelled)
-    outdated = [
-        one["id"] for one in known
-        if one["source"] in sources and one["id"] not in wanted and one["state"] not in _OVER
-    ]  # fmt: skip
-    new = [body for id_, body in wanted.items() if id_ not in ids]
-    if not preview:
-        for id_ in outdated:
-            client.post(f"changes/{id_}/end", {"by": by, "note": f"replaced by {path.name}"})
-        for body in new:
-            client.post("changes", body | {"by": by})
-    done = {
-        "added": [body["id"] for body in new],
-        "ended": outdated,
-        "unchanged": sorted(wanted.keys() & ids),
-        "skipped": calendar.skipped,
-    }
-    code = 1 if calendar.skipped else 0
-    return (json.dumps(done) if as_json else _import_words(done, new, preview=preview)), code
-
-
-def _import_words(done: dict[str, list[str]], new: list[dict[str, Any]], *, preview: bool) -> str:
-    lines = [f"{body['id']}  {body['starts_at']}  {body['title']} ({', '.join(body['targets'])})" for body in new]
-    verb = "would be added" if preview else "added"
-    lines.append(f"{len(new)} {verb}, {len(done['ended'])} ended, {len(done['unchanged'])} unchanged")
-    return "\n".join([*lines, *(f"left out: {line}" for line in done["skipped"])])
 
 
 def _some(items: list[str], most: int = 10) -> str:

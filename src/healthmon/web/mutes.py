@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from aiohttp import web
 
-from healthmon.model.errors import NotFound
+from healthmon.model.errors import Conflict, NotFound
 from healthmon.model.mute import Change, Floor, Match, Mute, MuteCommand, MuteState, Silence, Standing, When
 from healthmon.model.topology import Estate
 from healthmon.model.view import View
@@ -119,6 +119,14 @@ def change_of(body: ChangeBody, view: View) -> Change:
     )
 
 
+def check_targets(draft: Mute, view: View) -> None:
+    """A preview of what would be refused is refused as well. Raises Conflict."""
+    ids = draft.targets if isinstance(draft, Change) else ()
+    unknown = [id_ for id_ in ids if id_ not in view.estate.targets and id_ not in view.estate.services]
+    if unknown:
+        raise Conflict(f"targets: {', '.join(unknown)} (allowed: ids of targets and services)")
+
+
 def when_of(body: SilenceBody | ChangeBody, starts_at: float, zone: str) -> When:
     ends_at = moment("ends_at", body.ends_at)
     if ends_at <= starts_at:
@@ -211,6 +219,7 @@ def making(noun: str) -> Handler:
             raise bad_request("preview", "must be true or false")
         if request.query.get("preview") == "true":
             draft, by = await draft_of(request, noun)
+            check_targets(draft, site.queries.view())
             seen = await site.queries.preview(replace(draft, created_by=by))
             return web.json_response({"preview": preview_json(seen)})
 

@@ -83,7 +83,8 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     none = event.format("a", "No target", "0302T220000Z", "0302T230000Z")
     over = event.format("b", "Long ago", "0102T220000Z", "0102T230000Z")
     assert read(tmp_path, none).skipped[0].startswith("No target: names no target")
-    assert read(tmp_path, over, targets=["ad"]).skipped == ["Long ago: is over"]
+    past = read(tmp_path, over, targets=["ad"])
+    assert (past.changes, past.skipped, len(past.past)) == ([], [], 1)
     named = read(tmp_path, none, targets=["ad"], expected=["down"]).changes[0]
     assert (named["targets"], named["expected"]) == (["ad"], ["down"])
     cancelled = read(tmp_path, none.replace("END:VEVENT", "STATUS:CANCELLED\nEND:VEVENT"))
@@ -104,3 +105,42 @@ def test_what_is_no_calendar_is_one_clear_line(tmp_path: Path, text: str) -> Non
     path.write_text(text)
     with pytest.raises(ConfigError, match="is not an iCalendar file"):
         read_calendar(path, timezone="UTC", targets=[], expected=[], now=NOW)
+
+
+def event(uid: str, *lines: str, start: str = "20270302T220000Z", end: str = "20270302T230000Z") -> str:
+    head = f"BEGIN:VEVENT\nUID:{uid}\nSUMMARY:{uid}\nDESCRIPTION:targets: ad\nDTSTART:{start}\nDTEND:{end}\n"
+    return "\n".join((head.rstrip("\n"), *lines, "END:VEVENT\n"))
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (event("bad", "RRULE:FREQ=WEEKLY;BYDAY=TU", "RRULE:FREQ=WEEKLY;BYDAY=WE"), "more than one RRULE"),
+        (event("bad", start="garbage"), "cannot be read"),
+        (event("bad", "RECURRENCE-ID:garbage"), "cannot be read"),
+        (event("bad", "SEQUENCE:many"), "cannot be read"),
+        (event("bad", end="20270501T230000Z"), "at most 31 days"),
+        (event("bad", "RRULE:FREQ=DAILY;BYHOUR=4"), "BYHOUR"),
+        (event("bad", end="20270302T220000Z"), "must be after"),
+    ],
+)
+def test_one_event_that_cannot_be_taken_stops_no_other(tmp_path: Path, bad: str, words: str) -> None:
+    found = read(tmp_path, event("one") + bad + event("two"))
+    assert [body["title"] for body in found.changes] == ["one", "two"]
+    (line,) = found.skipped
+    assert line.startswith("bad: ")
+    assert words in line
+
+
+def test_an_event_that_was_moved_back_is_another_change(tmp_path: Path) -> None:
+    first, moved_back = (read(tmp_path, event("one", f"SEQUENCE:{n}")).changes[0] for n in (0, 2))
+    assert first["id"] != moved_back["id"]
+    assert {key: value for key, value in first.items() if key != "id"} == {
+        key: value for key, value in moved_back.items() if key != "id"
+    }
+    assert read(tmp_path, event("one")).changes[0] == first, "no SEQUENCE is 0"
+
+
+def test_targets_that_are_given_twice_are_all_meant(tmp_path: Path) -> None:
+    found = read(tmp_path, event("one", "X-HEALTHMON-TARGETS:ad", "X-HEALTHMON-TARGETS:sw-core"))
+    assert found.changes[0]["targets"] == ["ad", "sw-core"]
