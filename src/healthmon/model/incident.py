@@ -132,7 +132,7 @@ class Incident:
     worded_at: float | None = None  # when title and plain_text were last made anew
     episode: int = 1  # one more each time it comes back after it was mitigated
     timeline: tuple[Entry, ...] = ()
-    changes_open: tuple[str, ...] = ()  # changes in whose window something in it began, the nearest first
+    changes_open: tuple[str, ...] = ()  # in whose window something began that they touch
     runbook: str = ""  # of the rule that speaks for the cause, below alerting/
     first_steps: tuple[str, ...] = ()  # of that runbook
     silenced: tuple[HeldBy, ...] = ()  # what holds its pages back now; it is on the board all the same

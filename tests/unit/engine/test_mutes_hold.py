@@ -187,6 +187,16 @@ def test_an_unexpected_signal_pages_and_names_the_change() -> None:
     assert page.body["changes_open"] == [made.mute.id]
 
 
+def test_a_change_elsewhere_has_nothing_to_do_with_it() -> None:
+    night = site()
+    add(night, change("prn-w8", expected=("down",), start=night.now))
+    near = add(night, change("sw-core", expected=("warning",), start=night.now))
+    night.down["ehr-db-a"] = night.down["prn-w7"] = Reason.TIMEOUT
+    night.run(40)
+    assert night.incidents()
+    assert {one.changes_open for one in night.incidents()} == {(near.mute.id,)}
+
+
 def test_after_the_window_the_targets_are_asked_and_what_still_fails_pages_as_after_the_change() -> None:
     night = site()
     made = add(night, change("sw-w7", start=night.now, minutes=2))

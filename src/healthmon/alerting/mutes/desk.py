@@ -141,13 +141,9 @@ class MuteDesk:
         return frozenset(found)
 
     def changes_open(self, targets: Collection[str], at: float) -> tuple[Change, ...]:
-        """Changes that were open at a moment, those that work on (or under) these targets first.
-
-        What a cause is weighed by: a fault that starts in such a window is put down to it unless shown otherwise.
-        """
-        opened = [c for c in self.mutes.values() if isinstance(c, Change) and _open_at(c, at)]
-        wanted = frozenset(targets)
-        return tuple(sorted(opened, key=lambda change: (not (self._scope(change)[1] & wanted), change.id)))
+        """Changes that were open at a moment and work on one of these targets, or on something that one needs."""
+        opened = (c for c in self.mutes.values() if isinstance(c, Change) and _open_at(c, at))
+        return tuple(sorted((c for c in opened if self.touches(c, targets)), key=lambda change: change.id))
 
     def hurries(self, target: str, now: float) -> bool:
         """Whether a change is open on the target or on something it needs: what fails there is confirmed sooner."""
@@ -165,10 +161,12 @@ class MuteDesk:
         return not self._scope(change)[1].isdisjoint(targets)
 
     def attributed(self, incident: Incident) -> Incident:
-        """The incident with every change that was open when something in it began."""
-        targets = {member.key.target for member in incident.members}
-        times = {member.since for member in incident.members if member.cleared_at is None}
-        found = [change.id for at in sorted(times) for change in self.changes_open(targets, at)]
+        """The incident with every change in whose window something began that it works on, or that needs that."""
+        began: dict[float, set[str]] = {}
+        for member in incident.members:
+            if member.cleared_at is None:
+                began.setdefault(member.since, set()).add(member.key.target)
+        found = [change.id for at in sorted(began) for change in self.changes_open(began[at], at)]
         after = tuple(dict.fromkeys((*incident.changes_open, *found)))
         return incident if after == incident.changes_open else replace(incident, changes_open=after)
 

@@ -96,9 +96,7 @@ def marked(incident: Incident, decision: Decision | None, now: float, estate: Es
 
 def with_changes(notice: Notice, incident: Incident, desk: MuteDesk, now: float) -> Notice:
     """Bad news names the change in whose window it began, and says when it is after it."""
-    targets = [member.key.target for member in incident.members]
-    found = [desk.mutes[id_] for id_ in incident.changes_open if id_ in desk.mutes]
-    near = [change for change in found if isinstance(change, Change) and desk.touches(change, targets)]
+    near = [mute for id_ in incident.changes_open if isinstance(mute := desk.mutes.get(id_), Change)]
     if notice.why not in BAD_NEWS or not near:
         return notice
     words = of_change(near[0], now)
