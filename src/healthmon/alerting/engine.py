@@ -18,7 +18,7 @@ from healthmon.alerting.engine_looking import Looking
 from healthmon.alerting.engine_settings import EngineSettings, EngineStep
 from healthmon.alerting.engine_telling import Escalate, Telling
 from healthmon.alerting.engine_view import Showing
-from healthmon.alerting.incidents import latefaults, reports
+from healthmon.alerting.incidents import flapping, latefaults, reports
 from healthmon.alerting.incidents.assess import Weighing
 from healthmon.alerting.incidents.blind import BLIND_RULE
 from healthmon.alerting.incidents.correlate import correlate
@@ -192,6 +192,7 @@ class Engine:
             self._cases.keep_all(reports.seen_too(self._incidents, now, self._texts))
         asks += self._asking.after_changes(self._mutes, now, before)
         self._tell_late(now)
+        self._cases.keep_all(flapping.told(self._desk.drain_flaps(), self._incidents, now, self._texts))
         notices = (*self._tell(now), *self.drills.due(now))
         changes = self._changes(now, notices)
         return EngineStep(changes, notices, asks, moved or not changes.empty())
@@ -206,7 +207,7 @@ class Engine:
         """Baselines by metric: (series that can be judged, series that are still learning)."""
         at, known = self._learning
         if not known or self._now - at >= _LEARNING_COUNTED_S:
-            self._learning = (self._now, self._desk.recall.learning())
+            self._learning = (self._now, self._desk.recall.learning(self._index.periods_wanted()))
         return self._learning[1]
 
     def suppressed(self) -> dict[str, float]:

@@ -104,6 +104,7 @@ ESTATE_SCHEMAS: dict[str, Json] = {
         since=TIME,
         bad_since=TIME,
         fired_at=nullable(TIME),
+        flapping_since=nullable(TIME),
         value=nullable(NUMBER),
         reason=nullable(TEXT),
         detail=TEXT,

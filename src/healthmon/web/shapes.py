@@ -225,6 +225,7 @@ def alert_json(alert: Alert) -> dict[str, Any]:
         "since": rfc3339(alert.since),
         "bad_since": rfc3339(alert.bad_since),
         "fired_at": rfc3339(alert.fired_at),
+        "flapping_since": rfc3339(alert.flapping_since),
         "value": alert.value,
         "reason": alert.reason.value if alert.reason else None,
         "detail": alert.detail,

@@ -20,7 +20,7 @@ from healthmon.model.alert import (
     Rule,
     Selector,
 )
-from healthmon.model.condition import Limit, Ratio
+from healthmon.model.condition import Baseline, Group, Limit, Ratio, Season
 from healthmon.model.sample import Outcome, Reading, Reason, Sample
 from healthmon.model.topology import (
     Acuity,
@@ -288,3 +288,15 @@ def test_a_poller_with_nothing_to_look_at_is_not_missed() -> None:
     assert RuleIndex(alone, [SILENT]).for_agent(alone.agents["poller"]) == [SILENT]
     assert RuleIndex(idle, [SILENT]).for_agent(idle.agents["poller"]) == []
     assert RuleIndex(idle, [SILENT]).for_agent(idle.agents["srv"]) == [SILENT]
+
+
+@pytest.mark.parametrize(("weeks", "ready"), [(2, (1, 0)), (3, (0, 1))])
+def test_a_baseline_is_ready_when_its_rule_judges(weeks: int, ready: tuple[int, int]) -> None:
+    asked = Baseline("http.duration_seconds", factor=3.0, floor=0.5, weeks=weeks, season=Season.HOUR_OF_DAY)
+    group = Group(asked, at_least=1)
+    desk = Desk(make("r", group, Selector(probes=("http",))))
+    for hour in range(49):
+        for minute in (0, 1):
+            sample = Sample("http", "duration_seconds", 0.4)
+            desk.read(hour * 3600 + minute, started=T0 + hour * 3600 + minute, samples=(sample,))
+    assert desk.desk.recall.learning(desk.index.periods_wanted()) == {"http.duration_seconds": ready}

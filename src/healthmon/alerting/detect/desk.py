@@ -55,6 +55,7 @@ class AlertDesk:
     errors: dict[str, int] = field(default_factory=dict)
     set_aside: deque[SetAside] = field(default_factory=lambda: deque(maxlen=100))
     ledger: list[LedgerRow] = field(default_factory=list)
+    flaps: list[tuple[AlertKey, bool]] = field(default_factory=list)  # began or ended, until somebody has told of it
     awake_at: float = float("-inf")
     hurried: Callable[[str, float], bool] = lambda _target, _now: False  # a change is open: confirmed in half the time
     blind: bool = False  # the server's own looker is cut off: its silence proves nothing
@@ -179,6 +180,11 @@ class AlertDesk:
     def drop(self, key: AlertKey, now: float) -> None:
         self._move(key, None, now)
 
+    def drain_flaps(self) -> list[tuple[AlertKey, bool]]:
+        """Alerts that began to flap (true) or ended it, since the last call."""
+        flaps, self.flaps = self.flaps, []
+        return flaps
+
     def open_on(self, series: Series) -> list[AlertKey]:
         """The alerts of this series, in order."""
         return sorted(self._by_series.get(series, ()))
@@ -244,8 +250,9 @@ class AlertDesk:
         flapping = self.recall.flapped(verdict.key, rule.flap, verdict.at, bad=verdict.bad is True)
         after = damped(known, after, flapping=flapping, streak=rule.clear_confirm, now=now)
         was, is_ = known and known.flapping_since, after and after.flapping_since
-        self.counters["flapping_started"] += was is None and is_ is not None
-        self.counters["flapping_ended"] += was is not None and is_ is None
+        if (was is None) is not (is_ is None):
+            self.flaps.append((verdict.key, is_ is not None))
+            self.counters["flapping_started" if is_ is not None else "flapping_ended"] += 1
         return after
 
     def _group_due(self, key: AlertKey, now: float) -> None:

@@ -13,7 +13,7 @@ from healthmon.alerting.detect.places import Places, localised
 from healthmon.alerting.detect.presencebook import PRESENCE_CELLS
 from healthmon.alerting.detect.quick import Quick, quick_of
 from healthmon.model.alert import Alert, AlertKey, NoData, Phase, Rule, Selector
-from healthmon.model.condition import Above, Below, Condition, Group, Outside, Ratio, questions
+from healthmon.model.condition import Above, Baseline, Below, Condition, Group, Outside, Ratio, questions
 from healthmon.model.sample import Outcome, Reading
 from healthmon.model.topology import PUSHES, Agent, Check, Estate, Target
 
@@ -247,6 +247,16 @@ class RuleIndex:
         fed = {(feed.kind, feed.detail) for rule in variants for feed in feeds_of(rule)}
         flapping = {("f", rule.id) for rule in self.rules.values() if rule.flap}
         return fed | flapping | set(PRESENCE_CELLS)
+
+    def periods_wanted(self) -> dict[str, int]:
+        """Of each baseline, by the detail of its cells: after how many earlier periods all its rules judge."""
+        found: dict[str, int] = {}
+        for rule in self.rules.values():
+            for one in (rule, *filter(None, rule.places.values())):
+                for feed in feeds_of(one):
+                    if isinstance(feed.asked, Baseline):
+                        found[feed.detail] = max(found.get(feed.detail, 0), feed.asked.weeks)
+        return found
 
     def _about(self, agent: Agent) -> Iterator[Rule]:
         if PUSHES in agent.roles:

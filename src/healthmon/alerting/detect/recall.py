@@ -81,12 +81,12 @@ class Recall:
         """Whether the state of any alert on this series changed lately."""
         return series in self._flapping
 
-    def learning(self) -> dict[str, tuple[int, int]]:
-        """Baselines by metric: (series that can be judged, series still learning)."""
+    def learning(self, periods: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+        """Baselines by metric: (series that can be judged, series still learning). periods: wanted, by detail."""
         found: dict[str, list[int]] = {}
         for (kind, detail, *_), cell in self._cells.items():
             if kind == "b" and isinstance(cell, HourBook):
-                ready = cell.known() >= 2
+                ready = cell.known() >= periods.get(detail, 2)
                 found.setdefault(detail.split("@")[0], [0, 0])[0 if ready else 1] += 1
         return {metric: (ready, learning) for metric, (ready, learning) in sorted(found.items())}
 

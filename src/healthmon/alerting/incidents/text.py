@@ -78,6 +78,8 @@ DEFAULT_TEXT: Mapping[str, str] = {
     "entry_absorbed": "Took in {incident}",
     "entry_moved": "{count} fail by themselves and have an incident of their own",
     "entry_unwatched": "{targets}: not watched any more, the configuration has changed. Whether it works is not known",
+    "entry_flapping": "{target} comes and goes ({rule}): one alert stays until it has settled",
+    "entry_settled": "{target} has settled ({rule})",
     "entry_late": "Heard afterwards from {vantage}: {target} failed from {since} to {until} ({reason}, {count} looks). "
     "It was over when we heard of it, so nobody was paged",
     "entry_late_before": "Heard afterwards from {vantage}: {target} had failed since {since} already ({reason})",
