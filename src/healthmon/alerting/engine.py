@@ -319,6 +319,7 @@ class Engine:
         scope = Scope(self._index, self._estate, self._settings.server, BLIND_RULE)
         for reading in readings_of(restored.readings.values(), scope):
             self._evidence.admit(reading)
+        self._showing.restored()
         presence = dict(restored.presence)
         _, self._desk.awake_at = presence.pop(_SELF, ("awake", float("-inf")))
         self._evidence.presence.update(presence)

@@ -36,15 +36,23 @@ class Showing:
         self._failing: dict[str, tuple[str, float]] = {}
         self._behind: dict[str, str] = {}
         self._nodes: frozenset[str] = frozenset()
+        self._answered: dict[str, float] = {}  # when each was last found well
+        self._before: set[str] = set()  # looked at before this start: when it answered last is not written down
         self._dirty = set(evidence.estate.targets)
         self._dirty_lines = set(evidence.graph.lines())
         self._used_by = _direct_users(evidence)
         #: Nothing is ever read of these: what is known of them comes from others.
         self._unread = [id_ for id_, target in evidence.estate.targets.items() if not target.checks]
 
+    def restored(self) -> None:
+        """The readings of the last run are there."""
+        self._before = {target for target, _, _ in self._evidence.latest}
+
     def seen(self, reading: Reading) -> None:
         """The target has a new reading."""
         self._dirty.add(reading.target)
+        if reading.outcome is Outcome.OK:
+            self._answered[reading.target] = reading.started
         services = self._used_by.get(reading.target)
         area = self._evidence.estate.vantage_area(reading.vantage) if services else None
         if services and area is not None:
@@ -94,7 +102,14 @@ class Showing:
         before = self._targets.get(id_)
         if before is not None and before.outcome is outcome:
             since = before.since
-        return TargetStatus(id_, outcome, reason, since, last_at, self._behind.get(id_))
+        ok_at = self._ok_at(id_, readings, since if outcome is Outcome.FAILED else last_at)
+        return TargetStatus(id_, outcome, reason, since, last_at, self._behind.get(id_), ok_at)
+
+    def _ok_at(self, id_: str, readings: list[Reading], until: float | None) -> float | None:
+        """When it answered last. Of the time before this start: it is taken to have answered until it began to fail."""
+        at = max((reading.started for reading in readings if reading.outcome is Outcome.OK), default=None)
+        known = max((one for one in (at, self._answered.get(id_)) if one is not None), default=None)
+        return until if known is None and id_ in self._before else known
 
     def _outcome(self, id_: str, readings: list[Reading], pending: bool, now: float) -> tuple[Outcome, str, float]:
         """Over all vantage points: failing, proven, or not known."""

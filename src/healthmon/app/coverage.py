@@ -13,12 +13,14 @@ from healthmon.config.kinds import code_families
 from healthmon.config.ruletests import tested_rules
 from healthmon.impact.graph import NeedGraph
 from healthmon.model.alert import Effect
+from healthmon.model.sample import Outcome
 from healthmon.model.topology import AreaKind, Target
 from healthmon.model.view import View
 
 #: A declared target of which nothing was heard for so long is probably not there any more.
 STALE_S = 7 * 86_400.0
 _VITAL = (0, 1)
+_NAMES_MOST = 5
 _HARD = (Effect.DOWN, Effect.DEGRADED)
 _SERVER_ROOMS = (AreaKind.DATACENTRE, AreaKind.OTHER)
 
@@ -67,12 +69,16 @@ class Survey:
         self._graph = NeedGraph(site.estate)
         self._index = RuleIndex(site.estate, site.rules)
         self._hosts = {agent.target for agent in self._estate.agents.values() if agent.target}
+        self._cut: dict[tuple[str, str], str | None] = {}
         self._judged = {id_: self._is_judged(target) for id_, target in self._estate.targets.items()}
 
     def paths(self) -> Share:
         """Access paths: area x service of tier 0 and 1 on which everything is mapped, looked at and judged."""
-        lines = [line for line in self._graph.lines() if self._estate.services[line[1]].tier in _VITAL]
+        lines = self._vital_lines()
         return Share(sum(self._covered(*line) for line in lines), len(lines))
+
+    def _vital_lines(self) -> list[tuple[str, str]]:
+        return [line for line in self._graph.lines() if self._estate.services[line[1]].tier in _VITAL]
 
     def services(self) -> Share:
         vital = [one for one in self._estate.services.values() if one.tier in _VITAL]
@@ -84,6 +90,7 @@ class Survey:
 
     def spots(self) -> Iterator[BlindSpot]:
         """Everything that the configuration alone shows."""
+        yield from self._paths()
         yield from self._targets()
         yield from self._areas()
         yield from self._services()
@@ -101,10 +108,23 @@ class Survey:
             elif view.at - seen.last_at > STALE_S:
                 days = (view.at - seen.last_at) / 86_400.0
                 yield BlindSpot("stale_inventory", id_, f"the newest reading of {id_} is {days:.0f} days old")
+            elif seen.outcome is not Outcome.OK and seen.ok_at is None:
+                yield BlindSpot("never_seen", id_, f"{id_} is looked at, and it has never answered")
+            elif seen.outcome is not Outcome.OK and seen.ok_at is not None and view.at - seen.ok_at > STALE_S:
+                days = (view.at - seen.ok_at) / 86_400.0
+                yield BlindSpot("stale_inventory", id_, f"{id_} is looked at, and has not answered for {days:.0f} days")
 
     def _covered(self, area: str, service: str) -> bool:
-        mapped = bool(self._estate.areas[area].needs) and bool(self._estate.services[service].needs)
-        return mapped and not self._holes(self._graph.goal(area, service))
+        return self._first_hole(area, service) is None
+
+    def _first_hole(self, area: str, service: str) -> str | None:
+        """What cuts the path in our map: an area or a service without needs, else what nobody would see failing."""
+        line = (area, service)
+        if line not in self._cut:
+            mapped = {area: self._estate.areas[area].needs, service: self._estate.services[service].needs}
+            unmapped = [id_ for id_, needs in mapped.items() if not needs]
+            self._cut[line] = next(iter(unmapped or self._holes(self._graph.goal(area, service))), None)
+        return self._cut[line]
 
     def _holes(self, goal: Any) -> list[str]:
         """Targets in the closure of a goal that nobody would see failing."""
@@ -116,6 +136,19 @@ class Survey:
         agents = (a for a in self._estate.agents.values() if a.target == target.id)
         silent = (rule for agent in agents for rule in self._index.for_agent(agent))
         return any(rule.effect in _HARD for rule in (*bound, *silent))
+
+    def _paths(self) -> Iterator[BlindSpot]:
+        """Paths that are not covered, by the first hole in each; the hole that cuts most of them first."""
+        cut: dict[str, list[str]] = {}
+        for area, service in self._vital_lines():
+            hole = self._first_hole(area, service)
+            if hole is not None:
+                names = f"{self._estate.areas[area].name}: {self._estate.services[service].name}"
+                cut.setdefault(hole, []).append(names)
+        for hole, paths in sorted(cut.items(), key=lambda one: (-len(one[1]), one[0])):
+            more = f" and {len(paths) - _NAMES_MOST} more" if len(paths) > _NAMES_MOST else ""
+            text = f"{hole} is the first hole on {len(paths)} access paths: {', '.join(paths[:_NAMES_MOST])}{more}"
+            yield BlindSpot("path_not_covered", hole, text)
 
     def _targets(self) -> Iterator[BlindSpot]:
         for id_, target in self._estate.targets.items():

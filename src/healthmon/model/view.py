@@ -23,6 +23,7 @@ class TargetStatus:
     since: float
     last_at: float | None
     explained_by: str | None = None  # the root it is behind, if any
+    ok_at: float | None = None  # the newest look that it answered; None: it has answered none
 
 
 @dataclass(frozen=True, slots=True)

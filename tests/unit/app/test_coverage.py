@@ -9,9 +9,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from healthmon.alerting.engine import Engine, EngineSettings
+from healthmon.alerting.journal import Journal
 from healthmon.app.coverage import coverage
 from healthmon.cli.commands import app
 from healthmon.config.loading import load_text
+from healthmon.model.journal import Restored
+from healthmon.model.sample import Outcome, Reading, Reason
+from healthmon.model.view import Health
 
 SITE = """\
 organisation: {id: t, name: T}
@@ -62,6 +67,10 @@ def test_whatever_is_taken_out_is_listed(old: str, new: str, kind: str, id_: str
     if kind == "target_without_rule":
         text += "alerting: {packs: [availability, agents]}\n"
     assert (kind, id_) in spots(text)
+    if percent == 0.0:
+        cut = [one for one in surveyed(text)["blind_spots"] if one["kind"] == "path_not_covered"]
+        assert [one["id"] for one in cut] == [id_]
+        assert cut[0]["text"] == f"{id_} is the first hole on 1 access paths: Ward 7: Record"
     if percent is not None:
         assert surveyed(text)["covered_access_paths_percent"] == percent
 
@@ -75,6 +84,45 @@ def test_the_command_is_a_gate_too(tmp_path: Path) -> None:
     assert "nobody looks at web; 1 areas depend on it" in run.output
     run = CliRunner().invoke(app, ["coverage", "-c", str(file), "--json"])
     assert (run.exit_code, json.loads(run.output)["live"]) == (0, False)
+
+
+def test_what_is_looked_at_and_never_answers_is_told_and_what_does_not_any_more_after_a_week(
+    tmp_path: Path,
+) -> None:
+    site = load_text(SITE, env={})
+    journal, now = Journal(tmp_path / "journal.sqlite"), 1_795_428_000.0
+
+    def engine(restored: Restored | None = None) -> Engine:
+        return Engine(
+            estate=site.estate, rules=site.rules, policies=site.policies, severity=site.severity,
+            settings=EngineSettings(mode="live", waking=site.waking), staffed=lambda area, at: True, restored=restored,
+        )  # fmt: skip
+
+    def look(at: float, target: str, *, well: bool) -> None:
+        outcome, reason = (Outcome.OK, None) if well else (Outcome.FAILED, Reason.TIMEOUT)
+        check = site.estate.targets[target].checks[0].id
+        running.observe([Reading(target, check, "poller", at, 0.1, outcome, reason)], now=at + 0.1)
+
+    def told(at: float) -> set[tuple[str, str]]:
+        view = running.view(at, Health("ok", now, 0.0, True, 0, True, "live"))
+        kinds = ("never_seen", "stale_inventory")
+        return {(one["kind"], one["id"]) for one in coverage(site, view)["blind_spots"] if one["kind"] in kinds}
+
+    running = engine()
+    for step in range(20):
+        look(now + 30 * step, "sw", well=step < 5)
+        look(now + 30 * step, "web", well=False)
+        journal.commit(running.tick(now + 30 * step + 1).changes)
+    assert told(now + 600) == {("never_seen", "web"), ("never_seen", "pc")}
+    running = engine(journal.restore())
+    assert told(now + 600) == {("never_seen", "pc")}, "when what failed before this start answered last is not known"
+    later = now + 8 * 86_400.0
+    for step in range(5):
+        look(later + 30 * step, "sw", well=False)
+        look(later + 30 * step, "web", well=step == 4)
+        running.tick(later + 30 * step + 1)
+    journal.close()
+    assert told(later + 150) == {("stale_inventory", "sw"), ("never_seen", "pc")}
 
 
 OWN = """\
