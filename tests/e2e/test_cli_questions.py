@@ -64,3 +64,21 @@ def test_an_incident_is_explained_and_a_page_is_accounted_for(tmp_path: Path) ->
         code, _, said = healthmon(site, "why-not", "chek-failed", "srv-ed")
         assert (code, said.count("\n")) == (1, 1)
         assert "did you mean 'check-failed'?" in said
+        added = (
+            "changes",
+            "add",
+            "--title",
+            "Switch work",
+            "--target",
+            "srv-icu",
+            "--for",
+            "2h",
+            "--reason",
+            "firmware",
+        )
+        code, _, said = healthmon(site, *added)
+        assert code == 0, said
+        question = ("whatif", "--down", "srv-ed", "--json")
+        assert json.loads(healthmon(site, *question)[1])["down_then"] == ["srv-ed"]
+        planned = json.loads(healthmon(site, *question, "--live")[1])
+        assert (planned["planned_from"], planned["down_then"]) == ("server", ["srv-ed", "srv-icu"])

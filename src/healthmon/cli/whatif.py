@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -11,7 +12,10 @@ import typer
 from healthmon.cli.frame import ConfigOption, JsonOption, need_config
 from healthmon.model.errors import ConfigError
 from healthmon.model.incident import ServiceState
+from healthmon.model.mute import When
 
+#: Targets that planned work takes down, and when.
+Work = tuple[frozenset[str], When]
 #: Four weeks: longer than any roster is true.
 WINDOW_MOST_S = 28 * 86_400.0
 
@@ -21,7 +25,7 @@ def whatif(
     at: Annotated[str | None, typer.Option(help="when (2026-11-23T14:00, local time of the site); default now")] = None,
     window: Annotated[str | None, typer.Option(help="find the least harmful time in the next 24h, 7d ...")] = None,
     lasts: Annotated[str, typer.Option(help="how long the work takes, with --window")] = "1h",
-    live: Annotated[bool, typer.Option("--live", help="what fails now (asked of the server) stays down")] = False,
+    live: Annotated[bool, typer.Option("--live", help="ask the server: what fails now stays down")] = False,
     fail_on: Annotated[str | None, typer.Option(help="exit 1 if anything is `lost`, or even `at_risk`")] = None,
     config: ConfigOption = None,
     url: Annotated[
@@ -40,23 +44,24 @@ def whatif(
     site = need_config(config)
     names = _known(site, down) | (_failing(site, url) if live else frozenset())
     now = SystemClock().now()
-    report = asked(site, names, at=_moment(site, at, now), window_s=_seconds(window), lasts_s=_seconds(lasts) or 0.0)
+    work = _entered(site, url) if live else _configured(site)
+    moment = _moment(site, at, now)
+    report = asked(site, names, at=moment, window_s=_seconds(window), lasts_s=_seconds(lasts) or 0.0, work=work)
+    report["planned_from"] = "server" if live else "configuration"
     typer.echo(json.dumps(report) if json_ else words(site, report))
     raise typer.Exit(1 if _fails(report, fail_on) else 0)
 
 
-def asked(site: Any, down: frozenset[str], *, at: float, window_s: float | None, lasts_s: float) -> dict[str, Any]:
-    """The answer as plain data; with a window, at its best time."""
+def asked(
+    site: Any, down: frozenset[str], *, at: float, window_s: float | None, lasts_s: float, work: Sequence[Work]
+) -> dict[str, Any]:
+    """The answer as plain data; with a window, at its best time. work: what is planned, and when."""
     from healthmon.alerting.mutes.windows import windows_between
     from healthmon.impact.hours import Calendar
     from healthmon.impact.whatif import WhatIf, behind
 
     until = at + (window_s or 0.0) + lasts_s
-    planned = [
-        (start, end, frozenset(change.targets))
-        for change in site.changes
-        for start, end in windows_between(change.when, at, until)
-    ]
+    planned = [(start, end, targets) for targets, when in work for start, end in windows_between(when, at, until)]
     question = WhatIf(site.estate, site.severity, Calendar(site.estate, site.holidays).staffed, planned)
     report: dict[str, Any] = {"down": sorted(down), "behind": list(behind(site.estate, down))}
     if window_s is not None:
@@ -107,6 +112,8 @@ def words(site: Any, report: dict[str, Any]) -> str:
     planned = sorted(set(report["down_then"]) - set(report["down"]))
     if planned:
         lines.append(f"also down then, by the change calendar: {', '.join(planned)}")
+    if "window" in report and report["planned_from"] == "configuration":
+        lines.append("planned work that was entered on the server is not counted (--live asks for it)")
     if report["behind"]:
         lines.append(f"behind it: {_some(report['behind'])}")
     if "window" in report:
@@ -181,6 +188,24 @@ def _failing(site: Any, url: str | None) -> frozenset[str]:
 
     found = Client.of(site, url).items("targets?outcome=failed")
     return frozenset(one["id"] for one in found if one["id"] in site.estate.targets)
+
+
+def _configured(site: Any) -> list[Work]:
+    return [(frozenset(change.targets), change.when) for change in site.changes]
+
+
+def _entered(site: Any, url: str | None) -> list[Work]:
+    """Planned work as the server has it: of its configuration, of calendars, and what people entered."""
+    from healthmon.cli.client import Client
+
+    return [
+        (frozenset(one["targets"]), _when(one)) for one in Client.of(site, url).items("changes") if not one["ended_at"]
+    ]
+
+
+def _when(change: dict[str, Any]) -> When:
+    starts_at, ends_at = (datetime.fromisoformat(change[key]).timestamp() for key in ("starts_at", "ends_at"))
+    return When(starts_at, ends_at, change["repeat"], change["timezone"], tuple(change["except_on"]))
 
 
 def _moment(site: Any, text: str | None, now: float) -> float:

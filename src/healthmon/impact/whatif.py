@@ -30,6 +30,10 @@ class Loss:
     spares_gone: tuple[str, ...] = ()
 
 
+#: Less severe first, then fewer staffed areas without a vital service, then fewer at all.
+Harmful = tuple[int, int, int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """One moment (Unix s) with these things down. `staffed`: the areas of `losses` where somebody works then."""
@@ -40,20 +44,10 @@ class Outlook:
     staffed: frozenset[str]
     score: Score
     mapped: bool  # something needs what is down; otherwise the impact is not known
+    harm: Harmful  # for comparing
 
     def of(self, state: ServiceState) -> tuple[Loss, ...]:
         return tuple(loss for loss in self.losses if loss.state is state)
-
-    @property
-    def harm(self) -> tuple[int, int, int, int]:
-        """For comparing: less severe first, then fewer staffed areas without a vital service, then fewer at all."""
-        lost = self.of(ServiceState.LOST)
-        return (
-            -self.score.severity,
-            len({loss.area for loss in lost if loss.area in self.staffed}),
-            sum(loss.area in self.staffed for loss in lost),
-            sum(loss.area in self.staffed for loss in self.of(ServiceState.AT_RISK)),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +70,7 @@ class WhatIf:
     _graph: NeedGraph = field(init=False)
     _hospital: Hospital = field(init=False)
     _losses: dict[frozenset[str], tuple[Loss, ...]] = field(default_factory=dict)
+    _harms: dict[tuple[frozenset[str], frozenset[str], int], Harmful] = field(default_factory=dict)
     _scores: dict[tuple[frozenset[str], frozenset[str], frozenset[str]], Score] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,7 +82,8 @@ class WhatIf:
         gone = frozenset(down).union(*(ids for start, end, ids in self.planned if start <= at < end))
         losses = self.losses(gone)
         staffed = frozenset(area for area in {loss.area for loss in losses} if self.staffed(area, at))
-        return Outlook(at, gone, losses, staffed, self._score(gone, losses, staffed, at), self._mapped(gone))
+        scored = self._score(gone, losses, staffed, at)
+        return Outlook(at, gone, losses, staffed, scored, self._mapped(gone), self._harmful(gone, staffed, scored))
 
     def losses(self, down: frozenset[str]) -> tuple[Loss, ...]:
         """Every line that is lost or has no spare left, by area and service; what is planned is not added."""
@@ -129,6 +125,16 @@ class WhatIf:
         if gone or (left.left == 1 and left.of > 1):
             return Loss(area, service, ServiceState.AT_RISK, left, gone)
         return None
+
+    def _harmful(self, down: frozenset[str], staffed: frozenset[str], scored: Score) -> Harmful:
+        """Moments are compared by the thousand and differ in little: worked out once for each that differs."""
+        key = (down, staffed, scored.severity)
+        known = self._harms.get(key)
+        if known is None:
+            hit = [loss for loss in self.losses(down) if loss.area in staffed]
+            lost = [loss.area for loss in hit if loss.state is ServiceState.LOST]
+            known = self._harms[key] = (-scored.severity, len(set(lost)), len(lost), len(hit) - len(lost))
+        return known
 
     def _mapped(self, down: Iterable[str]) -> bool:
         return all(id_ in self._graph and bool(self._graph.lines_behind(id_)) for id_ in down)

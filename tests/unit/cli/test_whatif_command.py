@@ -95,3 +95,9 @@ def test_wrong_questions_are_usage_errors(config: str, arguments: list[str], sai
     code, text = asked(config, *arguments)
     assert code == 2
     assert said in text
+
+
+def test_a_window_says_that_work_entered_on_the_server_is_not_counted(config: str) -> None:
+    question = ["--down", "sw-b", "--at", "2026-11-24T21:00Z", "--window", "6h", "--lasts", "2h"]
+    assert "was entered on the server is not counted" in asked(config, *question)[1]
+    assert json.loads(asked(config, *question, "--json")[1])["planned_from"] == "configuration"
