@@ -111,9 +111,8 @@ class Engine:
         self._questions = Questions(
             budget_per_s=settings.ask_budget_per_s, settle_s=settings.settle_s, returned=self._evidence.returned
         )
-        most = int(settings.ask_budget_per_s * settings.settle_s)
         self._asking = Asking(
-            self._questions, self._evidence, self._desk.alerts, self._cases, settle_s=settings.settle_s, most=most
+            self._questions, self._evidence, self._desk.alerts, self._cases, settle_s=settings.settle_s
         )
         self._lookers = Lookers(self._desk, self._evidence, server=settings.server, settle_s=settings.settle_s)
         self._looking = Looking(self._desk, self._evidence, self._lookers, settle_s=settings.settle_s)

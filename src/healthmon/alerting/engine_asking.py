@@ -25,7 +25,6 @@ class Asking:
     alerts: Mapping[AlertKey, Alert]
     cases: Cases
     settle_s: float
-    most: int  # looks after a change that may be open at once
 
     def due(self, readiness: Readiness, now: float) -> tuple[Ask, ...]:
         """Recoveries first, then alerts that belong to no incident yet."""
@@ -40,15 +39,16 @@ class Asking:
         return tuple(Ask(*series, deadline=deadline) for series in found)
 
     def after_changes(self, mutes: MuteDesk, now: float, before: float) -> tuple[Ask, ...]:
-        """What a change worked on, and what needs it, is looked at again when its window closes."""
+        """What a change worked on, and what needs it, is looked at again when its window closes, the oldest first."""
         targets = mutes.looks_due(now, before)
         if not targets:
             return ()
-        asked = self.questions.asked
-        room = max(0, self.most - len(asked))
-        series = sorted(one for one in self.evidence.latest if one[0] in targets)[:room]
+        room, asked, latest = self.questions.room(now) // 2, self.questions.asked, self.evidence.latest
+        wanted = sorted((latest[one].started, one) for one in latest if one[0] in targets and one not in asked)
+        series = [one for _, one in wanted[: max(0, room)]]  # the rest of the budget is for what has failed meanwhile
         deadline = now + self.settle_s
         asked.update((one, deadline) for one in series)
+        self.questions.went_out(len(series), now)
         return tuple(Ask(*one, deadline=deadline) for one in series)
 
     def _new(self) -> list[Alert]:

@@ -114,6 +114,7 @@ class Change:
     approved_by: str | None = None
     source: str = "api"  # api, config, or ics: and a hash of the UID
     ending: Ending | None = None
+    reminded_at: float | None = None
     ends_in_file: float | None = None  # of a configured one: its end there, when a person has moved it
 
 

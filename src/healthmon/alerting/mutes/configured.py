@@ -30,12 +30,13 @@ def _waits_in_files(mute: Mute) -> bool:
 
 
 def _extended(change: Change, before: Mute | None) -> Change:
-    """With the end that a person gave it, while its file says what it said then."""
-    if not isinstance(before, Change) or before.ends_in_file is None:
+    """With the end that a person gave it, while its file says what it said then, and with what was told of that end."""
+    if not isinstance(before, Change):
         return change
-    if replace(before.when, ends_at=before.ends_in_file) != change.when:
-        return change
-    return replace(change, when=before.when, ends_in_file=before.ends_in_file)
+    moved = before.ends_in_file is not None and replace(before.when, ends_at=before.ends_in_file) == change.when
+    if moved:
+        change = replace(change, when=before.when, ends_in_file=before.ends_in_file)
+    return replace(change, reminded_at=before.reminded_at) if change.when == before.when else change
 
 
 def _would_have_a_window(change: Change, before: Mute) -> bool:

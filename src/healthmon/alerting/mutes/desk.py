@@ -225,23 +225,24 @@ class MuteDesk:
         raise Conflict(f"unknown action {command.action} (allowed: add, extend, end, review)")
 
     def _pass(self, mute: Mute, now: float) -> None:
-        if isinstance(mute, Silence):
-            self._remind(mute, now)
-            mute = self.mutes[mute.id]
+        mute = self._remind(mute, now)
+        if isinstance(mute, Silence) and mute.review_due is not None and now >= mute.review_due:
+            self.notices += messages.review_due(mute, now, self._site_manager())
+            mute = replace(mute, review_due=None)
+            self._keep(mute, "review_due", "healthmon", now)
         if mute.ending is None and windows.is_over(mute.when, now):
             last = mute.when.ends_at if mute.when.repeat is None else now
             self._keep(replace(mute, ending=Ending(last, "healthmon", MuteState.EXPIRED)), "expire", "healthmon", now)
             self._forget_over()
 
-    def _remind(self, silence: Silence, now: float) -> None:
-        at = _remind_at(silence)
-        if at is not None and at <= now < silence.when.ends_at and silence.ending is None:
-            silence = replace(silence, reminded_at=now)
-            self._keep(silence, "remind", "healthmon", now)
-            self.notices += messages.ends_soon(silence, now, self._reminded(silence))
-        if silence.review_due is not None and now >= silence.review_due and silence.reviewed_at is None:
-            self._keep(replace(silence, review_due=None), "review_due", "healthmon", now)
-            self.notices += messages.review_due(silence, now, self._site_manager())
+    def _remind(self, mute: Mute, now: float) -> Mute:
+        at = _remind_at(mute)
+        if at is None or not at <= now < mute.when.ends_at or mute.ending is not None:
+            return mute
+        mute = replace(mute, reminded_at=now)
+        self._keep(mute, "remind", "healthmon", now)
+        self.notices += messages.ends_soon(mute, now, self._reminded(mute))
+        return mute
 
     def _turns(self, mute: Mute, now: float) -> Iterator[float]:
         """When something about this mute changes by itself."""
@@ -252,9 +253,8 @@ class MuteDesk:
             closed = _closed(mute, now)
             steps = [closed + n * _LOOK_EVERY_S for n in range(4)] if closed is not None else []
             yield from (at for at in steps if at > now)
-        else:
-            times = (_remind_at(mute) if mute.ending is None else None, mute.review_due)
-            yield from (at for at in times if at is not None and at > now)
+        times = (_remind_at(mute) if mute.ending is None else None, getattr(mute, "review_due", None))
+        yield from (at for at in times if at is not None and at > now)
 
     def _take_up_config(self) -> None:
         files = {change.id: change for change in self.settings.changes}
@@ -293,9 +293,9 @@ class MuteDesk:
     def _site_manager(self) -> list[Reader]:
         return _readers(self.settings.site_manager)
 
-    def _reminded(self, silence: Silence) -> list[Reader]:
+    def _reminded(self, mute: Mute) -> list[Reader]:
         """The owner's own channels when the owner is a team, else those that hear of reminders."""
-        team = self.graph.estate.teams.get(silence.owner)
+        team = self.graph.estate.teams.get(mute.owner)
         channels = team.channels if team and team.channels else self.settings.reminders
         return _readers(channels)
 
@@ -313,12 +313,14 @@ def _reviewed(mute: Mute, command: MuteCommand, now: float) -> Mute:
     return replace(mute, review_due=None, reviewed_at=now, reviewed_by=command.by)
 
 
-def _remind_at(silence: Silence) -> float | None:
-    """Some time before the end, once; a short or repeated one needs no reminder."""
-    length_s = silence.when.ends_at - silence.when.starts_at
-    if silence.when.repeat is not None or silence.reminded_at is not None or length_s < 2 * _REMIND_LEAST_S:
+def _remind_at(mute: Mute) -> float | None:
+    """Some time before the end, once; what is short, repeated, or holds nothing back needs no reminder."""
+    length_s = mute.when.ends_at - mute.when.starts_at
+    if mute.when.repeat is not None or mute.reminded_at is not None or length_s < 2 * _REMIND_LEAST_S:
         return None
-    return silence.when.ends_at - min(_REMIND_MOST_S, max(_REMIND_LEAST_S, _REMIND_RATIO * length_s))
+    if isinstance(mute, Change) and not mute.expected:
+        return None
+    return mute.when.ends_at - min(_REMIND_MOST_S, max(_REMIND_LEAST_S, _REMIND_RATIO * length_s))
 
 
 def _readers(channels: Iterable[str]) -> list[Reader]:

@@ -43,14 +43,14 @@ def made(draft: Mute, *, by: str, now: float, estate: Estate, used: Container[st
     if draft.when.ends_at <= now and draft.when.repeat is None:
         raise Conflict("ends_at: is in the past")
     when = _when(draft, now)
-    ready = replace(draft, when=when, created_by=by, created_at=now, ending=None)
+    ready = replace(draft, when=when, created_by=by, created_at=now, ending=None, reminded_at=None)
     _check_floor(ready, known, now, estate)
     ready = replace(ready, id=ready.id or new_id(ready, used))
     if ready.id in used:
         raise Conflict(f"id {ready.id} was used before: what has been ended or has expired never comes back")
     if isinstance(ready, Silence):
         due = review_at(when, now) if ready.floor is Floor.BREAK_GLASS else None
-        ready = replace(ready, review_due=due, reviewed_at=None, reviewed_by=None, reminded_at=None)
+        ready = replace(ready, review_due=due, reviewed_at=None, reviewed_by=None)
     return ready
 
 
@@ -64,11 +64,11 @@ def extended(mute: Mute, ends_at: float, *, now: float) -> Mute:
         raise NotAllowed(f"floor: {mute.id} lifts the clinical floor and is never made longer; make another")
     when = replace(mute.when, ends_at=ends_at)
     _check_length(mute, when)
-    after = replace(mute, when=when)
+    after = replace(mute, when=when, reminded_at=None)
     if isinstance(after, Change):
         moved = mute.when.ends_at if isinstance(mute, Change) and mute.ends_in_file is None else after.ends_in_file
         return replace(after, ends_in_file=moved) if after.source == "config" else after
-    return replace(after, reminded_at=None)
+    return after
 
 
 def new_id(mute: Mute, used: Container[str]) -> str:

@@ -46,8 +46,16 @@ def covers(mute: Mute, scope: frozenset[str], member: Member, estate: Estate) ->
 
 
 def scope_of(change: Change, estate: Estate) -> frozenset[str]:
-    """The targets that a change works on; a service stands for what it directly needs."""
-    return frozenset(_targets_of(change.targets, estate))
+    """The targets of which the change may hold signals back.
+
+    A service stands for what it directly needs and no other service does, unless that one is named too: work on the
+    record hides no failure of the directory that everything needs.
+    """
+    named = frozenset(change.targets)
+    others = (service for service in estate.services.values() if service.id not in named)
+    shared = {id_ for service in others for id_ in need_ids(service.needs)}
+    own = {id_ for service in named & estate.services.keys() for id_ in need_ids(estate.services[service].needs)}
+    return frozenset((named | (own - shared)) & estate.targets.keys())
 
 
 def targets_of(mute: Mute, estate: Estate) -> frozenset[str]:
@@ -58,8 +66,8 @@ def targets_of(mute: Mute, estate: Estate) -> frozenset[str]:
 
 
 def related(change: Change, graph: NeedGraph) -> frozenset[str]:
-    """The change's targets and whatever needs them."""
-    scope = scope_of(change, graph.estate)
+    """The change's targets, whatever its services directly need, and whatever needs any of these."""
+    scope = frozenset(_targets_of(change.targets, graph.estate))
     return scope.union(*(graph.descendants(id_) for id_ in scope), change.targets)
 
 

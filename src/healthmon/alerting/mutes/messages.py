@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from healthmon.alerting.oncall.case import notice_key
 from healthmon.model.incident import Incident, LedgerRow, Notice, Why
-from healthmon.model.mute import Change, Silence
+from healthmon.model.mute import Change, Mute, Silence
 from healthmon.model.oncall import Reader
 from healthmon.model.render import rfc3339
 
@@ -19,11 +19,15 @@ def local(at: float, timezone: str) -> str:
     return datetime.fromtimestamp(at, ZoneInfo(timezone)).strftime("%H:%M")
 
 
-def ends_soon(silence: Silence, now: float, readers: Iterable[Reader]) -> Iterator[Notice]:
-    until = local(silence.when.ends_at, silence.when.timezone)
-    subject = f"Silence ends at {until}: {silence.match.words()}"
-    text = f"{subject}\nOwner: {silence.owner}. Reason: {silence.reason}.\nWhat still fails then will page."
-    yield from _notices(silence, now, readers, "ends_soon", subject, text, more=(silence.when.ends_at,))
+def ends_soon(mute: Mute, now: float, readers: Iterable[Reader]) -> Iterator[Notice]:
+    until = local(mute.when.ends_at, mute.when.timezone)
+    if isinstance(mute, Silence):
+        subject = f"Silence ends at {until}: {mute.match.words()}"
+    else:
+        subject = f"Change ends at {until}: {mute.title} ({mute.id})"
+    said = f"Owner: {mute.owner or 'none'}. Reason: {mute.reason or 'none given'}."
+    text = f"{subject}\n{said}\nWhat still fails then will page."
+    yield from _notices(mute, now, readers, "ends_soon", subject, text, more=(mute.when.ends_at,))
 
 
 def covers(silence: Silence, incident: Incident, now: float, readers: Iterable[Reader]) -> Iterator[Notice]:
@@ -64,7 +68,7 @@ def of_change(change: Change, now: float) -> str:
 
 
 def _notices(
-    silence: Silence,
+    mute: Mute,
     now: float,
     readers: Iterable[Reader],
     what: str,
@@ -75,18 +79,18 @@ def _notices(
     more: tuple[object, ...] = (),
 ) -> Iterator[Notice]:
     body: dict[str, Any] = {
-        "id": silence.id,
+        "id": mute.id,
         "kind": "mute",
         "what": what,
         "title": subject,
         "plain_text": text,
         "severity": severity,
-        "ends_at": rfc3339(silence.when.ends_at),
+        "ends_at": rfc3339(mute.when.ends_at),
     }
     for channel, to in readers:
         yield Notice(
-            key=notice_key(silence.id, what, channel, to, *more),
-            incident=silence.id,
+            key=notice_key(mute.id, what, channel, to, *more),
+            incident=mute.id,
             step=0,
             channel=channel,
             to=to,
