@@ -99,6 +99,7 @@ class Engine:
         self._texts = Texts(settings.text, estate, Calendar(estate))
         self._assessor = Assessor(self._evidence, staffed, severity, Hospital.of(estate))
         self._mutes = MuteDesk(self._graph, settings.mutes)
+        self._evidence.fates.worked_on = self._mutes.worked_on
         self._desk.hurried = self._mutes.hurries
         self._telling = Telling(
             estate, tuple(policies), settings, staffed, self._index.rules, escalate, self._mutes, self._at_stake

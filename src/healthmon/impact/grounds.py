@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.sharedfate import Fate, FateTest, attributes_of
 from healthmon.model.incident import Incident, IncidentKind, IncidentState, Member
+from healthmon.model.mute import Change
 from healthmon.model.sample import Outcome, Reading
 from healthmon.model.topology import Estate
 from healthmon.model.view import View
@@ -181,8 +182,14 @@ class _Case:
         if len(broken) < 3 or len(peers) <= len(broken):
             return ()
         attributes = attributes_of(estate, self._graph, peers)
-        found = FateTest(attributes).find(broken)
+        found = FateTest(attributes).find(broken, changes=self._changes())
         return tuple(fate for fate in found if 2 * len(fate.broken) >= fate.of_broken)
+
+    def _changes(self) -> dict[str, frozenset[str]]:
+        """What the planned work that is put down to it is on."""
+        mutes = (standing.mute for standing in self._view.mutes)
+        changes = (mute for mute in mutes if isinstance(mute, Change) and mute.id in self._incident.changes_open)
+        return {change.id: frozenset(change.targets) for change in changes}
 
     def _of(self, id_: str) -> list[Member]:
         return self._by_target.get(id_, [])

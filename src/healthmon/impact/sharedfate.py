@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from healthmon.impact.graph import NeedGraph
 from healthmon.model.topology import Estate, Target
@@ -23,6 +24,9 @@ _WHERE = frozenset({"area", "site", "kind"})
 
 Attributes = Mapping[str, str]
 _Pair = tuple[str, str]
+#: The attribute of what the same planned work is on.
+CHANGE = "change"
+_NO_CHANGES: Mapping[str, Set[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +64,31 @@ class FateTest:
         broken: Collection[str],
         *,
         well: Set[str] | None = None,
+        changes: Mapping[str, Set[str]] = _NO_CHANGES,
         false_rate: float = FALSE_RATE,
         most: int = 8,
     ) -> tuple[Fate, ...]:
         """What the broken share beyond chance, the least likely by chance first, at most so many.
 
         well: what they are compared with (None: all the rest); what is neither broken nor well proves nothing.
+        changes: planned work that was open then, and the things that it is on: one more value each.
         """
         hit = sorted(id_ for id_ in broken if id_ in self._attributes)
         if len(hit) < FEWEST:
             return ()
         known = self._known(hit, well)
         shared = Counter(pair for id_ in hit for pair in self._attributes[id_].items())
-        having = {pair: len(self._ids[pair] & known) for pair, count in shared.items() if count >= 2}
+        same: dict[_Pair, Set[str]] = {pair: self._ids[pair] & known for pair, count in shared.items() if count >= 2}
+        same |= {(CHANGE, name): on & known for name, on in changes.items()}
+        same = {pair: ids for pair, ids in same.items() if len(ids) < len(known)}
+        tried = self.tried + len(changes)
         found = [
             (p_value, pair)
-            for pair, marked in having.items()
-            if (p_value := self._p_value(shared[pair], marked, len(hit), len(known))) <= false_rate
+            for pair, ids in same.items()
+            if (p_value := min(1.0, tried * _chance(ids, hit, len(known)))) <= false_rate
         ]
-        ranked = sorted(found, key=lambda one: (one[0], having[one[1]], one[1][0] in _WHERE, one[1]))
-        return tuple(self._fate(pair, p_value, hit, known) for p_value, pair in ranked[:most])
+        ranked = sorted(found, key=lambda one: (one[0], len(same[one[1]]), one[1][0] in _WHERE, one[1]))
+        return tuple(_fate(pair, p, hit, same[pair], whole=len(known), tried=tried) for p, pair in ranked[:most])
 
     def hints(
         self, broken: Collection[str], *, well: Set[str] | None = None, most: int = 3
@@ -99,28 +108,29 @@ class FateTest:
     def _known(self, hit: Collection[str], well: Set[str] | None) -> Set[str]:
         return self._attributes.keys() if well is None else (well & self._attributes.keys()) | set(hit)
 
-    def _p_value(self, count: int, having: int, broken: int, whole: int) -> float:
-        if having >= whole:
-            return 1.0
-        return min(1.0, self.tried * at_least(count, drawn=broken, marked=having, whole=whole))
 
-    def _fate(self, pair: _Pair, p_value: float, hit: list[str], known: Set[str]) -> Fate:
-        name, value = pair
-        mine = tuple(id_ for id_ in hit if self._attributes[id_].get(name) == value)
-        same = self._ids[pair] & known
-        having, whole = len(same), len(known)
-        return Fate(
-            attribute=name,
-            value=value,
-            broken=mine,
-            of_broken=len(hit),
-            healthy_count=having - len(mine),
-            healthy=tuple(sorted(same.difference(mine))[:_COUNTER_EXAMPLES]),
-            population=whole,
-            lift=(len(mine) / having) / (len(hit) / whole),
-            p_value=p_value,
-            tried=self.tried,
-        )
+def _chance(having: Set[str], hit: Collection[str], whole: int) -> float:
+    """How likely so many of these have it by chance."""
+    count = sum(id_ in having for id_ in hit)
+    if count < 2:
+        return 1.0
+    return at_least(count, drawn=len(hit), marked=len(having), whole=whole)
+
+
+def _fate(pair: _Pair, p_value: float, hit: Sequence[str], having: Set[str], *, whole: int, tried: int) -> Fate:
+    mine = tuple(id_ for id_ in hit if id_ in having)
+    return Fate(
+        attribute=pair[0],
+        value=pair[1],
+        broken=mine,
+        of_broken=len(hit),
+        healthy_count=len(having) - len(mine),
+        healthy=tuple(sorted(having - set(mine))[:_COUNTER_EXAMPLES]),
+        population=whole,
+        lift=(len(mine) / len(having)) / (len(hit) / whole),
+        p_value=p_value,
+        tried=tried,
+    )
 
 
 def at_least(count: int, *, drawn: int, marked: int, whole: int) -> float:

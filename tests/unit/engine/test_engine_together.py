@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+from mutenights import add, change
 from smallsite import RULES, Night, check, estate_of, hospital, target
 
 from healthmon.model.incident import Incident, IncidentKind, IncidentState, Why
@@ -69,6 +70,31 @@ def test_what_is_switched_off_is_no_counter_example_and_explain_names_what_is_sh
     assert "corrected for" in said
     assert "well with the same: 1, for example pc-w9-1" in said
     assert "fails too and does not need" not in said
+
+
+def test_planned_work_is_named_where_those_that_it_is_on_go_and_the_others_stay() -> None:
+    night = Night(wide(), rules=RULES).run(40)
+    patched = [f"pc-w{ward}-{pc}" for ward in range(7, 15) for pc in (3, 4)]
+    add(night, change(*patched, expected=(), id="wave-1"))
+    add(night, change("prn-w8", expected=("down",), id="printer"))
+    night.quiet.update(set(patched) - {"pc-w9-3"})
+    night.run(90)
+    incident = night.only()
+    assert incident.root is not None
+    assert incident.root.in_common == ("change wave-1",)
+    assert "15 gone at once (silent); in common: change wave-1; 1 with the same are well" in incident.title
+    said = words(explanation(incident, night.view(), [], []))
+    assert "15 of 15 that fail have change wave-1 in common; 1 with the same are well" in said
+
+
+def test_work_that_was_over_long_before_is_not_named() -> None:
+    night = Night(wide(), rules=RULES).run(40)
+    patched = [f"pc-w{ward}-{pc}" for ward in range(7, 15) for pc in (3, 4)]
+    add(night, change(*patched, expected=(), id="wave-1", minutes=2))
+    night.run(1800, step=5.0)
+    night.quiet.update(patched)
+    night.run(90)
+    assert all(one.root is not None and one.root.in_common == () for one in night.incidents())
 
 
 def test_what_spreads_over_an_hour_stays_one_incident() -> None:

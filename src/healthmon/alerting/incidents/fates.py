@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container
+from collections.abc import Callable, Collection, Container, Mapping, Set
 
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.sharedfate import FALSE_RATE, Fate, FateTest, attributes_of
@@ -25,14 +25,19 @@ class Fates:
         self._graph = graph
         self._hosts = hosts
         self._seen_well = well
+        #: Planned work that was open at a moment, and the targets that it is on.
+        self.worked_on: Callable[[float], Mapping[str, Set[str]]] = lambda _: {}
         self._tests: dict[frozenset[str], FateTest] = {}
         self._ids: dict[frozenset[str], tuple[str, ...]] = {}
         self._well: dict[frozenset[str], tuple[float, frozenset[str]]] = {}
 
-    def find(self, broken: Collection[str], now: float, *, false_rate: float = FALSE_RATE) -> tuple[Fate, ...]:
-        """What these share beyond chance, the least likely by chance first."""
-        kinds = self._kinds(broken)
-        return self._test(kinds).find(broken, well=self._well_now(kinds, now), false_rate=false_rate)
+    def find(
+        self, broken: Collection[str], now: float, *, since: float, false_rate: float = FALSE_RATE
+    ) -> tuple[Fate, ...]:
+        """What these share beyond chance, the least likely by chance first; `since`: when the first of them went."""
+        kinds, changes = self._kinds(broken), self.worked_on(since)
+        test = self._test(kinds)
+        return test.find(broken, well=self._well_now(kinds, now), changes=changes, false_rate=false_rate)
 
     def hints(self, broken: Collection[str], now: float) -> tuple[tuple[str, str, int, int], ...]:
         """What all of these share and few others have, too few for a test."""

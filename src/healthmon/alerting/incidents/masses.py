@@ -58,7 +58,7 @@ def _one(mass: Group, alone: Sequence[Group], lost: frozenset[str], evidence: Ev
     """The mass with those that are lost by themselves; its root is the place, or what they share."""
     if not alone:
         return mass
-    fates = evidence.fates.find(lost, now)
+    fates = evidence.fates.find(lost, now, since=mass.since)
     if fates:
         shared = as_fate(alone, fates[:1], evidence, now)
         return _with(shared, [(alert, shared.root.target) for alert, _ in mass.members])

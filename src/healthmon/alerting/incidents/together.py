@@ -51,7 +51,8 @@ def _of_one_fate(run: list[Group], evidence: Evidence, now: float) -> list[Group
     """The run with those as one group that share something beyond chance; again, until nothing more is shared."""
     left, found = run, []
     while len(left) >= _MASS:
-        fates = evidence.fates.find([group.root.target for group in left], now, false_rate=_JOINING_RATE)
+        since, broken = min(group.since for group in left), [group.root.target for group in left]
+        fates = evidence.fates.find(broken, now, since=since, false_rate=_JOINING_RATE)
         if not fates or len(fates[0].broken) < _MASS:
             break
         sharing = frozenset(fates[0].broken)

@@ -145,6 +145,12 @@ class MuteDesk:
         opened = (c for c in self.mutes.values() if isinstance(c, Change) and _open_at(c, at))
         return tuple(sorted((c for c in opened if self.touches(c, targets)), key=lambda change: change.id))
 
+    def worked_on(self, at: float) -> dict[str, frozenset[str]]:
+        """What each change that was open at a moment, or had closed just then, works on."""
+        changes = [mute for mute in self.mutes.values() if isinstance(mute, Change)]
+        lately = {change.id for change in self.in_verification(at)}
+        return {c.id: self._scope(c)[0] for c in changes if c.id in lately or _open_at(c, at)}
+
     def hurries(self, target: str, now: float) -> bool:
         """Whether a change is open on the target or on something it needs: what fails there is confirmed sooner."""
         return any(
