@@ -43,14 +43,15 @@ Some figures no protocol shows to a stranger. A rule waits for them; a job that 
 | `dhcp_scope` (`scope`) | `used_addresses`, `free_addresses`, `used_ratio` | SNMP pack `ms-dhcp`; elsewhere a job |
 | `radius_server` | `requests_total`, `accepts_total`, `rejects_total`, `decided_total` | SNMP pack `radius-server`; FreeRADIUS by a job |
 | `generator` | `mains_present`, `running`, `ready`, `fuel_ratio` | the generator's controller, or two contacts |
+| `weather` (`place`) | `forecast_celsius`, `outside_celsius` | a job that may ask a weather service, or estates' own station |
 | `interface` (`interface`) | [probes.md](probes.md) | the interface engine |
 
 ## Not covered, and why
 
 | signal | why not |
 |---|---|
-| weather | no source is asked: healthmon reaches nothing outside the hospital by itself |
-| Wi-Fi roaming time, signal-to-noise of a client | no collector measures a roam; of signal and noise the language takes one at a time |
+| signal-to-noise of a Wi-Fi client; -65 dBm for voice | of signal and noise the language takes one at a time; no device says that it is used for voice |
+| weather by itself | healthmon reaches nothing outside the hospital: a job that may pushes `weather` |
 | the certificate that laptops see in EAP | the radius check tries no EAP; watch the file with a plugin, or push `expiry` |
 | age of a UPS battery | makers give it as a date in their own spelling; the replace sign and the self-test are judged |
 | host processes that send to port 445, spread of an attack | that is a security tool's work; `machines-vanish` says what the lost have in common |

@@ -25,5 +25,7 @@ DIRECTORY = _family("directory", "partner", "replication_age_seconds replication
 EXPIRY = _family("expiry", "item", "left_seconds life_left_ratio")
 #: A generator's own controller, or its contacts on an environment monitor.
 GENERATOR = _family("generator", None, "mains_present running ready fuel_ratio")
+#: The weather outside and the highest that is forecast for the days to come.
+WEATHER = _family("weather", "place", "forecast_celsius outside_celsius")
 
-TOLD = (DHCP_SCOPE, RADIUS_SERVER, STORAGE, DIRECTORY, EXPIRY, GENERATOR)
+TOLD = (DHCP_SCOPE, RADIUS_SERVER, STORAGE, DIRECTORY, EXPIRY, GENERATOR, WEATHER)
