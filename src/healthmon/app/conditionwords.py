@@ -26,7 +26,7 @@ def asked(condition: Condition) -> str:
         case OfLast(n=n, of=of, condition=part):
             return f"{n} of the last {of}: {asked(part)}"
         case Group():
-            return f"of {' and '.join(_shares(condition))}: {asked(condition.where)}"
+            return f"{', '.join(_shares(condition))}: {asked(condition.where)}"
         case _:
             shown = {f.name: getattr(condition, f.name) for f in fields(condition)}
             metric, value = shown.pop("metric", ""), shown.pop("value", None)
@@ -42,7 +42,7 @@ def _shares(group: Group) -> Iterator[str]:
     if group.share is not None:
         yield f"at least {100 * group.share:g} % of the {group.count.value} that are judged"
     if group.out_of > 1:
-        yield f"only if {group.out_of} are judged"
+        yield f"once {group.out_of} are judged"
 
 
 def number(value: Any) -> str:

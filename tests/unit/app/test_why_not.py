@@ -187,7 +187,7 @@ def test_machines_that_vanish_together_are_explained_by_any_of_them_and_by_their
         gates = hospital.gates("machines-vanish", asked_for)
         said = {what: text for what, is_open, text in gates if is_open}
         assert "10 of 30 that are judged" in said["condition"], asked_for
-        assert said["condition"].startswith("in t, the condition holds: wants of at least 5 series")
+        assert said["condition"].startswith("in t, the condition holds: wants at least 5 series")
         assert "it is in incident inc-" in said["incident"] or "it is behind" in said["incident"], asked_for
     assert "srv1 is one of them" in hospital.gates("machines-vanish", "srv1")[1][2]
     assert "srv20 is not one of them" in hospital.gates("machines-vanish", "srv20")[1][2]
@@ -197,7 +197,7 @@ def test_machines_that_vanish_together_are_explained_by_any_of_them_and_by_their
 def test_a_group_of_which_too_few_hold_says_how_many() -> None:
     what, is_open, text = machines(lost=2).last("machines-vanish", "srv1")
     assert (what, is_open) == ("condition", False)
-    assert text.startswith("in t, the condition does not hold: wants of at least 5 series and at least 5 %")
+    assert text.startswith("in t, the condition does not hold: wants at least 5 series, at least 5 %")
     assert text.endswith("now 2 of 30 that are judged: srv1, srv2; srv1 is one of them")
 
 
