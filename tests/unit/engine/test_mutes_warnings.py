@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 
 import pytest
 from mutenights import add, change, silence
-from smallsite import Night, area, check, estate_of, target
+from smallsite import EXPIRY_RULE, RULES, Night, area, check, estate_of, target
 
 from healthmon.alerting.engine_settings import EngineSettings
+from healthmon.model.alert import Above
 from healthmon.model.incident import Incident, Notice, Why
 from healthmon.model.mute import Change, Match, Silence
 from healthmon.model.sample import Outcome, Reading, Reason, Sample
 from healthmon.model.topology import Agent, Estate, Service
 
+#: The array says of itself that a disk has failed: of all warnings the one that is taken for a cause of what follows.
+DISKS_RULE = replace(EXPIRY_RULE, id="disks-failed", condition=Above("http.failed_disks", 0.0))
 WARDS = ("ward-1", "ward-2")
 LIVE = EngineSettings(mode="live")
 
@@ -32,7 +35,7 @@ def wards_on_one_storage() -> Estate:
 
 @dataclass
 class Warned(Night):
-    """The certificate of `san` ends soon from the moment that `warns` says so."""
+    """`san` says that a disk has failed from the moment that `warns` says so."""
 
     warns: bool = False
 
@@ -40,8 +43,7 @@ class Warned(Night):
         found = super().look(target_id, check_id, vantage)
         if target_id != "san" or found.outcome is not Outcome.OK:
             return found
-        left_s = 86_400.0 * (5 if self.warns else 300)
-        return replace(found, samples=(*found.samples, Sample("tls", "expires_seconds", left_s)))
+        return replace(found, samples=(*found.samples, Sample("http", "failed_disks", float(self.warns))))
 
     def pages(self) -> list[Notice]:
         return [notice for notice in self.notices if notice.why is not Why.MUTE]
@@ -59,9 +61,9 @@ class Warned(Night):
         return found
 
 
-@pytest.mark.parametrize("muted", [change("san", expected=("warning",)), silence(Match(target="san", rule="tls-*"))])
+@pytest.mark.parametrize("muted", [change("san", expected=("warning",)), silence(Match(target="san", rule="disks-*"))])
 def test_a_muted_warning_hides_no_failure_behind_it(muted: Silence | Change) -> None:
-    night = Warned(wards_on_one_storage(), settings=LIVE).run(20)
+    night = Warned(wards_on_one_storage(), settings=LIVE, rules=(*RULES, DISKS_RULE)).run(20)
     add(night, muted)
     found = night.loses_the_record()
     assert [notice.incident for notice in night.pages()] == [found.id]
@@ -69,14 +71,14 @@ def test_a_muted_warning_hides_no_failure_behind_it(muted: Silence | Change) -> 
 
 
 def test_a_warning_rule_in_shadow_hides_no_failure_behind_it() -> None:
-    shadow = replace(LIVE, rule_modes={"tls-expiry": "shadow"})
-    night = Warned(wards_on_one_storage(), settings=shadow).run(20)
+    shadow = replace(LIVE, rule_modes={"disks-failed": "shadow"})
+    night = Warned(wards_on_one_storage(), settings=shadow, rules=(*RULES, DISKS_RULE)).run(20)
     found = night.loses_the_record()
     assert [notice.incident for notice in night.pages()] == [found.id]
 
 
 def test_a_muted_failure_still_speaks_for_what_fails_because_of_it() -> None:
-    night = Warned(wards_on_one_storage(), settings=LIVE).run(20)
+    night = Warned(wards_on_one_storage(), settings=LIVE, rules=(*RULES, DISKS_RULE)).run(20)
     add(night, silence(Match(target="san")))
     night.down["san"] = Reason.TIMEOUT
     night.run(40)
