@@ -16,14 +16,14 @@ PACKAGES = (
     "tinyproxy prometheus-blackbox-exporter prometheus-snmp-exporter "
     "unbound chrony slapd freeradius openssh-server samba monitoring-plugins-basic systemd-journal-remote "
     "cups-daemon cups-client cups-ipp-utils avahi-daemon dbus "
-    "dovecot-imapd dovecot-pop3d vsftpd postgresql docker-compose"
+    "dovecot-imapd dovecot-pop3d vsftpd postgresql docker-compose faketime"
 ).split()
 BINARIES = (
     "snmpd snmptrap snmptrapd mosquitto influxd victoria-metrics prometheus promtool nginx nft ip chromium Orthanc "
     "storescp "
     "tinyproxy prometheus-blackbox-exporter "
     "unbound chronyd slapd freeradius sshd smbd cupsd lpadmin ippeveprinter avahi-daemon dbus-daemon "
-    "dovecot vsftpd pg_lsclusters docker-compose"
+    "dovecot vsftpd pg_lsclusters docker-compose faketime"
 ).split()
 #: For the container image alone, in `make test-all`: a builder, and a Debian root to build on.
 CONTAINER_PACKAGES = ("buildah", "mmdebstrap")

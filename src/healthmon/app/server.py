@@ -264,7 +264,7 @@ class Server:
             if self.handover is None:  # workers acknowledge what they have handed over
                 self._ack_due.add((agent, epoch))
         self._last_step_mono = self.clock.mono()
-        self.pipeline.follow(self.clock.slowed_s)
+        self.pipeline.follow(self.clock.slowed_s, self.clock.jumps)
         if decided.moved:
             self._bump(news=bool(decided.changes.incidents))
         self.dispatcher.put(decided.notices)

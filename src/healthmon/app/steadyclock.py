@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from healthmon.app.clocksteps import STEP_S
@@ -32,6 +33,8 @@ class SteadyClock:
         self._steps = {"forward": 0.0, "back": 0.0}
         #: Seconds that it gave up so far to come back to the wall clock; grows only.
         self.slowed_s = 0.0
+        #: By how much it jumped forward, of the last few times.
+        self.jumps: deque[float] = deque(maxlen=8)
         if self._ahead_s:
             log.warning("the journal is ahead of this machine's clock", extra={"seconds": round(self._ahead_s, 1)})
 
@@ -51,7 +54,10 @@ class SteadyClock:
             wall, mono = self._source.now(), self._source.mono()
             self._note_step(wall - mono)
             passed_s, self._mono = mono - self._mono, mono
-            if not self._ahead_s and self._now + passed_s - wall <= STEP_S:
+            jump_s = wall - self._now - passed_s
+            if jump_s > STEP_S:
+                self.jumps.append(jump_s)
+            if not self._ahead_s and jump_s >= -STEP_S:
                 self._now = max(self._now, wall)
                 return self._now
             self.slowed_s += passed_s * SLOWER

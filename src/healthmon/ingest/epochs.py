@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from healthmon.model.journal import Epoch
@@ -104,11 +105,11 @@ class Track:
                     return skew_s
         return next(skew_s for start, skew_s, _ in segments if start <= batch.seq)
 
-    def note_clock(self, batch: Batch, received_at: float) -> bool:
+    def note_clock(self, batch: Batch, received_at: float, jumps: Iterable[float] = ()) -> bool:
         """Start a new segment when the sender's wall clock has jumped, or ours has; True when one has.
 
         A message that merely waited in a queue looks late too, but its wall clock and its monotonic clock agree. They
-        agree as well when it was our clock that moved: then several in a row tell it.
+        agree as well when it was our clock that moved: then it is late by a jump of ours, or several in a row tell it.
         """
         start, skew_s, reference = self.clock[-1]
         if not batch.live or (self.received and batch.seq <= self.received[-1][1]):
@@ -122,7 +123,8 @@ class Track:
         if abs(off_by_s) <= CLOCK_STEP_S or len(self.clock) >= MAX_CLOCK_SEGMENTS:
             return False
         early = off_by_s < 0.0  # no queue brings a message before it was sent
-        if not (moved or early or self._agree(off_by_s, received_at)):
+        jumped = any(abs(off_by_s - jump_s) <= SKEW_TOLERANCE_S for jump_s in jumps)
+        if not (moved or early or jumped or self._agree(off_by_s, received_at)):
             return False
         self._odd.clear()
         self.clock.append((batch.seq, skew_of(batch.sent, received_at), batch.sent - batch.mono))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from healthmon.ingest.epochs import CLONE_WINDOW_S, SKEW_TOLERANCE_S, Track, Turns
@@ -74,6 +74,7 @@ class Pipeline:
             self._epochs_of.setdefault(agent, set()).add(epoch)
         self._turns: dict[str, Turns] = {}
         self._slowed_s = 0.0
+        self._jumps: Collection[float] = ()
         self._declared = declared
         self.reload(estate)
 
@@ -107,8 +108,12 @@ class Pipeline:
             self.counters["readings_admitted"] += len(readings)
         return Admitted(batch, readings, rows, new, track.frozen())
 
-    def follow(self, slowed_s: float) -> None:
-        """The server's clock has gone slower by so much in all: what it found of other clocks goes with it."""
+    def follow(self, slowed_s: float, jumps: Collection[float]) -> None:
+        """The server's clock has gone slower by so much in all: what it found of other clocks goes with it.
+
+        jumps: by how much it has jumped forward of late; a message that is late by just that did not wait.
+        """
+        self._jumps = jumps
         by_s = slowed_s - self._slowed_s
         if by_s >= FOLLOW_S:
             self._slowed_s = slowed_s
@@ -226,7 +231,7 @@ class Pipeline:
         return track
 
     def _receive(self, track: Track, batch: Batch, received_at: float) -> bool:
-        if track.note_clock(batch, received_at):
+        if track.note_clock(batch, received_at, self._jumps):
             self.counters["clock_steps"] += 1
         before = track.received
         track.received = ranges.add(before, batch.seq)
