@@ -8,6 +8,7 @@ import hmac
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from healthmon.app.engineroom import Intake
 from healthmon.app.server import Server
@@ -50,7 +51,8 @@ class Pushing:
         ]
         if faults:
             raise Problem(422, "bad-readings", f"{len(faults)} things are wrong; nothing was taken", errors=faults)
-        await self._take(source, tuple(readings))
+        told = self._server.clock.told
+        await self._take(source, tuple(replace(one, started=told(one.started)) for one in readings))
         return len(readings)
 
     async def _take(self, source: str, readings: tuple[Reading, ...]) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from daemons.onesite import OneSite
 from healthmon.alerting.oncall.roster import Roster
 from healthmon.app.handover import Handover
+from healthmon.app.pushing import Pushing
 from healthmon.app.server import Server
 from healthmon.app.steadyclock import SLOWER, SteadyClock
 from healthmon.config import load
@@ -234,6 +235,16 @@ async def test_lines_that_tell_their_time_are_brought_to_the_servers_clock(
     await site.server.step()
     (found,) = (one for one in site.server.view().latest.values() if one.check == "telegraf")
     assert found.started == pytest.approx(site.server.clock.now() - 1.0, abs=10.0)
+
+
+async def test_readings_that_are_pushed_are_brought_to_the_servers_clock(site: Site) -> None:
+    await glitch(site)
+    await site.look()
+    for started in (site.true, site.server.clock.now() + 1.0):  # by a clock that is right, or by ours
+        pushed = Reading("pc-1", "telegraf", "pc-1", started, 0.0, Outcome.OK)
+        await Pushing(site.server).push("pc-1", (pushed,))
+        (found,) = (one for one in site.server.view().latest.values() if one.check == "telegraf")
+        assert found.started == pytest.approx(site.server.clock.now(), abs=10.0)
 
 
 async def test_duty_and_opening_hours_go_by_the_clock_on_the_wall(site: Site) -> None:
