@@ -187,7 +187,11 @@ class TeamForm(Form):
     phone: str | None = None
     desk: str | None = Field(default=None, description="Its help desk, as the contact list prints it")
     channels: Names = Field(default=[], description="Channels that reach this team, beside those of its rota")
-    supplier: bool = Field(default=False, description="Outside the organisation: what it mends, nobody here can mend")
+    supplier: bool | None = Field(
+        default=None,
+        description="Outside the organisation: what it mends, nobody here can mend. Default: its id begins with "
+        "`supplier-` and it has a `desk`",
+    )
 
 
 class AgentForm(Form):

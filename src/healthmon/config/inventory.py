@@ -36,6 +36,8 @@ from healthmon.model.topology import (
 )
 
 POLLER = "poller"
+#: Teams that are called so and have a desk are of another organisation, unless they say that they are not.
+_THEIRS = "supplier-"
 _RESERVED_AGENT_IDS = {"agents"}
 
 
@@ -116,7 +118,8 @@ class Inventory:
                 self._refer(name, channels, "channel", (*placed.path, "channels", number))
             own = tuple(dict.fromkeys(form.channels))
             name = form.name or team_id
-            teams[team_id] = Team(team_id, name, form.rota, form.phone, form.desk, own, form.supplier)
+            theirs = form.supplier if form.supplier is not None else bool(form.desk) and team_id.startswith(_THEIRS)
+            teams[team_id] = Team(team_id, name, form.rota, form.phone, form.desk, own, theirs)
         return teams
 
     def _agents(self) -> dict[str, Agent]:

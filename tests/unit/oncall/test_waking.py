@@ -63,6 +63,15 @@ def test_worse_or_more_critical_never_wakes_less(severity: int, night: bool, cri
     assert order.index(in_ed) >= order.index(here)
 
 
+@pytest.mark.parametrize(
+    ("severity", "night", "later", "do"),
+    [(3, True, True, Wake.LIST), (3, True, False, Wake.PAGE), (3, False, True, Wake.PAGE), (2, True, True, Wake.PAGE)],
+)
+def test_what_will_not_happen_within_a_week_wakes_nobody(severity: int, night: bool, later: bool, do: Wake) -> None:
+    """A certificate of the ICU with weeks left is for the morning; a room of its servers that heats up is not."""
+    assert DEFAULT_WAKING.decide(severity=severity, night=night, critical=True, staffed=True, later=later) is do
+
+
 def test_what_no_row_takes_pages() -> None:
     assert Waking(rules=()).decide(severity=5, night=True, critical=False, staffed=False) is Wake.PAGE
 

@@ -31,6 +31,8 @@ Staffed = Callable[[str, float], bool]
 Gone = Callable[[], Mapping[str, float]]
 BAD_NEWS = frozenset({Why.OPENED, Why.WORSE, Why.NEW_AREA, Why.ESCALATED})
 OVER = frozenset({IncidentState.MITIGATED, IncidentState.RESOLVED})
+#: The urgency of what has a date, and not within this week.
+_NOT_THIS_WEEK = 5
 _HIT = frozenset({ServiceState.LOST, ServiceState.DEGRADED})
 
 
@@ -130,6 +132,7 @@ class Case:
             night=self.night(),
             critical=any(area.acuity is Acuity.CRITICAL for area in areas),
             staffed=not areas or any(self._staffed(area) for area in areas),
+            later=self.incident.kind is IncidentKind.EARLY_WARNING and self.incident.urgency >= _NOT_THIS_WEEK,
         )
 
     def single_device(self) -> str | None:

@@ -18,21 +18,26 @@ class Wake(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WakingRule:
-    """One row of the table; None means it does not matter. `staffed`: some area in the incident is staffed now."""
+    """One row of the table; None means it does not matter. `staffed`: some area in the incident is staffed now.
+
+    `later`: an early warning of what will not happen within a week.
+    """
 
     severities: tuple[int, ...]
     do: Wake
     night: bool | None = None
     critical: bool | None = None
     staffed: bool | None = None
+    later: bool | None = None
 
-    def fits(self, *, severity: int, night: bool, critical: bool, staffed: bool) -> bool:
+    def fits(self, *, severity: int, night: bool, critical: bool, staffed: bool, later: bool) -> bool:
         """Whether this row is about such an incident at such an hour."""
         return (
             severity in self.severities
             and self.night in (None, night)
             and self.critical in (None, critical)
             and self.staffed in (None, staffed)
+            and self.later in (None, later)
         )
 
 
@@ -71,10 +76,10 @@ class Waking:
             return self.night_from <= minute < self.night_to
         return minute >= self.night_from or minute < self.night_to
 
-    def decide(self, *, severity: int, night: bool, critical: bool, staffed: bool) -> Wake:
+    def decide(self, *, severity: int, night: bool, critical: bool, staffed: bool, later: bool = False) -> Wake:
         """What to do with an incident like this one."""
         for rule in self.rules:
-            if rule.fits(severity=severity, night=night, critical=critical, staffed=staffed):
+            if rule.fits(severity=severity, night=night, critical=critical, staffed=staffed, later=later):
                 return rule.do
         return Wake.PAGE
 
@@ -82,6 +87,7 @@ class Waking:
 DEFAULT_WAKING = Waking(
     rules=(
         WakingRule((1, 2), Wake.PAGE),
+        WakingRule((3,), Wake.LIST, night=True, later=True),
         WakingRule((3,), Wake.PAGE, critical=True),
         WakingRule((3,), Wake.PAGE, night=False, staffed=True),
         WakingRule((3,), Wake.LIST),
@@ -97,7 +103,7 @@ ANY_HOUR = Waking(rules=(WakingRule((1, 2, 3), Wake.PAGE), WakingRule((4, 5), Wa
 _KEYS = {"description", "night", "hold", "gather_seconds", "storm_seconds", "regroup_seconds", "never_alone", "rules"}
 #: A page waits no longer than this for what fails with it.
 _GATHER_MOST_S = 60.0
-_RULE_KEYS = {"severities", "do", "night", "critical", "staffed"}
+_RULE_KEYS = {"severities", "do", "night", "critical", "staffed", "later"}
 
 
 def parse_waking(data: Mapping[str, Any]) -> Waking:
@@ -137,7 +143,7 @@ def _rule(row: Mapping[str, Any]) -> WakingRule:
     severities = tuple(int(s) for s in row["severities"])
     if not severities or not set(severities) <= {1, 2, 3, 4, 5}:
         raise ValueError(f"rules.severities: {row['severities']} (allowed: 1 to 5)")
-    flags = {name: row.get(name) for name in ("night", "critical", "staffed")}
+    flags = {name: row.get(name) for name in ("night", "critical", "staffed", "later")}
     for name, value in flags.items():
         if value not in (None, True, False):
             raise ValueError(f"rules.{name}: {value!r} (allowed: true, false, or leave it out)")
