@@ -12,7 +12,7 @@ from aiohttp import web
 
 from healthmon.alerting.mutes.desk import MuteDesk
 from healthmon.alerting.mutes.preview import preview
-from healthmon.alerting.mutes.reach import Reach
+from healthmon.alerting.mutes.scope import MuteScope
 from healthmon.impact.graph import NeedGraph
 from healthmon.model.alert import Alert, AlertKey, Effect, Phase
 from healthmon.model.errors import Conflict, NotFound
@@ -397,8 +397,8 @@ class Hospital:
         return [row for row in self.ledger_rows if before is None or row.at < before][:limit]
 
     async def preview(self, mute: Mute) -> Preview:
-        reach = Reach(self.mutes.graph.estate, {}, lambda _rule, _target: True)
-        return preview(mute, self.mutes.graph, self._view.alerts, self._view.incidents, reach)
+        scope = MuteScope(self.mutes.graph.estate, {}, lambda _rule, _target: True)
+        return preview(mute, self.mutes.graph, self._view.alerts, self._view.incidents, scope)
 
     async def mute_events(self, mute: str) -> Sequence[MuteEvent]:
         return [event for event in self.mutes.events if event.id == mute]

@@ -36,7 +36,7 @@ from healthmon.alerting.incidents.unwatched import Scope, readings_of, watched
 from healthmon.alerting.mutes import floor, holding, messages
 from healthmon.alerting.mutes.desk import MuteDesk
 from healthmon.alerting.mutes.preview import preview
-from healthmon.alerting.mutes.reach import Reach
+from healthmon.alerting.mutes.scope import MuteScope
 from healthmon.impact.graph import NeedGraph
 from healthmon.impact.hours import Calendar
 from healthmon.impact.severity import Hospital, SeverityTable
@@ -249,8 +249,8 @@ class Engine:
 
     def preview(self, mute: Mute) -> Preview:
         """What a silence or a change would hide if it were in force now."""
-        reach = Reach(self._graph.estate, self._index.rules, self._index.judges)
-        return preview(mute, self._graph, self._desk.alerts.values(), self._incidents.values(), reach)
+        scope = MuteScope(self._graph.estate, self._index.rules, self._index.judges)
+        return preview(mute, self._graph, self._desk.alerts.values(), self._incidents.values(), scope)
 
     def told(self, notice: Notice, now: float) -> None:
         """What became of a sending."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
+from healthmon.alerting.detect.figures import span_text
 from healthmon.model.condition import Absent, AllOf, AnyOf, Condition, Group, Not, OfLast, OutcomeIs
 
 
@@ -16,7 +17,7 @@ def asked(condition: Condition) -> str:
             because = f" because of {' or '.join(reasons)}" if reasons else ""
             return f"outcome {' or '.join(outcomes)}{because}"
         case Absent(for_s=for_s):
-            return f"nothing heard for {span(for_s)}"
+            return f"nothing heard for {span_text(for_s)}"
         case AllOf(of=parts):
             return "all of (" + "; ".join(asked(part) for part in parts) + ")"
         case AnyOf(of=parts):
@@ -47,13 +48,6 @@ def _shares(group: Group) -> Iterator[str]:
 
 def number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def span(seconds: float) -> str:
-    """So long, roughly."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
 def _plain(value: Any) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from healthmon.alerting.detect.conditions import metrics_of
+from healthmon.alerting.detect.figures import span_text
 from healthmon.alerting.detect.index import RuleIndex
-from healthmon.app.conditionwords import asked, number, span
+from healthmon.app.conditionwords import asked, number
 from healthmon.app.groupgate import Circle, Sides, circle_of
 from healthmon.config import SiteConfig
 from healthmon.config.problems import did_you_mean
@@ -180,10 +181,11 @@ class WhyNot:
         every_s = max(asked_for.index.every_s(target.id, check) for check in checks)
         age_s = self.view.at - newest.started - newest.took
         if age_s > 3.0 * every_s:
-            text = f"the newest look is {span(age_s)} old, asked for every {span(every_s)}: nothing can be judged"
+            age, every = span_text(age_s), span_text(every_s)
+            text = f"the newest look is {age} old, asked for every {every}: nothing can be judged"
             return Gate("readings", False, text)
         unknown = all(reading.outcome is Outcome.UNKNOWN for reading in seen)
-        text = f"looked at {span(max(0.0, age_s))} ago from {newest.vantage}: {_outcome(newest)}"
+        text = f"looked at {span_text(max(0.0, age_s))} ago from {newest.vantage}: {_outcome(newest)}"
         return Gate("readings", not unknown, f"{text}: says nothing about the target" if unknown else text)
 
     def _condition(self, asked_for: _Asked, alerts: Sequence[Alert]) -> Gate:
@@ -217,7 +219,7 @@ class WhyNot:
             waits.append(f"{alert.streak} of {rule.confirm} readings in a row")
         left_s = alert.bad_since + rule.hold_s - self.view.at
         if left_s > 0:
-            waits.append(f"{span(left_s)} of {span(rule.hold_s)} still to hold")
+            waits.append(f"{span_text(left_s)} of {span_text(rule.hold_s)} still to hold")
         return Gate("hold", False, f"it is pending: {' and '.join(waits) or 'it fires at the next look'}")
 
     def _incident(self, asked_for: _Asked) -> Incident | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from healthmon.alerting.detect.conditions import metrics_of
+from healthmon.alerting.detect.figures import figures
 from healthmon.alerting.detect.places import label_number
 from healthmon.config.packs import Packs
 from healthmon.config.problems import allowed
@@ -18,7 +19,7 @@ from healthmon.model.sample import Family
 from healthmon.model.topology import Estate
 
 #: Placeholders of every summary, beside the labels of what the rule looks at.
-FILLED = frozenset({"target", "check", "vantage", "reason", "value", "percent", "days", "detail"})
+FILLED = frozenset({"target", "check", "vantage", "reason", "detail", *figures(None)})
 
 
 def said_advice(

@@ -77,7 +77,7 @@ def test_nobody_has_looked_or_the_look_says_nothing_or_is_old() -> None:
     assert hospital.last("check-failed", "sw") == ("readings", False, "nobody has looked at icmp of sw yet")
     hospital.read("sw", Reason.NO_ROUTE, outcome=Outcome.UNKNOWN)
     hospital.step(5.0)
-    text = "looked at 5 s ago from poller: unknown (no_route): says nothing about the target"
+    text = "looked at 4.9 s ago from poller: unknown (no_route): says nothing about the target"
     assert hospital.last("check-failed", "sw") == ("readings", False, text)
     hospital.step(600.0)
     assert "asked for every 10 s: nothing can be judged" in hospital.last("check-failed", "sw")[2]

@@ -79,7 +79,7 @@ def test_the_schema_refuses_what_check_refuses(wrong: object) -> None:
         ("summary: '{bogus} of {target}'", "unknown placeholder {bogus} in its summary (allowed: check, days,"),
         ("summary: '{mount} of {target}'", "unknown placeholder {mount}"),
         ("summary: 'it is {target'", "a summary that cannot be filled"),
-        ("summary: '{target}: {value} {percent} {days} {detail} {reason} {check} {vantage}'", ""),
+        ("summary: '{target}: {value} {span} {percent} {days} {detail} {reason} {check} {vantage}'", ""),
         ("summary: x, runbook: runbooks/mine.md", ""),
         ("summary: x, runbook: 'https://wiki.example/loss'", ""),
     ],

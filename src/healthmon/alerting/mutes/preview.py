@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from healthmon.alerting.mutes.floor import Line, lifts, protected, speaking
 from healthmon.alerting.mutes.matching import covers, expects, fits_key, scope_of, targets_of
-from healthmon.alerting.mutes.reach import Reach
+from healthmon.alerting.mutes.scope import MuteScope
 from healthmon.impact.graph import NeedGraph
 from healthmon.model.alert import Alert
 from healthmon.model.incident import Incident
@@ -16,11 +16,11 @@ _LINES_MOST = 5_000
 
 
 def preview(
-    mute: Mute, graph: NeedGraph, alerts: Iterable[Alert], incidents: Iterable[Incident], reach: Reach
+    mute: Mute, graph: NeedGraph, alerts: Iterable[Alert], incidents: Iterable[Incident], by_rule: MuteScope
 ) -> Preview:
     """Targets, areas, alerts and open incidents that it covers, and whom it would leave without a page."""
     estate = graph.estate
-    targets = frozenset(id_ for id_ in targets_of(mute, estate) if reach.about(mute, id_))
+    targets = frozenset(id_ for id_ in targets_of(mute, estate) if by_rule.about(mute, id_))
     scope = targets if isinstance(mute, Silence) else scope_of(mute, estate)
     hidden = [
         incident.id
@@ -29,7 +29,7 @@ def preview(
         and (members := speaking(incident))
         and all(covers(mute, scope, member, estate) for member in members)
     ]
-    lines = uncovered(frozenset(id_ for id_ in targets if reach.hides_loss(mute, id_)), graph)
+    lines = uncovered(frozenset(id_ for id_ in targets if by_rule.hides_loss(mute, id_)), graph)
     places = {estate.targets[id_].area for id_ in targets if id_ in estate.targets} | {area for area, _ in lines}
     return Preview(
         targets=tuple(sorted(targets)),

@@ -17,7 +17,7 @@ from healthmon.model.topology import Estate, Target
 
 
 @dataclass(frozen=True)
-class Reach:
+class MuteScope:
     """`judges`: whether a rule judges a check of this target, or the agent on it."""
 
     estate: Estate
