@@ -53,6 +53,21 @@ def test_the_public_example_says_what_it_says() -> None:
     assert {day.year for day in site.holidays} == {2025, 2026, 2027}
 
 
+@pytest.mark.parametrize(
+    ("team", "theirs"),
+    [
+        ("supplier-y: {desk: Service desk}", True),
+        ("supplier-y: {phone: '2200'}", False),
+        ("supplier-y: {desk: Our desk, supplier: false}", False),
+        ("apps: {desk: '2222'}", False),
+        ("acme: {supplier: true}", True),
+    ],
+)
+def test_a_team_is_a_suppliers_by_its_word_else_by_its_name_and_desk(team: str, theirs: bool) -> None:
+    site = f"organisation: {{id: o, name: O, timezone: Europe/London}}\nteams: {{{team}}}\n"
+    assert [one.supplier for one in load_text(site, env={}).estate.teams.values()] == [theirs]
+
+
 def test_secrets_are_read_and_not_shown() -> None:
     site = load(GOOD / "contract.yaml", env={})
 

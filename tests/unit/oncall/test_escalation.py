@@ -253,6 +253,18 @@ def test_the_waking_table(severity: int, areas: tuple[str, ...], at: float, woke
     assert desk.causes() == ([] if woken else ["not_woken"])
 
 
+@pytest.mark.parametrize(
+    ("kind", "urgency", "woken"),
+    [(IncidentKind.EARLY_WARNING, 5, False), (IncidentKind.EARLY_WARNING, 4, True), (IncidentKind.INCIDENT, 5, True)],
+)
+def test_of_an_ed_a_warning_of_next_month_waits_for_the_morning(kind: IncidentKind, urgency: int, woken: bool) -> None:
+    desk = Desk()
+    warning = replace(incident(3, at=NIGHT, areas=("ed",)), kind=kind, urgency=urgency)
+    at_night, in_the_morning = desk.ask(warning, NIGHT), desk.ask(warning, NIGHT + 8 * 3600)
+    assert bool(at_night) is woken
+    assert (at_night or in_the_morning) == [("pager", Why.OPENED)]
+
+
 def test_what_is_listed_at_night_pages_in_the_morning_if_it_is_still_there() -> None:
     desk = Desk()
     assert desk.ask(incident(3, at=NIGHT), NIGHT) == []
