@@ -179,7 +179,7 @@ class Engine:
         before, self._ticked_at = self._ticked_at, now
         self._desk.pass_time(now, before)
         self._mutes.pass_time(now)
-        self._ledger += self._desk.ledger
+        self._ledger += sorted(self._desk.ledger, key=lambda row: row.key)
         self._desk.ledger.clear()
         asks: tuple[Ask, ...] = ()
         moved = self._desk.moved
@@ -331,10 +331,10 @@ class Engine:
         self._desk.restore(kept.alerts, restored.at)
         self._desk.touched.update({alert.key: alert for alert in kept.ended})
         self._cases.keep_all(kept.incidents)
-        self._desk.remember(self._lookers.remember(self._questions.restore(self._late.restore(restored.memory))))
+        memory = self._questions.restore(self._late.restore(restored.memory))
+        self._desk.remember(self._lookers.remember(self._evidence.fates.restore(memory)))
         self._desk.count_again(self._evidence.latest.values())
-        for reading in self._evidence.latest.values():
-            self._desk.unheard.watch(reading)
+        self._desk.unheard.restore(self._evidence.latest.values(), restored.at)
         self._lookers.restore()
         self._start(restored.at)
         self._now = self._ticked_at = restored.at
@@ -452,7 +452,7 @@ class Engine:
     def _remembered(self) -> dict[str, bytes]:
         """What each part has to write down, by key; an empty body forgets."""
         asked, late, sight = self._questions.written(), self._late.written(), self._lookers.written()
-        return self._desk.recall.written() | asked | late | sight
+        return self._desk.written() | asked | late | sight | self._evidence.fates.written()
 
     def _failing_since(self, alert: Alert, since: float) -> bool:
         """The alert has come back, or its series has failed afresh, since then."""

@@ -108,7 +108,7 @@ class AlertDesk:
                     self._judge(bound, dimensions, reading, facts, sight, now)
             if not calm and reading.outcome is Outcome.OK:
                 self.unheard.seen(slate, reading, facts, now)
-        if slate.wary and reading.outcome is Outcome.OK:
+        if slate.wary:
             self.unheard.carried(slate, reading, now)
         if series not in self.unheard.watched:
             self.unheard.watch(reading)
@@ -126,7 +126,11 @@ class AlertDesk:
         """What rules remembered at the last commit, as far as there still are such rules and targets."""
         known = self.estate.targets.keys() | self.estate.agents.keys() | self.estate.sites.keys()
         wanted = self.index.wanted()
-        self.recall.restore(memory, wanted, known.__contains__)
+        self.recall.restore(self.unheard.remember(memory), wanted, known.__contains__)
+
+    def written(self) -> dict[str, bytes]:
+        """Rows for the journal: what rules remember that has changed; an empty one forgets."""
+        return self.recall.written() | self.unheard.written()
 
     def count_again(self, readings: Iterable[Reading]) -> None:
         """After a restart: what the newest readings say of their groups, from memory."""

@@ -43,7 +43,7 @@ class Tally:
     judged: Counter[str] = field(default_factory=Counter)
     holding: Counter[str] = field(default_factory=Counter)
     lookers: set[str] = field(default_factory=set)
-    spoke: bool = False  # there were enough of them to judge
+    known: set[str] = field(default_factory=set)  # units of which anything was ever heard
 
     @property
     def of_silence(self) -> bool:
@@ -57,6 +57,7 @@ class Tally:
             self.members.move_to_end(member)
             return False
         before = self.members.pop(member, None) or self.silent.pop(member, None)
+        self.known.add(unit)
         self.members[member] = _Seen(unit, holds, at)
         if before is not None and before.holds is holds and before.unit == unit:
             return False
@@ -152,18 +153,15 @@ class Groups:
             return None
         tally.expire(now)
         self._wait(key, tally)
-        verdict = self._verdict(key, tally.group, tally.holding, tally.judged, now)
-        tally.spoke = tally.spoke or verdict.bad is not None
-        return tally.rule, verdict
+        return tally.rule, self._verdict(key, tally.group, tally.holding, tally.judged, now)
 
     def heard(self, key: AlertKey) -> Heard | None:
         """Who of a group still speaks, whether or not that can be judged; None where silence is what it asks."""
         tally = self._tallies.get(key)
         if tally is None or tally.of_silence:
             return None
-        units = {seen.unit for seen in tally.members.values()}
-        enough = len(units) >= max(1, tally.group.out_of)
-        return Heard(enough, tally.spoke, frozenset(tally.lookers), tally.wait_s)
+        units, wanted = {seen.unit for seen in tally.members.values()}, max(1, tally.group.out_of)
+        return Heard(len(units) >= wanted, len(tally.known) >= wanted, frozenset(tally.lookers), tally.wait_s)
 
     def silence(
         self,

@@ -39,8 +39,12 @@ class AgentSilence:
             if self._desk.index.for_agent(agent):
                 self.watch(agent, now)
         self._groups = self._desk.index.groups_of_agents()
-        for rule, _ in self._groups:
+        for rule, agents in self._groups:
             self._desk.push(_next_count(rule, now), "lost", rule.id)
+            if any(key.rule == rule.id for key in self._desk.alerts):  # after a restart: who they were
+                counted = _next_count(rule, now) - _every_s(rule)
+                heard = self._counted_since(agents, counted)
+                list(self._desk.groups.silence(rule, agents, heard, self._desk.alerts, counted))
 
     def watch(self, agent: Agent, now: float) -> None:
         """Look at it when its silence will have lasted long enough for some rule."""
@@ -48,7 +52,16 @@ class AgentSilence:
             rules = self._desk.index.for_agent(agent)
             spans = [for_s for rule in rules if (for_s := absent_after(rule)) is not None]
             if spans:
-                self._look_at_agent(agent.id, max(self._heard_at(agent.id, now), self._desk.awake_at) + min(spans))
+                at = max(self._heard_at(agent.id, now), self._desk.awake_at) + min(spans)
+                self._look_at_agent(agent.id, at if at > now else self._goes_on(agent, at, now))
+
+    def _goes_on(self, agent: Agent, at: float, now: float) -> float:
+        """It was looked at before a restart: when it is looked at next."""
+        if not self._desk.present.knows(agent.id):
+            return at
+        if self._desk.present.waits_for_port(agent, now) is not None:
+            return _next_port(now)
+        return self._desk.present.again_at(agent.id, now) if self._desk.present.cause(agent.id) else at
 
     def _look_at_agent(self, agent_id: str, at: float) -> None:
         self._next_at[agent_id] = at
@@ -117,7 +130,7 @@ class AgentSilence:
         """A machine that people switch off: its port is waited for, and its hours may begin later."""
         until = self._desk.present.waits_for_port(agent, now)
         if until is not None:
-            return (min(until, now + _PORT_AGAIN_S),)
+            return (min(until, _next_port(now)),)
         before = self._desk.present.cause(agent.id)
         judged = self._desk.present.judge(agent, now)
         if judged.tells:
@@ -174,14 +187,20 @@ class AgentSilence:
         return self._meant(agent, state, now) is None
 
 
-def _next_count(rule: Rule, now: float) -> float:
-    """When many agents are counted next: ten times within the silence that is asked about, every 1 to 30 s.
+def _next_port(now: float) -> float:
+    """On round moments, so that a restart does not move them."""
+    return (now // _PORT_AGAIN_S + 1) * _PORT_AGAIN_S
 
-    On round moments, so that a restart does not move them.
-    """
+
+def _next_count(rule: Rule, now: float) -> float:
+    """When many agents are counted next; on round moments, so that a restart does not move them."""
+    return (now // _every_s(rule) + 1) * _every_s(rule)
+
+
+def _every_s(rule: Rule) -> float:
+    """Many agents are counted ten times within the silence that is asked about, every 1 to 30 s."""
     where = rule.condition.where if isinstance(rule.condition, Group) else rule.condition
-    every_s = min(30.0, max(1.0, where.for_s / 10)) if isinstance(where, Absent) else 30.0
-    return (now // every_s + 1) * every_s
+    return min(30.0, max(1.0, where.for_s / 10)) if isinstance(where, Absent) else 30.0
 
 
 def agent_key(rule: Rule, agent: Agent) -> AlertKey:

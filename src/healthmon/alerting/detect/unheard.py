@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from healthmon.alerting.detect.conditions import Facts, absent_after, verdict_of
 from healthmon.alerting.detect.index import Bound, Slate
+from healthmon.alerting.detect.moments import Moments, Name, named
 from healthmon.alerting.detect.presences import AGAIN_S
 from healthmon.model.alert import AlertKey, NoData, Rule
 from healthmon.model.incident import LedgerRow
-from healthmon.model.sample import Reading, Reason
+from healthmon.model.sample import Outcome, Reading, Reason
 
 if TYPE_CHECKING:
     from healthmon.alerting.detect.desk import AlertDesk
@@ -28,10 +30,12 @@ class Unheard:
     def __init__(self, desk: AlertDesk) -> None:
         self._desk = desk
         self.watched: set[Series] = set()
-        self._declared: dict[Series, float] = {}  # never heard, and expected since
-        self._from: dict[Series, float] = {}  # silence is counted from then at the earliest
-        self._missing: dict[AlertKey, float] = {}  # since when readings lack what the alert is about
         self._carried: dict[AlertKey, float] = {}  # when a metric was last there whose absence is an alert
+        self._lacking = Moments("*lacking")  # the same of those that the newest reading lacks
+        self._missing = Moments("*missing")  # since when readings lack what an alert is about
+        self._declared = Moments("*declared")  # series never heard, and expected since
+        self._from = Moments("*from")  # of a series: silence is counted from then at the earliest
+        self._again: dict[Series, float] = {}  # its looker is excused: when that is thought about next
 
     def watch(self, reading: Reading) -> None:
         """Notice when this series falls silent."""
@@ -48,15 +52,19 @@ class Unheard:
                 series = (target, check.id, vantage)
                 if series not in self.watched and vantage in self._desk.estate.agents:
                     self.watched.add(series)
-                    self._declared[series] = now
-                    self._desk.push(now + self._shortest_s(series), "series", series)
+                    since = self._declared.get(series)
+                    if since is None:
+                        self._declared.put(series, since := now)
+                    self._desk.push(since + self._shortest_s(series), "series", series)
 
     def due(self, series: Series, now: float) -> None:
         """The series has been silent for a while, or has spoken since."""
         desk = self._desk
         reading = desk.latest.get(series)
-        expected = desk.index.expected_by(reading) if reading is not None else self._declared[series]
+        expected = desk.index.expected_by(reading) if reading is not None else self._declared.get(series) or now
         ended = max(expected, desk.awake_at, desk.blind_at)
+        if ended + self._shortest_s(series) > now:
+            self._from.pop(series)
         stale_s = desk.index.stale_s(series[0], series[1])
         looks = [ended + stale_s]
         looks += [self._ask(b, series, ended, now) for b in desk.index.bound(series[0], series[1]) if b.wants_silence]
@@ -78,23 +86,60 @@ class Unheard:
             if bound is None:
                 continue
             if key.labels in facts.dimensions(bound.metrics):
-                self._missing.pop(key, None)
+                self._missing.pop(named(key))
             elif key.labels:
                 self._miss(key, bound, reading, now)
             else:
                 self._back(key, bound.rule, reading, facts, now)
 
     def carried(self, slate: Slate, reading: Reading, now: float) -> None:
-        """A good reading: which metrics whose absence is an alert it has, and which have been missing for too long."""
-        names = {f"{sample.family}.{sample.field}" for sample in reading.samples}
+        """Which metrics whose absence is an alert a reading has, and which good ones have lacked for too long."""
+        good = reading.outcome is Outcome.OK
+        names = {f"{sample.family}.{sample.field}" for sample in reading.samples} if good else frozenset[str]()
         series = (reading.target, reading.check, reading.vantage)
         for bound in slate.wary:
             key = AlertKey(bound.rule.id, *series)
-            at = self._carried.get(key)
             if not names.isdisjoint(bound.metrics):
                 self._carried[key] = reading.started
-            elif at is not None and reading.started - at >= bound.stale_s:
-                self._alert(bound.rule, series, at + bound.stale_s, now)
+                self._lacking.pop(named(key))
+                continue
+            at = self._carried.get(key) or self._lacking.get(named(key))
+            if at is not None:
+                self._lacking.put(named(key), at)
+                if good and reading.started - at >= bound.stale_s:
+                    self._alert(bound.rule, series, at + bound.stale_s, now)
+
+    def written(self) -> dict[str, bytes]:
+        """Rows for the journal that have changed; an empty one forgets."""
+        return self._lacking.written() | self._missing.written() | self._declared.written() | self._from.written()
+
+    def remember(self, memory: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Take up what a run before has written, of what there still is; what is not ours is handed back."""
+        rules, targets = self._desk.index.rules, self._desk.estate.targets
+
+        def of_alert(name: Name) -> bool:
+            return name[0] in rules and name[1] in targets
+
+        def of_series(name: Name) -> bool:
+            return self._desk.index.check(name[0], name[1]) is not None
+
+        rest = self._missing.restore(self._lacking.restore(memory, of_alert), of_alert)
+        return self._from.restore(self._declared.restore(rest, of_series), of_series)
+
+    def restore(self, newest: Iterable[Reading], now: float) -> None:
+        """The newest reading of each series as it was at the last commit; what was to be thought about by then, was."""
+        self._again = {
+            (name[0], name[1], name[2]): self._desk.present.again_at(name[2], now)
+            for name, at in self._from.items()
+            if at == _EXCUSED
+        }
+        for reading in newest:
+            if reading.outcome is Outcome.OK:
+                for bound in self._desk.index.slate(reading.target, reading.check).wary:
+                    if any(f"{sample.family}.{sample.field}" in bound.metrics for sample in reading.samples):
+                        key = AlertKey(bound.rule.id, reading.target, reading.check, reading.vantage)
+                        self._carried[key] = reading.started
+            self.watch(reading)
 
     def group(self, key: AlertKey, rule: Rule, now: float) -> None:
         """Too few of a group can be judged: its policy speaks where they are not heard."""
@@ -120,22 +165,23 @@ class Unheard:
 
     def _ask(self, bound: Bound, series: Series, ended: float, now: float) -> float:
         """Apply a rule's policy for no data, or its question about absence, where it is time; when that is."""
-        for_s, mark = absent_after(bound.rule), self._from.get(series, -math.inf)
+        for_s, mark = absent_after(bound.rule), self._from.get(series) or -math.inf
         limit_s = bound.stale_s if for_s is None else for_s
         due = (ended if mark == _EXCUSED else max(ended, mark)) + limit_s
         if due > now:
-            if mark == _EXCUSED:
-                del self._from[series]
             return due
         if for_s is None and bound.rule.no_data is NoData.CLEAR:
             for key in self._keys(bound.rule, series):
                 self._end(key, now)
             return due
+        if mark == _EXCUSED and now < self._again[series]:
+            return self._again[series]
         if self._desk.agents.excuses(series[2], now):
-            self._from[series] = _EXCUSED
-            return self._desk.present.again_at(series[2], now)
+            self._from.put(series, _EXCUSED)
+            self._again[series] = self._desk.present.again_at(series[2], now)
+            return self._again[series]
         if mark == _EXCUSED:
-            self._from[series] = now
+            self._from.put(series, now)
             return now + limit_s
         if for_s is None:
             self._alert(bound.rule, series, due, now)
@@ -153,7 +199,10 @@ class Unheard:
 
     def _miss(self, key: AlertKey, bound: Bound, reading: Reading, now: float) -> None:
         """The series goes on without what this alert is about: a disk was taken out, or it died."""
-        gone_s = reading.started - self._missing.setdefault(key, reading.started)
+        since = self._missing.get(named(key))
+        if since is None:
+            self._missing.put(named(key), since := reading.started)
+        gone_s = reading.started - since
         held = bound.rule.no_data is NoData.HOLD and self._desk.alerts[key].active
         if gone_s < (max(GONE_S, bound.stale_s) if held else bound.stale_s):
             return
@@ -173,6 +222,6 @@ class Unheard:
         self._desk.judged(verdict, rule, facts, (), now, good=silent and verdict.bad is None)
 
     def _end(self, key: AlertKey, now: float) -> None:
-        self._missing.pop(key, None)
+        self._missing.pop(named(key))
         if key in self._desk.alerts:
             self._desk.drop(key, now)
