@@ -34,7 +34,7 @@ fuzz: $(READY)          ## new damaged messages for every parser of network inpu
 	HEALTHMON_FUZZ=$(or $(N),20000) $(BIN)/python -m pytest tests/unit/fuzz tests/wire/test_fuzz_probes.py --timeout=7200 $(ARGS)
 
 properties: $(READY)    ## what must hold in any hospital on any night, on new ones: minutes (N=examples for each)
-	HEALTHMON_PROPERTIES=$(or $(N),2000) $(BIN)/python -m pytest tests/faults/test_properties_hospitals.py tests/unit/detect/test_quick.py --timeout=36000 $(ARGS)
+	HEALTHMON_PROPERTIES=$(or $(N),2000) $(BIN)/python -m pytest tests/faults/test_properties_hospitals.py tests/unit/engine/test_restart_silence.py tests/unit/detect/test_quick.py --timeout=36000 $(ARGS)
 
 chaos: $(READY)         ## kills, cuts, loss, delay, full disks, wrong clocks while a service goes down and up (N=faults; root for all)
 	HEALTHMON_CHAOS=$(or $(N),200) $(BIN)/python -m pytest tests/faults/test_chaos.py -s -p no:randomly --reruns 0 --timeout=36000 $(ARGS)
