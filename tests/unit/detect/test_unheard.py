@@ -113,6 +113,14 @@ def test_what_was_missing_for_a_moment_is_as_it_was() -> None:
     assert phases(rule(FULL, NoData.CLEAR), seen, 7200) == [(0.0, "usb", Phase.FIRING)]
 
 
+def test_what_was_missing_during_an_earlier_alert_does_not_count() -> None:
+    """Missing for a moment a week ago, then well: a new alert has its own day."""
+    seen = [disks(0, usb=0.95), disks(60, root=0.5), disks(120, usb=0.5)]
+    seen += [disks(at, usb=0.95 if at == 7 * DAY_S else 0.5) for at in range(180, int(7 * DAY_S) + 1, 60)]
+    seen.append(disks(7 * DAY_S + 60, root=0.5))
+    assert phases(rule(FULL), seen, 7 * DAY_S + 120)[-1] == (7 * DAY_S, "usb", Phase.FIRING)
+
+
 def test_a_look_that_failed_misses_no_label() -> None:
     seen = [disks(0, usb=0.95), *(empty(at, Outcome.FAILED) for at in range(60, 3600, 60))]
     assert phases(rule(FULL, NoData.CLEAR), seen, 3600) == [(0.0, "usb", Phase.FIRING)]

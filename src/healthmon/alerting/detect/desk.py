@@ -286,6 +286,7 @@ class AlertDesk:
             assert before is not None
             del self.alerts[key]
             self._by_series[series].discard(key)
+            self.unheard.over(key)
             self.touched[key] = Alert(key, Phase.CLEAR, before.effect, since=now, bad_since=before.bad_since)
         else:
             self.alerts[key] = self.touched[key] = after

@@ -61,6 +61,8 @@ class Unheard:
         """The series has been silent for a while, or has spoken since."""
         desk = self._desk
         reading = desk.latest.get(series)
+        if reading is not None:
+            self._declared.pop(series)
         expected = desk.index.expected_by(reading) if reading is not None else self._declared.get(series) or now
         ended = max(expected, desk.awake_at, desk.blind_at)
         if ended + self._shortest_s(series) > now:
@@ -108,6 +110,10 @@ class Unheard:
                 self._lacking.put(named(key), at)
                 if good and reading.started - at >= bound.stale_s:
                     self._alert(bound.rule, series, at + bound.stale_s, now)
+
+    def over(self, key: AlertKey) -> None:
+        """The alert has ended."""
+        self._missing.pop(named(key))
 
     def written(self) -> dict[str, bytes]:
         """Rows for the journal that have changed; an empty one forgets."""
@@ -222,6 +228,5 @@ class Unheard:
         self._desk.judged(verdict, rule, facts, (), now, good=silent and verdict.bad is None)
 
     def _end(self, key: AlertKey, now: float) -> None:
-        self._missing.pop(named(key))
         if key in self._desk.alerts:
             self._desk.drop(key, now)
