@@ -89,3 +89,16 @@ def test_a_place_is_called_by_its_name() -> None:
     assert incident.root is not None
     assert incident.root.target == "main"
     assert night.engine._texts.name("main") == "Main"
+
+
+def test_many_machines_at_a_place_that_share_nothing_are_machines_all_the_same() -> None:
+    """One PC in each of six wards: its neighbour works, and the place is no thing of which nobody knows the use."""
+    night = Night(hospital(wards=6, pcs=5), rules=(BY_SITE, SILENT))
+    night.run(60)
+    night.quiet |= {f"pc-w{ward}-1" for ward in range(7, 13)}
+    night.run(150)
+    (incident,) = night.incidents()
+    assert incident.root is not None
+    assert incident.root.target == "main"
+    assert len({member.key.target for member in incident.members}) == 7
+    assert (incident.severity, incident.worst_severity) == (3, 3)

@@ -226,8 +226,11 @@ class Weighing:
         ]
 
     def _only_devices(self, groups: Sequence[Group]) -> bool:
-        """Nothing but end devices fails by itself."""
-        return all(self.assessor.evidence.end_device(group.root.target) for group in groups)
+        """Nothing but end devices fails by itself; of many that are silent at one place, these are what fails."""
+        evidence = self.assessor.evidence
+        targets = evidence.estate.targets
+        own = ([g.root.target] if g.root.target in targets else [n for n in g.nodes if n in targets] for g in groups)
+        return all(ids and all(map(evidence.end_device, ids)) for ids in own)
 
     def _due_in(self, alerts: Sequence[Alert]) -> float | None:
         """Seconds until a warning comes true: known for deterministic ends, unknown for thresholds."""
