@@ -212,6 +212,22 @@ def test_what_a_ward_pc_looks_at_is_not_missed_while_the_pc_is_off() -> None:
     assert 8 * 3600 + 300 <= at <= 8 * 3600 + 300 + 900
 
 
+def test_what_was_heard_since_an_excuse_is_missed_on_time() -> None:
+    """Off, on again and heard; then its check stops: nobody waits for when the excuse was to be thought about."""
+    own = declared("pc-1")
+    own = replace(own, agents={**own.agents, "pc-1": Agent("pc-1", "pc-1", ("ward-workstation",))})
+    watch = Watch(rule(Absent(300.0)), own)
+    watch.trial.read(replace(empty(0), vantage="pc-1"))
+    watch.trial.heard("pc-1", "stopped", MONDAY + 10)
+    watch.trial.pass_time(MONDAY + 302)
+    watch.trial.heard("pc-1", "up", MONDAY + 303)
+    watch.trial.read(replace(empty(303), vantage="pc-1"))
+    for at in range(315, 1200, 15):
+        watch.trial.pass_time(MONDAY + at)
+        watch.trial.heard("pc-1", "up", MONDAY + at)
+    assert watch.fired() == [303 + 300]
+
+
 # --- lookers
 
 

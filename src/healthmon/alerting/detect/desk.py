@@ -163,7 +163,7 @@ class AlertDesk:
             if kind == "alert" and isinstance(what, AlertKey):
                 self._expire(what, now)
             elif kind == "series" and isinstance(what, tuple):
-                self.unheard.due(what, now)
+                self.unheard.due(what, at, now)
             elif kind == "agent" and isinstance(what, str):
                 self.agents.due(what, at, now, before)
             elif kind == "group" and isinstance(what, AlertKey):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from healthmon.model.alert import AlertKey
 
@@ -21,8 +21,8 @@ class Moments:
     def get(self, name: Name) -> float | None:
         return self._at.get(name)
 
-    def items(self) -> ItemsView[Name, float]:
-        return self._at.items()
+    def names(self) -> Iterable[Name]:
+        return self._at.keys()
 
     def put(self, name: Name, at: float) -> None:
         if self._at.get(name) != at:

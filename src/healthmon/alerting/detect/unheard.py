@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 Series = tuple[str, str, str]
 #: Under `hold`, an alert whose label no reading carries any more ends after so long; a disk that died is missing too.
 GONE_S = 86_400.0
-#: The looker is off, as it may be: its silence counts from when that is over.
-_EXCUSED = math.inf
 
 
 class Unheard:
@@ -29,21 +26,21 @@ class Unheard:
 
     def __init__(self, desk: AlertDesk) -> None:
         self._desk = desk
-        self.watched: set[Series] = set()
+        self.watched: dict[Series, float] = {}  # when each is looked at next; one that is excused is not among them
         self._carried: dict[AlertKey, float] = {}  # when a metric was last there whose absence is an alert
         self._lacking = Moments("*lacking")  # the same of those that the newest reading lacks
         self._missing = Moments("*missing")  # since when readings lack what an alert is about
         self._declared = Moments("*declared")  # series never heard, and expected since
         self._from = Moments("*from")  # of a series: silence is counted from then at the earliest
-        self._again: dict[Series, float] = {}  # its looker is excused: when that is thought about next
+        self._excused = Moments("*excused")  # since when its looker is known to be off, as it may be
+        self._again: dict[Series, float] = {}  # when that is thought about next
 
     def watch(self, reading: Reading) -> None:
         """Notice when this series falls silent."""
         series = (reading.target, reading.check, reading.vantage)
         if series not in self.watched:
-            self.watched.add(series)
             ended = max(self._desk.index.expected_by(reading), self._desk.awake_at)
-            self._desk.push(ended + self._shortest_s(series), "series", series)
+            self._look_at(series, ended + self._shortest_s(series))
 
     def watch_declared(self, now: float) -> None:
         """Expect what is declared and was never heard, where a rule asks for its silence; counted from now."""
@@ -51,22 +48,28 @@ class Unheard:
             for vantage in check.vantages:
                 series = (target, check.id, vantage)
                 if series not in self.watched and vantage in self._desk.estate.agents:
-                    self.watched.add(series)
                     since = self._declared.get(series)
                     if since is None:
                         self._declared.put(series, since := now)
-                    self._desk.push(since + self._shortest_s(series), "series", series)
+                    self._look_at(series, since + self._shortest_s(series))
 
-    def due(self, series: Series, now: float) -> None:
+    def _look_at(self, series: Series, at: float) -> None:
+        self.watched[series] = at
+        self._desk.push(at, "series", series)
+
+    def due(self, series: Series, at: float, now: float) -> None:
         """The series has been silent for a while, or has spoken since."""
+        if self.watched.get(series, at) != at:
+            return  # it was heard while its looker was excused: another moment was chosen
         desk = self._desk
         reading = desk.latest.get(series)
         if reading is not None:
             self._declared.pop(series)
         expected = desk.index.expected_by(reading) if reading is not None else self._declared.get(series) or now
         ended = max(expected, desk.awake_at, desk.blind_at)
-        if ended + self._shortest_s(series) > now:
-            self._from.pop(series)
+        excused_at = self._excused.get(series)
+        if excused_at is not None and reading is not None and reading.started + reading.took > excused_at:
+            self._excused.pop(series)
         stale_s = desk.index.stale_s(series[0], series[1])
         looks = [ended + stale_s]
         looks += [self._ask(b, series, ended, now) for b in desk.index.bound(series[0], series[1]) if b.wants_silence]
@@ -76,9 +79,9 @@ class Unheard:
             desk.moved = True
         ahead = [at for at in looks if at > now]
         if ahead:
-            desk.push(min(ahead), "series", series)
-        else:
-            self.watched.discard(series)
+            self._look_at(series, min(ahead))
+        if not ahead or self._excused.get(series) is not None:
+            self.watched.pop(series, None)  # the next reading watches it again
 
     def seen(self, slate: Slate, reading: Reading, facts: Facts, now: float) -> None:
         """After a good reading of a series with open alerts: what becomes of those that it does not speak of."""
@@ -117,7 +120,8 @@ class Unheard:
 
     def written(self) -> dict[str, bytes]:
         """Rows for the journal that have changed; an empty one forgets."""
-        return self._lacking.written() | self._missing.written() | self._declared.written() | self._from.written()
+        silence = self._declared.written() | self._from.written() | self._excused.written()
+        return self._lacking.written() | self._missing.written() | silence
 
     def remember(self, memory: Mapping[str, bytes]) -> dict[str, bytes]:
         """Take up what a run before has written, of what there still is; what is not ours is handed back."""
@@ -130,15 +134,13 @@ class Unheard:
             return self._desk.index.check(name[0], name[1]) is not None
 
         rest = self._missing.restore(self._lacking.restore(memory, of_alert), of_alert)
-        return self._from.restore(self._declared.restore(rest, of_series), of_series)
+        rest = self._from.restore(self._declared.restore(rest, of_series), of_series)
+        return self._excused.restore(rest, of_series)
 
     def restore(self, newest: Iterable[Reading], now: float) -> None:
         """The newest reading of each series as it was at the last commit; what was to be thought about by then, was."""
-        self._again = {
-            (name[0], name[1], name[2]): self._desk.present.again_at(name[2], now)
-            for name, at in self._from.items()
-            if at == _EXCUSED
-        }
+        for target, check, vantage in self._excused.names():
+            self._again[(target, check, vantage)] = self._desk.present.again_at(vantage, now)
         for reading in newest:
             if reading.outcome is Outcome.OK:
                 for bound in self._desk.index.slate(reading.target, reading.check).wary:
@@ -171,22 +173,24 @@ class Unheard:
 
     def _ask(self, bound: Bound, series: Series, ended: float, now: float) -> float:
         """Apply a rule's policy for no data, or its question about absence, where it is time; when that is."""
-        for_s, mark = absent_after(bound.rule), self._from.get(series) or -math.inf
+        for_s, excused = absent_after(bound.rule), self._excused.get(series) is not None
         limit_s = bound.stale_s if for_s is None else for_s
-        due = (ended if mark == _EXCUSED else max(ended, mark)) + limit_s
+        due = max(ended, self._from.get(series) or ended) + limit_s
         if due > now:
             return due
         if for_s is None and bound.rule.no_data is NoData.CLEAR:
             for key in self._keys(bound.rule, series):
                 self._end(key, now)
             return due
-        if mark == _EXCUSED and now < self._again[series]:
+        if excused and now < self._again[series]:
             return self._again[series]
         if self._desk.agents.excuses(series[2], now):
-            self._from.put(series, _EXCUSED)
+            if not excused:
+                self._excused.put(series, now)
             self._again[series] = self._desk.present.again_at(series[2], now)
             return self._again[series]
-        if mark == _EXCUSED:
+        if excused:  # from now on it counts again
+            self._excused.pop(series)
             self._from.put(series, now)
             return now + limit_s
         if for_s is None:
