@@ -35,7 +35,7 @@ def rules() -> tuple[Rule, ...]:
             Rule(f"full-{policy.value}", Selector(checks=("disks",)), FULL, Effect.WARNING, policy, "x", hold_s=30.0),
             Rule(f"slow-{policy.value}", Selector(checks=("http",)), FROM_MANY, Effect.DEGRADED, policy, "x"),
         ]
-    made.append(Rule("gone", Selector(checks=("http",)), Absent(120.0), Effect.WARNING, NoData.HOLD, "x"))
+    made.append(Rule("gone", Selector(checks=("http", "own")), Absent(120.0), Effect.WARNING, NoData.HOLD, "x"))
     either = AnyOf((OutcomeIs((Outcome.FAILED,)), FULL))
     made.append(Rule("either", Selector(checks=("disks",)), either, Effect.WARNING, NoData.ALERT, "x"))
     return tuple(made)
@@ -50,7 +50,9 @@ def site() -> Estate:
     return estate_of([target("mon", "server"), target("srv", "server"), web, *pcs], [area("ward-7")], agents=agents)
 
 
+#: The last is what a PC tells of itself: nobody declares that.
 SERIES = [("web", "http", who) for who in ("poller", *PCS)] + [("web", "disks", who) for who in ("poller", "hub")]
+SERIES += [("pc-1", "own", "pc-1")]
 
 
 def reading(series: tuple[str, str, str], word: str, at: float) -> Reading | None:

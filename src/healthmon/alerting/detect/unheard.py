@@ -125,17 +125,17 @@ class Unheard:
 
     def remember(self, memory: Mapping[str, bytes]) -> dict[str, bytes]:
         """Take up what a run before has written, of what there still is; what is not ours is handed back."""
-        rules, targets = self._desk.index.rules, self._desk.estate.targets
+        index, estate = self._desk.index, self._desk.estate
 
         def of_alert(name: Name) -> bool:
-            return name[0] in rules and name[1] in targets
+            return name[0] in index.rules and (name[1] in estate.targets or name[1] in estate.agents)
 
         def of_series(name: Name) -> bool:
-            return self._desk.index.check(name[0], name[1]) is not None
+            return name[0] in estate.targets or name[0] in estate.agents
 
         rest = self._missing.restore(self._lacking.restore(memory, of_alert), of_alert)
-        rest = self._from.restore(self._declared.restore(rest, of_series), of_series)
-        return self._excused.restore(rest, of_series)
+        rest = self._declared.restore(rest, lambda name: index.check(name[0], name[1]) is not None)
+        return self._excused.restore(self._from.restore(rest, of_series), of_series)
 
     def restore(self, newest: Iterable[Reading], now: float) -> None:
         """The newest reading of each series as it was at the last commit; what was to be thought about by then, was."""
