@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from healthmon.alerting.detect.desk import AlertDesk
+from healthmon.alerting.detect.moments import Moments
 from healthmon.alerting.incidents.blind import BLIND_RULE, outlook, turns, watch
 from healthmon.alerting.incidents.evidence import Evidence
 from healthmon.model.alert import Phase
-
-#: When the server's looker last reached anything, once no newest look shows that; and when it was cut off last.
-_REACHED, _CUT = "*reached", "*cut"
 
 
 class Lookers:
@@ -23,7 +21,8 @@ class Lookers:
         self._settle_s = settle_s
         self.suspect = self.waiting = False
         self.turns: tuple[float, ...] = ()
-        self._on_disk: dict[str, bytes] = {}
+        self._reached = Moments("*reached")  # when it last reached anything, once no newest look shows that
+        self._cut = Moments("*cut")  # when it was cut off last
 
     def watch(self, now: float) -> bool:
         """Look anew; True when sight was lost or came back."""
@@ -41,23 +40,25 @@ class Lookers:
         return self._set(is_blind=after is not None and after.phase is Phase.FIRING)
 
     def written(self) -> dict[str, bytes]:
-        """Rows for the journal that differ from those on disk; an empty one forgets."""
-        rows = {_REACHED: _row(self._evidence.reach(self._server).to_remember())}
+        """Rows for the journal that have changed; an empty one forgets."""
+        reached_at = self._evidence.reach(self._server).to_remember()
+        if reached_at is None:
+            self._reached.pop(())
+        else:
+            self._reached.put((), reached_at)
         if not self._desk.blind and self._desk.blind_at > float("-inf"):
-            rows[_CUT] = _row(self._desk.blind_at)
-        fresh = {key: body for key, body in rows.items() if body != self._on_disk.get(key, b"")}
-        self._on_disk |= fresh
-        return fresh
+            self._cut.put((), self._desk.blind_at)
+        return self._reached.written() | self._cut.written()
 
     def remember(self, memory: Mapping[str, bytes]) -> dict[str, bytes]:
         """Take up what a run before has written; what is not ours is handed back."""
-        self._on_disk = {key: memory[key] for key in (_REACHED, _CUT) if key in memory}
+        rest = self._cut.restore(self._reached.restore(memory))
         known = self._evidence.reach(self._server)  # made now: from what was known at the last commit
-        if _REACHED in self._on_disk:
-            known.remember(float(self._on_disk[_REACHED]))
-        if _CUT in self._on_disk:
-            self._desk.blind_at = float(self._on_disk[_CUT])
-        return {key: body for key, body in memory.items() if key not in self._on_disk}
+        reached_at = self._reached.get(())
+        if reached_at is not None:
+            known.remember(reached_at)
+        self._desk.blind_at = self._cut.get(()) or self._desk.blind_at
+        return rest
 
     def restore(self) -> None:
         """As it was at the last commit, by its alert."""
@@ -68,7 +69,3 @@ class Lookers:
         before, self._desk.blind = self._evidence.blind, is_blind
         self._evidence.blind = {self._server} if is_blind else set()
         return self._evidence.blind != before
-
-
-def _row(at: float | None) -> bytes:
-    return b"" if at is None else repr(at).encode()

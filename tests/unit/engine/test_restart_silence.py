@@ -25,7 +25,7 @@ FROM_MANY = Group(SLOW, count=Unit.VANTAGES, by="target", at_least=2, out_of=2)
 MANY_SILENT = Group(Absent(60.0), count=Unit.TARGETS, by="site", at_least=2)
 PCS = ("pc-1", "pc-2", "pc-3")
 #: What a series says at one moment: nothing, failed, cannot tell, nothing in it, disks (one of them full), quick, slow.
-WORDS = "._x?eduqs"
+WORDS = "..x?eduqs"
 
 
 def rules() -> tuple[Rule, ...]:
@@ -61,7 +61,7 @@ def reading(series: tuple[str, str, str], word: str, at: float) -> Reading | Non
     if word in "qs":
         samples = (Sample("http", "duration_seconds", 0.5 if word == "q" else 5.0),)
     match word:
-        case "." | "_":
+        case ".":
             return None
         case "x":
             return Reading(*series, at, 0.0, Outcome.FAILED, Reason.TIMEOUT)

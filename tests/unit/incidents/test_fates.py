@@ -44,6 +44,10 @@ def test_a_restart_takes_up_the_count_and_the_next_ten_seconds_count_anew() -> N
     assert list(after.written()) == list(rows)
 
 
+def test_things_that_the_inventory_does_not_know_share_nothing() -> None:
+    assert fates(set()).find(["ghost-1", "ghost-2", "ghost-3"], NOW, since=NOW) == ()
+
+
 def test_a_count_of_another_estate_is_not_taken_up() -> None:
     before = fates({f"pc-{n}" for n in range(8, 60)})
     before.find(BROKEN, NOW, since=NOW)

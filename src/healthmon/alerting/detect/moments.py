@@ -42,7 +42,9 @@ class Moments:
         self._changed.clear()
         return rows
 
-    def restore(self, memory: Mapping[str, bytes], keep: Callable[[Name], bool]) -> dict[str, bytes]:
+    def restore(
+        self, memory: Mapping[str, bytes], keep: Callable[[Name], bool] = lambda _name: True
+    ) -> dict[str, bytes]:
         """Take up what a run before has written, but for what is not to be kept; the rest is handed back."""
         rest = {}
         for key, body in memory.items():

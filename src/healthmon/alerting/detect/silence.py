@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from healthmon.alerting.detect.conditions import absent_after
 from healthmon.alerting.detect.presences import AGENT_CHECK, NEVER_OFF
-from healthmon.model.alert import AlertKey, NoData, Rule
+from healthmon.model.alert import AlertKey, NoData, Rule, Verdict
 from healthmon.model.condition import Absent, Group
 from healthmon.model.incident import LedgerRow
 from healthmon.model.topology import Agent
@@ -42,9 +42,7 @@ class AgentSilence:
         for rule, agents in self._groups:
             self._desk.push(_next_count(rule, now), "lost", rule.id)
             if any(key.rule == rule.id for key in self._desk.alerts):  # after a restart: who they were
-                counted = _next_count(rule, now) - _every_s(rule)
-                heard = self._counted_since(agents, counted)
-                list(self._desk.groups.silence(rule, agents, heard, self._desk.alerts, counted))
+                self._counted(rule, agents, _next_count(rule, now) - _every_s(rule))
 
     def watch(self, agent: Agent, now: float) -> None:
         """Look at it when its silence will have lasted long enough for some rule."""
@@ -157,12 +155,16 @@ class AgentSilence:
         """Judge a rule about the silence of many agents."""
         for rule, agents in self._groups:
             if rule.id == rule_id:
-                heard = self._counted_since(agents, now)
-                for verdict in self._desk.groups.silence(rule, agents, heard, self._desk.alerts, now):
+                for verdict in self._counted(rule, agents, now):
                     if verdict.bad is None and rule.no_data is NoData.CLEAR and verdict.key in self._desk.alerts:
                         self._nobody_counts(verdict.key, rule, now)
                     self._desk.move_group(verdict, rule, now)
                 self._desk.push(_next_count(rule, now), "lost", rule_id)
+
+    def _counted(self, rule: Rule, agents: list[Agent], now: float) -> list[Verdict]:
+        """What the rule says of each of its groups; who is on which side is known from now on."""
+        heard = self._counted_since(agents, now)
+        return list(self._desk.groups.silence(rule, agents, heard, self._desk.alerts, now))
 
     def _nobody_counts(self, key: AlertKey, rule: Rule, now: float) -> None:
         """Of a group too few are expected at this hour; not while we are blind, or have just seen again."""

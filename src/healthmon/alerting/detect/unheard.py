@@ -99,8 +99,7 @@ class Unheard:
 
     def carried(self, slate: Slate, reading: Reading, now: float) -> None:
         """Which metrics whose absence is an alert a reading has, and which good ones have lacked for too long."""
-        good = reading.outcome is Outcome.OK
-        names = {f"{sample.family}.{sample.field}" for sample in reading.samples} if good else frozenset[str]()
+        names = _carries(reading)
         series = (reading.target, reading.check, reading.vantage)
         for bound in slate.wary:
             key = AlertKey(bound.rule.id, *series)
@@ -111,7 +110,7 @@ class Unheard:
             at = self._carried.get(key) or self._lacking.get(named(key))
             if at is not None:
                 self._lacking.put(named(key), at)
-                if good and reading.started - at >= bound.stale_s:
+                if reading.outcome is Outcome.OK and reading.started - at >= bound.stale_s:
                     self._alert(bound.rule, series, at + bound.stale_s, now)
 
     def over(self, key: AlertKey) -> None:
@@ -142,11 +141,10 @@ class Unheard:
         for target, check, vantage in self._excused.names():
             self._again[(target, check, vantage)] = self._desk.present.again_at(vantage, now)
         for reading in newest:
-            if reading.outcome is Outcome.OK:
-                for bound in self._desk.index.slate(reading.target, reading.check).wary:
-                    if any(f"{sample.family}.{sample.field}" in bound.metrics for sample in reading.samples):
-                        key = AlertKey(bound.rule.id, reading.target, reading.check, reading.vantage)
-                        self._carried[key] = reading.started
+            for bound in self._desk.index.slate(reading.target, reading.check).wary:
+                if not bound.metrics.isdisjoint(_carries(reading)):
+                    key = AlertKey(bound.rule.id, reading.target, reading.check, reading.vantage)
+                    self._carried[key] = reading.started
             self.watch(reading)
 
     def group(self, key: AlertKey, rule: Rule, now: float) -> None:
@@ -234,3 +232,9 @@ class Unheard:
     def _end(self, key: AlertKey, now: float) -> None:
         if key in self._desk.alerts:
             self._desk.drop(key, now)
+
+
+def _carries(reading: Reading) -> set[str]:
+    """The metrics that a good reading has; one that failed has none to speak of."""
+    good = reading.outcome is Outcome.OK
+    return {f"{sample.family}.{sample.field}" for sample in reading.samples if good}

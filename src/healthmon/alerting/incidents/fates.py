@@ -89,7 +89,10 @@ class Fates:
 
     def _counted_before(self, kinds: frozenset[str]) -> tuple[float, frozenset[str]]:
         """As a run before has counted, if it was the same estate."""
-        at, of, marks = self._on_disk.pop(kinds, b"0 0 ").split(b" ", 2)
+        body = self._on_disk.pop(kinds, None)
+        if body is None:
+            return 0.0, frozenset()
+        at, of, marks = body.split(b" ", 2)
         if int(of) != _digest(self._ids[kinds]):
             return 0.0, frozenset()
         well = zlib.decompress(marks)
