@@ -215,11 +215,15 @@ class Rig:
 
     def check_notices(self) -> str:
         """Every notice that was intended has arrived; what came again says so, at most once for each kill."""
+        until(
+            lambda: all(notice["finished"] for notice in self.intended().values()),
+            timeout_s=15,
+            what="what became of every notice is in the journal",
+        )
         intended, keys = self.intended(), Counter(page["key"] for page in self.pages())
         repeats = sum(count - 1 for count in keys.values())
         figures = f"{len(intended)} intended, {len(keys)} delivered, {repeats} repeats"
         assert set(keys) == set(intended), figures
-        assert all(notice["finished"] for notice in intended.values()), figures
         assert repeats <= self.kills["server"], figures
         first: set[str] = set()
         for page in self.pages():
